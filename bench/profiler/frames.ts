@@ -1,0 +1,163 @@
+/**
+ * How fast the profiler's page is with a million events on eight ranks, in Chromium without a GPU: time until the
+ * timeline shows the whole run, until all events are there, frame times while zooming and panning, memory.
+ *
+ * The run is synthetic and in the server's memory: reading Parquet is not in these figures. A frame is the time between
+ * two animation callbacks of the page while real wheel and pointer input arrives.
+ *
+ *     node bench/profiler/run.mjs [--json]
+ */
+
+import type { CDPSession, Page } from "playwright-core";
+import { startServer } from "../../profiler-ui/server/index";
+import { formatBytes, formatCount } from "../../profiler-ui/trace/format";
+import { quantile } from "../../profiler-ui/trace/quantiles";
+import { sourceOf } from "../../test/profiler/support/source";
+import { syntheticLargeRun } from "../../test/profiler/support/synthetic-run";
+import { launchChromium } from "../../test/support/chromium";
+
+const EVENTS = 1_000_000;
+
+interface FrameFigures {
+  readonly events: number;
+  /** Milliseconds from the page's request to the first timeline with spans on it; the server reads the run in that time. */
+  readonly firstPaintMs: number;
+  /** Until every event is on the page. */
+  readonly allEventsMs: number;
+  readonly frames: { readonly count: number; readonly p50Ms: number; readonly p95Ms: number; readonly maxMs: number };
+  /** Script time of drawing one frame. */
+  readonly draw: { readonly p50Ms: number; readonly p95Ms: number };
+  readonly pageBytes: number;
+  readonly serverBytes: number;
+}
+
+async function measureFrames(events: number = EVENTS): Promise<FrameFigures> {
+  const run = syntheticLargeRun(events, { id: "large" });
+  const server = await startServer({ source: sourceOf([run]) });
+  const browser = await launchChromium();
+  try {
+    const page = await browser.newPage({ viewport: { width: 1600, height: 1000 } });
+    const cdp = await page.context().newCDPSession(page);
+    await page.addInitScript(markFirstSpans);
+    await page.goto(server.urlOf("/runs/large"));
+    await page.waitForSelector("[data-loaded]", { timeout: 60_000 });
+    const { firstPaintMs, allEventsMs } = await page.evaluate(() => ({
+      firstPaintMs: performance.getEntriesByName("first-spans")[0]?.startTime ?? NaN,
+      allEventsMs: performance.now(),
+    }));
+    const { frames, draws } = await moveAround(page);
+    return {
+      events: run.events.count,
+      firstPaintMs,
+      allEventsMs,
+      frames: {
+        count: frames.length,
+        p50Ms: quantile(frames, 0.5),
+        p95Ms: quantile(frames, 0.95),
+        maxMs: frames.at(-1) ?? NaN,
+      },
+      draw: { p50Ms: quantile(draws, 0.5), p95Ms: quantile(draws, 0.95) },
+      pageBytes: await heapOf(cdp),
+      serverBytes: process.memoryUsage().rss,
+    };
+  } finally {
+    await browser.close();
+    await server.close();
+  }
+}
+
+/** Runs in the page: marks the frame after which the timeline's canvas shows something in the colours of ops. */
+function markFirstSpans(): void {
+  const hasSpans = (canvas: HTMLCanvasElement | null): boolean => {
+    if (!canvas || canvas.width < 400) return false;
+    const pixels =
+      canvas.getContext("2d")?.getImageData(150, 60, canvas.width - 200, 40).data ?? new Uint8ClampedArray(0);
+    for (let i = 0; i < pixels.length; i += 4) {
+      const [r = 0, g = 0, b = 0] = pixels.subarray(i, i + 3);
+      if (Math.max(r, g, b) - Math.min(r, g, b) > 60) return true;
+    }
+    return false;
+  };
+  const look = (): void => {
+    if (hasSpans(document.querySelector(".timeline canvas"))) performance.mark("first-spans");
+    else setTimeout(look, 20);
+  };
+  look();
+}
+
+/** Zooms in and out and pans for some seconds by real input; resolves to ascending times in milliseconds. */
+async function moveAround(page: Page): Promise<{ frames: Float64Array; draws: Float64Array }> {
+  const box = await page.locator(".timeline canvas").first().boundingBox();
+  if (!box) throw new Error("The page has no timeline.");
+  await page.evaluate(() => {
+    const times = { frames: [] as number[], draws: [] as number[], on: true };
+    Object.assign(globalThis, { frameTimes: times });
+    let last = performance.now();
+    const tick = (): void => {
+      const now = performance.now();
+      times.frames.push(now - last);
+      last = now;
+      if (times.on) requestAnimationFrame(tick);
+    };
+    requestAnimationFrame(tick);
+    // A frame's own script: what runs between its first callback and the end of the callbacks.
+    const original = globalThis.requestAnimationFrame;
+    globalThis.requestAnimationFrame = (callback) =>
+      original((now) => {
+        const begin = performance.now();
+        callback(now);
+        if (callback !== tick) times.draws.push(performance.now() - begin);
+      });
+  });
+  await page.mouse.move(box.x + 700, box.y + 100);
+  for (let round = 0; round < 3; round++) {
+    for (let i = 0; i < 25; i++) await page.mouse.wheel(0, -120);
+    await page.mouse.down();
+    for (let i = 0; i < 40; i++) await page.mouse.move(box.x + 700 - 8 * i, box.y + 100);
+    await page.mouse.up();
+    await page.mouse.move(box.x + 700, box.y + 100);
+    for (let i = 0; i < 25; i++) await page.mouse.wheel(0, 120);
+  }
+  const times = await page.evaluate(() => {
+    const { frameTimes } = globalThis as unknown as { frameTimes: { frames: number[]; draws: number[]; on: boolean } };
+    frameTimes.on = false;
+    return frameTimes;
+  });
+  return { frames: Float64Array.from(times.frames).sort(), draws: Float64Array.from(times.draws).sort() };
+}
+
+/** Bytes of the page's scripts and their typed arrays, after a collection. */
+async function heapOf(cdp: CDPSession): Promise<number> {
+  await cdp.send("HeapProfiler.collectGarbage");
+  const { usedSize, backingStorageSize = 0 } = (await cdp.send("Runtime.getHeapUsage")) as {
+    usedSize: number;
+    backingStorageSize?: number;
+  };
+  return usedSize + backingStorageSize;
+}
+
+function describeFrames({
+  events,
+  firstPaintMs,
+  allEventsMs,
+  frames,
+  draw,
+  pageBytes,
+  serverBytes,
+}: FrameFigures): string {
+  const ms = (value: number): string => `${value.toFixed(value < 100 ? 1 : 0)} ms`;
+  return [
+    `${formatCount(events)} events, 8 ranks, Chromium headless without a GPU`,
+    `first paint of the whole run   ${ms(firstPaintMs)}`,
+    `all events on the page         ${ms(allEventsMs)}`,
+    `frames while zooming, panning  p50 ${ms(frames.p50Ms)}, p95 ${ms(frames.p95Ms)}, longest ${ms(frames.maxMs)} (${frames.count} frames)`,
+    `drawing one frame              p50 ${ms(draw.p50Ms)}, p95 ${ms(draw.p95Ms)}`,
+    `memory                         page ${formatBytes(pageBytes)}, server process ${formatBytes(serverBytes)}`,
+  ].join("\n");
+}
+
+void measureFrames().then((figures) => {
+  process.stdout.write(
+    process.argv.includes("--json") ? `${JSON.stringify(figures)}\n` : `${describeFrames(figures)}\n`,
+  );
+});

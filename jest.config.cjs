@@ -1,0 +1,12 @@
+/** Tests run on TypeScript sources through swc; types are checked apart, by tsc (scripts/test.mjs). */
+module.exports = {
+  testEnvironment: "<rootDir>/test/environment.cjs",
+  testMatch: ["<rootDir>/test/**/*.test.ts"],
+  transform: {
+    "\\.ts$": [
+      "@swc/jest",
+      { jsc: { target: "es2022", parser: { syntax: "typescript" } }, module: { type: "commonjs" } },
+    ],
+  },
+  testTimeout: 60000,
+};

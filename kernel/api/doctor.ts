@@ -1,0 +1,152 @@
+/** What this machine can do for Stateline, and what to do about what is missing. */
+
+import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
+import { cpus, freemem, homedir, totalmem } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+
+import { formatBytes } from "../../profiler-ui/trace/format";
+import { addon } from "./addon";
+import { drawable } from "./display";
+import { htmlTable, textTable, type Table } from "./draw/table";
+import { StatelineError } from "./errors";
+import { packageVersion } from "./package-root";
+
+/** `todo` says what to do; null where nothing is missing. */
+export interface Finding {
+  readonly todo: string | null;
+}
+
+export interface Health {
+  readonly versions: { readonly stateline: string; readonly node: string };
+  /** `isa`: the kernels in use, null when the engine is not built; `isas`: all that this CPU can run. */
+  readonly cpu: Finding & {
+    readonly model: string;
+    readonly isa: string | null;
+    readonly isas: readonly string[];
+    readonly cores: number;
+  };
+  readonly memory: Finding & { readonly totalBytes: number; readonly freeBytes: number };
+  readonly cuda: Finding & {
+    readonly compiled: boolean;
+    readonly architectures: readonly string[];
+    readonly gpus: readonly string[];
+  };
+  readonly nccl: Finding & { readonly available: boolean };
+  readonly mpi: Finding & { readonly available: boolean; readonly launcher: string | null };
+  /** `command`: jupyter on PATH; `kernelspec`: the folder of the installed kernel. */
+  readonly jupyter: Finding & { readonly command: string | null; readonly kernelspec: string | null };
+  /** For screenshots and the browser tests. */
+  readonly chromium: Finding & { readonly path: string | null };
+}
+
+export function doctor(): Promise<Health> {
+  const health: Health = {
+    versions: { stateline: packageVersion(), node: process.versions.node },
+    cpu: examineCpu(),
+    memory: { totalBytes: totalmem(), freeBytes: freemem(), todo: null },
+    cuda: examineCuda(),
+    nccl: { available: false, todo: "ranks run in one process on the CPU; NCCL is not used by this build" },
+    mpi: examineMpi(),
+    jupyter: examineJupyter(),
+    chromium: examineChromium(),
+  };
+  const table = healthTable(health);
+  return Promise.resolve(drawable(health, () => ({ "text/plain": textTable(table), "text/html": htmlTable(table) })));
+}
+
+function examineCpu(): Health["cpu"] {
+  const model = cpus()[0]?.model.trim() ?? "";
+  try {
+    const { isa, isas, cores } = addon().cpuInfo();
+    return { model, isa, isas, cores, todo: null };
+  } catch (error) {
+    if (!(error instanceof StatelineError)) throw error;
+    return { model, isa: null, isas: [], cores: cpus().length, todo: error.message };
+  }
+}
+
+function examineCuda(): Health["cuda"] {
+  const folder = "/proc/driver/nvidia/gpus";
+  const gpus = existsSync(folder) ? readdirSync(folder).map((gpu) => gpuName(join(folder, gpu, "information"))) : [];
+  return { compiled: false, architectures: [], gpus, todo: "this build computes on the CPU" };
+}
+
+function gpuName(path: string): string {
+  return /^Model:\s*(.+)$/m.exec(readFileSync(path, "utf8"))?.[1] ?? "unknown GPU";
+}
+
+function examineMpi(): Health["mpi"] {
+  const launcher = onPath("mpirun", "mpiexec");
+  return { available: false, launcher, todo: "ranks run in one process; MPI is not used by this build" };
+}
+
+function examineJupyter(): Health["jupyter"] {
+  const command = onPath("jupyter");
+  const kernelspec = installedKernel(command);
+  const missing = [
+    command ? "" : "install Jupyter (pip install jupyterlab), or open notebooks in VS Code",
+    kernelspec ? "" : "run `stateline kernel install`",
+  ].filter(Boolean);
+  return { command, kernelspec, todo: missing.join("; ") || null };
+}
+
+/** Folder of a kernelspec that starts Stateline, in the places where Jupyter looks. */
+function installedKernel(jupyter: string | null): string | null {
+  const { JUPYTER_PATH = "", JUPYTER_DATA_DIR = "", VIRTUAL_ENV = "", CONDA_PREFIX = "" } = process.env;
+  const prefixes = [
+    VIRTUAL_ENV,
+    CONDA_PREFIX,
+    jupyter ? dirname(dirname(realpathSync(jupyter))) : "",
+    "/usr/local",
+    "/usr",
+  ];
+  const { XDG_DATA_HOME = join(homedir(), ".local/share") } = process.env;
+  const userData = process.platform === "darwin" ? join(homedir(), "Library/Jupyter") : join(XDG_DATA_HOME, "jupyter");
+  const data = [
+    ...JUPYTER_PATH.split(delimiter),
+    JUPYTER_DATA_DIR || userData,
+    ...prefixes.filter(Boolean).map((prefix) => join(prefix, "share/jupyter")),
+  ];
+  for (const kernels of data.filter(Boolean).map((folder) => join(folder, "kernels"))) {
+    if (!existsSync(kernels)) continue;
+    const found = readdirSync(kernels).find((name) => startsStateline(join(kernels, name, "kernel.json")));
+    if (found) return join(kernels, found);
+  }
+  return null;
+}
+
+function startsStateline(path: string): boolean {
+  try {
+    const { argv } = JSON.parse(readFileSync(path, "utf8")) as { readonly argv?: unknown };
+    return Array.isArray(argv) && argv.some((part) => /[\\/]kernel[\\/]jupyter[\\/]main\.js$/.test(String(part)));
+  } catch {
+    return false; // another program's kernelspec, broken or not readable: not ours
+  }
+}
+
+function examineChromium(): Health["chromium"] {
+  const path = onPath("chromium", "chromium-browser", "google-chrome", "google-chrome-stable");
+  return { path, todo: path ? null : "only the browser tests need it: install the package chromium" };
+}
+
+function onPath(...names: readonly string[]): string | null {
+  const folders = (process.env["PATH"] ?? "").split(delimiter).filter(Boolean);
+  return folders.flatMap((folder) => names.map((name) => join(folder, name))).find((path) => existsSync(path)) ?? null;
+}
+
+function healthTable({ versions, cpu, memory, cuda, nccl, mpi, jupyter, chromium }: Health): Table {
+  const row = (name: string, state: string, { todo }: Finding): string[] => [name, state, todo ?? ""];
+  return {
+    columns: [{ title: "" }, { title: "here" }, { title: "note" }],
+    rows: [
+      ["stateline", versions.stateline, `Node ${versions.node}`],
+      row("cpu", cpu.isa ? `${cpu.isa} (of ${cpu.isas.join(", ")}), ${cpu.cores} cores` : "engine not built", cpu),
+      row("memory", `${formatBytes(memory.totalBytes)}, ${formatBytes(memory.freeBytes)} free`, memory),
+      row("cuda", cuda.gpus.length > 0 ? `not compiled; ${cuda.gpus.join(", ")}` : "not compiled", cuda),
+      row("nccl", nccl.available ? "yes" : "no", nccl),
+      row("mpi", mpi.launcher ?? "no", mpi),
+      row("jupyter", [jupyter.command ?? "no jupyter", jupyter.kernelspec ?? "no kernelspec"].join(", "), jupyter),
+      row("chromium", chromium.path ?? "no", chromium),
+    ],
+  };
+}

@@ -1,0 +1,39 @@
+/** Stateline's public API: `import * as stateline from "stateline"`. */
+
+export { loadModel, type LoadOptions } from "./model/load";
+export { Model, type LogitsOptions } from "./model/model";
+export type { GenerateOptions, Generation, TokenPiece } from "./model/generation";
+export type { Perplexity, PerplexityOptions } from "./model/perplexity";
+export type { Prompt } from "./model/prompt";
+export type { AllReduceChoice, AllReduceOption } from "./model/all-reduce";
+export type { ModelConfig } from "./families/family";
+export type { Tokenizer } from "./text/tokenizer";
+export type { Progress } from "./progress";
+
+export type { PlannedTensor, ShardPlan } from "./plan/plan";
+export type { Split } from "./plan/split";
+export type { EngineMemory, RankSlice, RowRun } from "./native";
+
+export { profile, type ProfileModelOptions, type ProfileOptions } from "./runs/profile";
+export { compare, listRuns, openRun, type RunsOptions } from "./runs/open";
+export { Run, type ExportFormat, type Timeline } from "./runs/run";
+export { FolderRunSource } from "./runs/source";
+export type { SqlOptions, SqlResult } from "./runs/sql";
+export type { EventColumns } from "../../profiler-ui/trace/events";
+export type { RunComparison } from "../../profiler-ui/trace/compare";
+export type { RunInfo, RunRequest } from "../../profiler-ui/trace/run";
+export type { RunSummary } from "../../profiler-ui/trace/summary";
+
+export { doctor, type Health } from "./doctor";
+export { displaySymbol, plainText, type CellHost, type MimeBundle } from "./display";
+
+export {
+  AbortedError,
+  CheckpointError,
+  CollectiveError,
+  DeviceError,
+  OptionError,
+  RunError,
+  ShardError,
+  StatelineError,
+} from "./errors";

@@ -1,0 +1,170 @@
+/** Generates from one prompt: the engine's tokens become text, stop strings and signals end it, the outcome has its figures. */
+
+import { formatBytes, formatNumber } from "../../../profiler-ui/trace/format";
+import { drawable, type MimeBundle } from "../display";
+import { escapeHtml } from "../draw/table";
+import { aborted, native } from "../errors";
+import type { GenerateResult, NativeEngine, Sampling } from "../native";
+import { abortSignal, callback, integer, number, type Rule, type Rules } from "../options";
+import { TextStream } from "../text/text-stream";
+import type { Tokenizer } from "../text/tokenizer";
+import { cancellable, newJob } from "./jobs";
+
+/** One new token, and the text that it completed: "" in the middle of a character or of a possible stop string. */
+export interface TokenPiece {
+  readonly token: number;
+  readonly text: string;
+}
+
+export interface GenerateOptions {
+  /** 128 unless given. */
+  readonly maxNewTokens?: number;
+  /** 0, the default, takes the most likely token. */
+  readonly temperature?: number;
+  /** Only the k most likely tokens; 0, the default, means all. */
+  readonly topK?: number;
+  /** Only the most likely tokens that together have this probability; 1, the default, means all. */
+  readonly topP?: number;
+  /** Integer; the same seed gives the same tokens. 0 unless given. */
+  readonly seed?: number;
+  /** Texts before which the generation ends. */
+  readonly stop?: string | readonly string[];
+  /** Token ids that end the generation, instead of the model's own. */
+  readonly stopTokens?: readonly number[];
+  /** Ends the generation within a step; the call rejects with AbortedError. */
+  readonly signal?: AbortSignal;
+  readonly onToken?: (piece: TokenPiece) => void;
+}
+
+export interface Generation {
+  readonly text: string;
+  /** New tokens. A token that ended the generation is among them, its text is not. */
+  readonly tokens: readonly number[];
+  readonly promptTokens: number;
+  readonly finish: "length" | "stop";
+  /** Milliseconds from the engine's start on the prompt to the first new token. */
+  readonly ttftMs: number;
+  readonly prefillTokensPerSecond: number;
+  /** Tokens after the first, a second; 0 if there are none. */
+  readonly decodeTokensPerSecond: number;
+  /** Sent by all ranks together. */
+  readonly wireBytes: number;
+}
+
+const texts: Rule<string | readonly string[]> = {
+  expected: "a text that is not empty, or a list of such",
+  accepts: (v): v is string | readonly string[] =>
+    (Array.isArray(v) ? (v as unknown[]) : [v]).every((one) => typeof one === "string" && one !== ""),
+};
+
+const tokenIds: Rule<readonly number[]> = {
+  expected: "a list of token ids",
+  accepts: (v): v is readonly number[] =>
+    Array.isArray(v) && v.every((id) => Number.isInteger(id) && id >= 0 && id < 2 ** 31),
+};
+
+export const generateRules: Rules<GenerateOptions> = {
+  maxNewTokens: integer(1, 2 ** 31 - 1),
+  temperature: number(0),
+  topK: integer(0, 2 ** 31 - 1),
+  topP: number(Number.MIN_VALUE, 1),
+  seed: integer(0),
+  stop: texts,
+  stopTokens: tokenIds,
+  signal: abortSignal,
+  onToken: callback<(piece: TokenPiece) => void>(),
+};
+
+/** What a generation needs of its model. */
+export interface Generator {
+  readonly engine: NativeEngine;
+  readonly tokenizer: Tokenizer | undefined;
+  /** Of the model's config. */
+  readonly stopTokens: readonly number[];
+  /** Most tokens a prefill step. */
+  readonly maxTokens: number;
+}
+
+/**
+ * Generates after `prompt` (token ids) from an empty state.
+ *
+ * @throws AbortedError `E_ABORTED` with the text so far in `details`.
+ */
+export async function generate(
+  generator: Generator,
+  prompt: Int32Array,
+  options: GenerateOptions,
+  request: number,
+): Promise<Generation> {
+  const { engine, tokenizer } = generator;
+  const { maxNewTokens = 128, stop = [], signal, onToken } = options;
+  const stopTokens = new Set(options.stopTokens ?? generator.stopTokens);
+  const stream = new TextStream(tokenizer, typeof stop === "string" ? [stop] : stop);
+  const tag = newJob(request);
+  const tokens: number[] = [];
+  let text = "";
+  let failure: { readonly error: unknown } | undefined;
+
+  const take = (token: number): void => {
+    tokens.push(token);
+    const last = tokens.length === maxNewTokens || stopTokens.has(token);
+    const piece = stream.push(token, last);
+    text += piece;
+    if (stream.stopped && !last) engine.cancel(tag.job);
+    onToken?.({ token, text: piece });
+  };
+  // Tokens that the engine made before it saw the cancellation are not the caller's.
+  const takeAll = (fresh: Int32Array): void => {
+    try {
+      for (const token of fresh) if (!stream.stopped && !failure && !signal?.aborted) take(token);
+    } catch (error) {
+      failure = { error };
+      engine.cancel(tag.job);
+    }
+  };
+
+  const job = {
+    ...tag,
+    slot: 0,
+    tokens: prompt,
+    reset: true,
+    chunk: Math.min(prompt.length, generator.maxTokens),
+    maxNewTokens,
+    sampling: samplingOf(options),
+    stopTokens: Int32Array.from(stopTokens),
+  };
+  const run = (): Promise<GenerateResult> => native(() => engine.generate(job, takeAll));
+  const result = await cancellable("generate", signal, () => engine.cancel(tag.job), run);
+  if (failure) throw failure.error;
+  if (signal?.aborted && result.finish === "cancelled") throw aborted("generate", signal, { tokens, text });
+  return drawable(outcome(result, prompt.length, tokens, text), () => drawGeneration(tokens.length, text, result));
+}
+
+function samplingOf({ temperature = 0, topK = 0, topP = 1, seed = 0 }: GenerateOptions): Sampling {
+  return { temperature, topK, topP, seed };
+}
+
+function outcome(result: GenerateResult, promptTokens: number, tokens: readonly number[], text: string): Generation {
+  const rate = (count: number, ns: number): number => (ns > 0 ? (count * 1e9) / ns : 0);
+  return {
+    text,
+    tokens,
+    promptTokens,
+    finish: result.finish === "length" ? "length" : "stop",
+    ttftMs: result.ttftNs / 1e6,
+    prefillTokensPerSecond: rate(promptTokens, result.prefillNs),
+    decodeTokensPerSecond: rate(result.tokens.length - 1, result.decodeNs),
+    wireBytes: result.wireBytes,
+  };
+}
+
+function drawGeneration(count: number, text: string, result: GenerateResult): MimeBundle {
+  const rate =
+    result.decodeNs > 0 ? `, ${formatNumber(((result.tokens.length - 1) * 1e9) / result.decodeNs)} tokens/s` : "";
+  const wire = result.wireBytes > 0 ? `, ${formatBytes(result.wireBytes)} on the wire` : "";
+  const figures = `${count} tokens, first after ${formatNumber(result.ttftNs / 1e6)} ms${rate}${wire}`;
+  return {
+    "text/plain": `${text}\n\n(${figures})`,
+    "text/html": `<div style="white-space:pre-wrap">${escapeHtml(text)}</div><p style="color:#6b7580">${escapeHtml(figures)}</p>`,
+  };
+}

@@ -1,0 +1,36 @@
+/** Every engine call is a job: it has a number by which it is cancelled, and says which cell and request it serves. */
+
+import { cellHost, currentCell } from "../display";
+import { aborted, AbortedError } from "../errors";
+import type { JobTag } from "../native";
+
+let nextJob = 1;
+
+export function newJob(request: number = -1): JobTag {
+  return { job: nextJob++, cell: currentCell(), request };
+}
+
+/**
+ * Runs a job that `signal` can cancel, and in a notebook the interrupt button too.
+ *
+ * @throws AbortedError `E_ABORTED`, naming `what` and carrying the signal's reason.
+ */
+export async function cancellable<T>(
+  what: string,
+  own: AbortSignal | undefined,
+  cancel: () => void,
+  run: () => Promise<T>,
+): Promise<T> {
+  const signals = [own, cellHost()?.signal].filter((signal) => signal !== undefined);
+  if (signals.length === 0) return run();
+  const signal = AbortSignal.any(signals);
+  if (signal.aborted) throw aborted(what, signal);
+  signal.addEventListener("abort", cancel, { once: true });
+  try {
+    return await run();
+  } catch (error) {
+    throw error instanceof AbortedError ? aborted(what, signal) : error;
+  } finally {
+    signal.removeEventListener("abort", cancel);
+  }
+}

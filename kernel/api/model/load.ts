@@ -1,0 +1,142 @@
+/** Loads a checkpoint directory into the engine: read and check the headers, plan, map, pack each rank's slices. */
+
+import { availableParallelism } from "node:os";
+
+import { addon } from "../addon";
+import { openCheckpoint } from "../checkpoint/checkpoint";
+import { aborted, CheckpointError, DeviceError, native } from "../errors";
+import type { ComputeType, NativeEngine } from "../native";
+import {
+  abortSignal,
+  callback,
+  checkOptions,
+  flag,
+  integer,
+  nonEmptyText,
+  oneOf,
+  invalid,
+  shown,
+  type Rules,
+} from "../options";
+import { engineSpec } from "../plan/engine-spec";
+import { planShards, type ShardPlan } from "../plan/plan";
+import { cellProgress, type Progress } from "../progress";
+import { loadTokenizer, readStopTokens } from "../text/tokenizer";
+import { allReduceRule, chooseAllReduce, type AllReduceOption } from "./all-reduce";
+import { cancellable, newJob } from "./jobs";
+import { Model } from "./model";
+
+export interface LoadOptions {
+  /** Ranks that the model is split over; must divide d_inner. 1 unless given. */
+  readonly tensorParallel?: number;
+  readonly device?: "auto" | "cpu" | "cuda";
+  /** "auto", the default: bf16 where the matrices are stored so, else f32. */
+  readonly computeType?: "auto" | "f32" | "bf16" | "f16" | "int8";
+  readonly allReduce?: AllReduceOption;
+  /** Threads that share a rank's work; the machine's cores over the ranks unless given. */
+  readonly threadsPerRank?: number;
+  /** Most tokens a step: longer prompts are prefilled in chunks of this many. 512 unless given. */
+  readonly maxTokens?: number;
+  /** Compare all ranks' bits after each AllReduce, to find faults; slow. */
+  readonly verifyCollectives?: boolean;
+  /** Ends the loading; the call rejects with AbortedError. */
+  readonly signal?: AbortSignal;
+  /** Bytes of weights in place and in all. */
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+const rules: Rules<LoadOptions> = {
+  tensorParallel: integer(1, 256),
+  device: oneOf("auto", "cpu", "cuda"),
+  computeType: oneOf("auto", "f32", "bf16", "f16", "int8"),
+  allReduce: allReduceRule,
+  threadsPerRank: integer(1, 1024),
+  maxTokens: integer(1, 65536),
+  verifyCollectives: flag,
+  signal: abortSignal,
+  onProgress: callback<(progress: Progress) => void>(),
+};
+
+/**
+ * Loads a model.
+ *
+ * @throws OptionError, CheckpointError, ShardError, DeviceError; AbortedError `E_ABORTED`
+ * @example
+ * const model = await loadModel("models/tiny-mamba", { tensorParallel: 2, allReduce: "int8" });
+ */
+export async function loadModel(directory: string, options?: LoadOptions): Promise<Model> {
+  if (!nonEmptyText.accepts(directory)) invalid("directory", nonEmptyText.expected, directory);
+  const checked = checkOptions("loadModel", options, rules);
+  const {
+    tensorParallel = 1,
+    device = "auto",
+    allReduce = "auto",
+    maxTokens = 512,
+    verifyCollectives = false,
+    signal,
+  } = checked;
+  if (signal?.aborted) throw aborted("loadModel", signal);
+  if (device === "cuda") {
+    throw new DeviceError("E_DEVICE_UNAVAILABLE", 'device "cuda" is not in this build; available: cpu', { device });
+  }
+  const checkpoint = await openCheckpoint(directory);
+  const choice = chooseAllReduce(allReduce, tensorParallel);
+  const plan = planShards(checkpoint, tensorParallel, choice);
+  const tokenizer = await loadTokenizer(checkpoint.directory);
+  const { vocabulary } = plan.config;
+  if (tokenizer && tokenizer.size > vocabulary) {
+    throw new CheckpointError(
+      "E_TOKENIZER_SIZE",
+      `${checkpoint.directory}/tokenizer.json has ids up to ${tokenizer.size - 1}, the embedding ${vocabulary} rows`,
+      { tokenizerSize: tokenizer.size, vocabulary },
+    );
+  }
+  const settings = {
+    threadsPerRank: checked.threadsPerRank ?? Math.max(1, Math.floor(availableParallelism() / tensorParallel)),
+    computeType: chooseComputeType(checked.computeType ?? "auto", plan),
+    wireType: choice.outProj,
+    quantisationGroup: choice.group,
+    maxTokens,
+    slots: 1,
+    verifyCollectives,
+  };
+  const stopTokens = await readStopTokens(checkpoint.directory, checkpoint.config, tokenizer);
+  const engine = await loadEngine(plan, settings, checked.signal, checked.onProgress);
+  return new Model({ engine, plan, tokenizer, stopTokens, settings, device: "cpu" });
+}
+
+async function loadEngine(
+  plan: ShardPlan,
+  settings: Parameters<typeof engineSpec>[1],
+  signal: AbortSignal | undefined,
+  onProgress: ((progress: Progress) => void) | undefined,
+): Promise<NativeEngine> {
+  const { job } = newJob();
+  const view = onProgress ? undefined : cellProgress(`loading ${plan.model}`);
+  const report = (done: number, total: number): void => {
+    onProgress?.({ done, total });
+    view?.update({ done, total });
+  };
+  try {
+    const load = (): Promise<NativeEngine> => native(() => addon().loadEngine(engineSpec(plan, settings), job, report));
+    return await cancellable("loadModel", signal, () => addon().cancelLoad(job), load);
+  } finally {
+    view?.end();
+  }
+}
+
+/** @throws DeviceError `E_COMPUTE_TYPE` */
+function chooseComputeType(asked: Exclude<LoadOptions["computeType"], undefined>, plan: ShardPlan): ComputeType {
+  if (asked === "f32" || asked === "bf16") return asked;
+  if (asked === "auto") {
+    const matrices = plan.tensors.filter(({ roles }) => roles[0] === "in_proj.x" || roles[0] === "out_proj");
+    return matrices.every(({ dtype }) => dtype === "BF16") ? "bf16" : "f32";
+  }
+  throw new DeviceError(
+    "E_COMPUTE_TYPE",
+    `computeType ${shown(asked)} is not available on cpu; available: auto, f32, bf16`,
+    {
+      computeType: asked,
+    },
+  );
+}

@@ -1,0 +1,244 @@
+/** A loaded model: its ranks are ready, their weights packed; close it to free them. */
+
+import { formatBytes } from "../../../profiler-ui/trace/format";
+import { drawable, type MimeBundle } from "../display";
+import { escapeHtml, htmlTable, textTable, type Table } from "../draw/table";
+import { native, StatelineError } from "../errors";
+import type { ModelConfig } from "../families/family";
+import type { EngineMemory, NativeEngine } from "../native";
+import { abortSignal, checkOptions, integer } from "../options";
+import { drawPlan, planHeading } from "../plan/draw";
+import type { EngineSettings } from "../plan/engine-spec";
+import type { ShardPlan } from "../plan/plan";
+import { cellProgress } from "../progress";
+import type { Tokenizer } from "../text/tokenizer";
+import { generate, generateRules, type GenerateOptions, type Generation, type TokenPiece } from "./generation";
+import { cancellable, newJob } from "./jobs";
+import { modelClosing, modelOpened, watcher } from "./live";
+import { perplexity, perplexityRules, type Perplexity, type PerplexityOptions } from "./perplexity";
+import { isPromptList, tokensOf, type Prompt } from "./prompt";
+
+export interface LogitsOptions {
+  /** Tokens a step; all chunks give the same logits. As many as fit unless given. */
+  readonly chunk?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** What `loadModel` hands over. */
+export interface ModelParts {
+  readonly engine: NativeEngine;
+  readonly plan: ShardPlan;
+  readonly tokenizer: Tokenizer | undefined;
+  readonly stopTokens: readonly number[];
+  readonly settings: EngineSettings;
+  readonly device: "cpu";
+}
+
+/**
+ * @example
+ * await using model = await loadModel("models/tiny-mamba", { tensorParallel: 2 });
+ * const { text } = await model.generate("Sherlock Holmes took", { maxNewTokens: 50 });
+ */
+export class Model {
+  /** How the model lies on its ranks. */
+  readonly plan: ShardPlan;
+  /** Undefined where the checkpoint has no tokenizer.json: give token ids then. */
+  readonly tokenizer: Tokenizer | undefined;
+  readonly device: "cpu";
+  readonly settings: EngineSettings;
+  readonly #engine: NativeEngine;
+  readonly #stopTokens: readonly number[];
+  #closed: Promise<void> | undefined;
+
+  /** Made by `loadModel`. */
+  constructor(parts: ModelParts) {
+    this.plan = drawable(parts.plan, () => drawPlan(parts.plan));
+    this.tokenizer = parts.tokenizer;
+    this.device = parts.device;
+    this.settings = parts.settings;
+    this.#engine = parts.engine;
+    this.#stopTokens = parts.stopTokens;
+    drawable(this, () => this.#draw());
+    modelOpened(this);
+  }
+
+  get name(): string {
+    return this.plan.model;
+  }
+
+  get config(): ModelConfig {
+    return this.plan.config;
+  }
+
+  /** The native engine, for the recorder. @throws StatelineError `E_CLOSED` */
+  get engine(): NativeEngine {
+    if (this.#closed)
+      throw new StatelineError("E_CLOSED", `the model ${this.name} is closed; load it again`, { model: this.name });
+    return this.#engine;
+  }
+
+  /** Bytes that each rank holds. */
+  get memory(): EngineMemory {
+    const memory = this.engine.memory();
+    return drawable({ ...memory }, () => drawMemory(memory));
+  }
+
+  /**
+   * Generates from one prompt, or from each of several.
+   *
+   * @throws OptionError; AbortedError `E_ABORTED`
+   */
+  generate(prompt: Prompt, options?: GenerateOptions): Promise<Generation>;
+  generate(prompts: readonly Prompt[], options?: GenerateOptions): Promise<Generation[]>;
+  async generate(prompts: Prompt | readonly Prompt[], options?: GenerateOptions): Promise<Generation | Generation[]> {
+    const checked = checkOptions("generate", options, generateRules);
+    const list = isPromptList(prompts) ? prompts : [prompts];
+    const tokens: Int32Array[] = [];
+    for (const prompt of list) tokens.push(await tokensOf(prompt, this, checked));
+    const results: Generation[] = [];
+    for (const [index, ids] of tokens.entries()) results.push(await this.#generate(list[index] ?? ids, ids, checked));
+    const [only] = results;
+    return isPromptList(prompts) || !only ? results : only;
+  }
+
+  /**
+   * Tokens as they come, each with the text it completed. Leaving the loop ends the generation.
+   *
+   * @throws OptionError; AbortedError `E_ABORTED`, by the iterator
+   * @example
+   * for await (const { text } of model.stream("Sherlock Holmes took")) process.stdout.write(text);
+   */
+  async *stream(prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<TokenPiece, void, undefined> {
+    const left = new AbortController();
+    const pieces: TokenPiece[] = [];
+    let done = false;
+    let wake = (): void => undefined;
+    const onToken = (piece: TokenPiece): void => {
+      pieces.push(piece);
+      options.onToken?.(piece);
+      wake();
+    };
+    const signal = options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal;
+    const finished = this.generate(prompt, { ...options, signal, onToken });
+    const settled = finished.then(
+      () => undefined,
+      () => undefined, // thrown below, by `await finished`
+    );
+    void settled.then(() => {
+      done = true;
+      wake();
+    });
+    try {
+      for (;;) {
+        for (let piece = pieces.shift(); piece; piece = pieces.shift()) yield piece;
+        if (done) break;
+        await new Promise<void>((resolve) => (wake = resolve));
+      }
+      await finished;
+    } finally {
+      left.abort();
+      await settled;
+    }
+  }
+
+  /**
+   * Logits after every token: [tokens × vocabulary], row major.
+   *
+   * @throws OptionError `E_PROMPT_EMPTY`, `E_TOKEN_RANGE`; AbortedError `E_ABORTED`
+   */
+  async logits(prompt: Prompt, options?: LogitsOptions): Promise<Float32Array> {
+    const { maxTokens } = this.settings;
+    const { chunk, signal } = checkOptions("logits", options, { chunk: integer(1, maxTokens), signal: abortSignal });
+    const tokens = await tokensOf(prompt, this, signal ? { signal } : {});
+    const { engine } = this;
+    const tag = newJob();
+    const job = { ...tag, slot: 0, tokens, reset: true, chunk: Math.min(tokens.length, chunk ?? maxTokens) };
+    const run = (): Promise<Float32Array> => native(() => engine.forward(job));
+    return cancellable("logits", signal, () => engine.cancel(tag.job), run);
+  }
+
+  /**
+   * Perplexity of a text or token ids, no special tokens added.
+   *
+   * @throws OptionError; AbortedError `E_ABORTED`
+   */
+  async perplexity(text: Prompt, options?: PerplexityOptions): Promise<Perplexity> {
+    const checked = checkOptions("perplexity", options, perplexityRules);
+    const tokens = await tokensOf(text, this, { ...checked, special: false });
+    const view = checked.onProgress ? undefined : cellProgress("perplexity");
+    const scorer = { engine: this.engine, tokenizer: this.tokenizer, maxTokens: this.settings.maxTokens };
+    try {
+      return await perplexity(
+        scorer,
+        tokens,
+        view ? { ...checked, onProgress: (progress) => view.update(progress) } : checked,
+      );
+    } finally {
+      view?.end();
+    }
+  }
+
+  /** Frees the engine after the job that runs; waiting jobs reject with E_CLOSED. Idempotent. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    modelClosing(this);
+    await native(() => this.#engine.close());
+  }
+
+  async #generate(prompt: Prompt, tokens: Int32Array, options: GenerateOptions): Promise<Generation> {
+    const recording = watcher();
+    const request = recording?.nextRequest() ?? -1;
+    const total = options.maxNewTokens ?? 128;
+    const view = options.onToken ? undefined : cellProgress(`generating with ${this.name}`);
+    let done = 0;
+    const watched = view ? { ...options, onToken: () => view.update({ done: ++done, total }) } : options;
+    const { engine, tokenizer } = this;
+    const parts = { engine, tokenizer, stopTokens: this.#stopTokens, maxTokens: this.settings.maxTokens };
+    try {
+      const generation = await generate(parts, tokens, watched, request);
+      recording?.finished({
+        request,
+        prompt: typeof prompt === "string" ? prompt : (tokenizer?.decode(tokens) ?? ""),
+        text: generation.text,
+        promptTokens: generation.promptTokens,
+        newTokens: generation.tokens.length,
+        ttftMs: generation.ttftMs,
+        prefillTokensPerSecond: generation.prefillTokensPerSecond,
+        decodeTokensPerSecond: generation.decodeTokensPerSecond,
+        wireBytes: generation.wireBytes,
+      });
+      return generation;
+    } finally {
+      view?.end();
+    }
+  }
+
+  #draw(): MimeBundle {
+    const { computeType, threadsPerRank } = this.settings;
+    const threads = threadsPerRank === 1 ? "1 thread" : `${threadsPerRank} threads`;
+    const heading = `${planHeading(this.plan)}, ${computeType} on ${this.device}, ${threads} a rank`;
+    if (this.#closed) return { "text/plain": `${heading}; closed` };
+    const memory = drawMemory(this.#engine.memory());
+    return {
+      "text/plain": `${heading}\n\n${memory["text/plain"]}`,
+      "text/html": `<p>${escapeHtml(heading)}</p>${memory["text/html"]}`,
+    };
+  }
+}
+
+function drawMemory(memory: EngineMemory): { readonly "text/plain": string; readonly "text/html": string } {
+  const kinds = ["weights", "state", "activations", "wire"] as const;
+  const table: Table = {
+    columns: [{ title: "rank" }, ...kinds.map((title) => ({ title, align: "right" as const }))],
+    rows: memory.weights.map((_, rank) => [String(rank), ...kinds.map((kind) => formatBytes(memory[kind][rank] ?? 0))]),
+  };
+  return { "text/plain": textTable(table), "text/html": htmlTable(table) };
+}

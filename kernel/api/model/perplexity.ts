@@ -1,0 +1,92 @@
+/** Perplexity of a text: windows without overlap, each from an empty state, its first token not scored. */
+
+import { formatNumber } from "../../../profiler-ui/trace/format";
+import { drawable } from "../display";
+import { native } from "../errors";
+import type { NativeEngine } from "../native";
+import { abortSignal, callback, integer, type Rules } from "../options";
+import type { Progress } from "../progress";
+import type { Tokenizer } from "../text/tokenizer";
+import { cancellable, newJob } from "./jobs";
+
+export interface PerplexityOptions {
+  /** Tokens a window, 512 unless given; the last may be shorter. */
+  readonly window?: number;
+  /** Only the first windows. */
+  readonly limit?: number;
+  readonly signal?: AbortSignal;
+  /** Windows done and in all. */
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+export interface Perplexity {
+  /** exp(nll). */
+  readonly perplexity: number;
+  /** Mean natural-log loss a scored token. */
+  readonly nll: number;
+  /** Loss in bits over the bytes of the scored tokens; NaN without a tokenizer. */
+  readonly bitsPerByte: number;
+  /** Tokens in the windows. */
+  readonly tokens: number;
+  readonly scoredTokens: number;
+  readonly windows: number;
+  /** Loss summed over each window. */
+  readonly windowNll: readonly number[];
+}
+
+export const perplexityRules: Rules<PerplexityOptions> = {
+  window: integer(2, 2 ** 31 - 1),
+  limit: integer(1),
+  signal: abortSignal,
+  onProgress: callback<(progress: Progress) => void>(),
+};
+
+interface Scorer {
+  readonly engine: NativeEngine;
+  readonly tokenizer: Tokenizer | undefined;
+  readonly maxTokens: number;
+}
+
+/** @throws AbortedError `E_ABORTED` */
+export async function perplexity(scorer: Scorer, tokens: Int32Array, options: PerplexityOptions): Promise<Perplexity> {
+  const { window = 512, limit = Infinity, signal, onProgress } = options;
+  const windows = Math.min(limit, Math.ceil(tokens.length / window));
+  const windowNll: number[] = [];
+  let scoredTokens = 0;
+  let scoredBytes = 0;
+  for (let w = 0; w < windows; w++) {
+    const part = tokens.slice(w * window, (w + 1) * window);
+    windowNll.push(part.length < 2 ? 0 : await score(scorer, part, signal));
+    scoredTokens += part.length - 1;
+    scoredBytes += scorer.tokenizer?.bytesFrom(part, 1) ?? NaN;
+    onProgress?.({ done: w + 1, total: windows });
+  }
+  const loss = windowNll.reduce((sum, nll) => sum + nll, 0);
+  const nll = loss / scoredTokens;
+  const result = {
+    perplexity: Math.exp(nll),
+    nll,
+    bitsPerByte: loss / Math.LN2 / scoredBytes,
+    tokens: Math.min(tokens.length, windows * window),
+    scoredTokens,
+    windows,
+    windowNll,
+  };
+  return drawable(result, () => ({
+    "text/plain":
+      `perplexity ${formatNumber(result.perplexity)} a token, ${formatNumber(result.bitsPerByte)} bits a byte ` +
+      `(${scoredTokens} tokens scored in ${windows} windows of ${window})`,
+  }));
+}
+
+async function score(
+  { engine, maxTokens }: Scorer,
+  tokens: Int32Array,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const tag = newJob();
+  const job = { ...tag, slot: 0, tokens, reset: true, chunk: Math.min(tokens.length, maxTokens) };
+  const run = (): Promise<Float32Array> => native(() => engine.score(job));
+  const losses = await cancellable("perplexity", signal, () => engine.cancel(tag.job), run);
+  return losses.reduce((sum, loss) => sum + loss, 0);
+}

@@ -1,0 +1,67 @@
+/** What a caller may give as a prompt, and the token ids it stands for. */
+
+import { OptionError } from "../errors";
+import { invalid, shown } from "../options";
+import type { Tokenizer } from "../text/tokenizer";
+
+/** A text, or its token ids. */
+export type Prompt = string | readonly number[] | Int32Array;
+
+/** What a model knows of its prompts. */
+export interface PromptReader {
+  readonly tokenizer: Tokenizer | undefined;
+  readonly config: { readonly vocabulary: number };
+}
+
+export interface EncodeOptions {
+  /** With the begin and end tokens that tokenizer.json asks for; on unless said otherwise. */
+  readonly special?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** Whether `value` is a list of prompts rather than one prompt's token ids. */
+export function isPromptList(value: Prompt | readonly Prompt[]): value is readonly Prompt[] {
+  return Array.isArray(value) && value.length > 0 && typeof value[0] !== "number";
+}
+
+/**
+ * Token ids of a prompt, all of them in the vocabulary.
+ *
+ * @throws AbortedError `E_ABORTED`
+ * @throws OptionError `E_PROMPT_EMPTY`, `E_TOKEN_RANGE`, `E_TOKENIZER_MISSING`, `E_OPTION_INVALID`
+ */
+export async function tokensOf(prompt: Prompt, reader: PromptReader, options: EncodeOptions = {}): Promise<Int32Array> {
+  const tokens =
+    typeof prompt === "string"
+      ? await encode(prompt, reader.tokenizer, options)
+      : idsOf(prompt, reader.config.vocabulary);
+  if (tokens.length > 0) return tokens;
+  throw new OptionError("E_PROMPT_EMPTY", "the prompt is empty; give at least one token", { prompt: shown(prompt) });
+}
+
+async function encode(text: string, tokenizer: Tokenizer | undefined, options: EncodeOptions): Promise<Int32Array> {
+  if (text === "")
+    throw new OptionError("E_PROMPT_EMPTY", "the prompt is empty; give at least one character", { prompt: text });
+  if (tokenizer) return tokenizer.encodeLong(text, options);
+  throw new OptionError(
+    "E_TOKENIZER_MISSING",
+    "the model's directory has no tokenizer.json; give token ids instead of a text",
+  );
+}
+
+function idsOf(ids: readonly number[] | Int32Array, vocabulary: number): Int32Array {
+  if (!Array.isArray(ids) && !(ids instanceof Int32Array)) invalid("prompt", "a text or token ids", ids);
+  for (const [position, id] of ids.entries()) {
+    if (Number.isInteger(id) && id >= 0 && id < vocabulary) continue;
+    throw new OptionError(
+      "E_TOKEN_RANGE",
+      `token ${shown(id)} at position ${position} is not in the vocabulary of ${vocabulary} (0 to ${vocabulary - 1})`,
+      {
+        token: id,
+        position,
+        vocabulary,
+      },
+    );
+  }
+  return Int32Array.from(ids);
+}

@@ -1,0 +1,222 @@
+/**
+ * The addon as TypeScript sees it: plain data in, promises and typed arrays out.
+ *
+ * Everything here is internal to `kernel/api`; `native/addon` implements it one class a file.
+ */
+
+/** Rows `begin`, `begin + step`, … below `end` of a stored tensor. */
+export interface RowRun {
+  readonly begin: number;
+  readonly end: number;
+  readonly step: number;
+}
+
+/** What one rank holds of a stored tensor. No runs: the rank holds nothing of it. */
+export interface RankSlice {
+  readonly rows: readonly RowRun[];
+  readonly columnBegin: number;
+  readonly columnEnd: number;
+}
+
+/** Role of a tensor in the model, as native/model/weights names it. */
+export type TensorRole =
+  | "embed"
+  | "norm"
+  | "in_proj.x"
+  | "in_proj.x.bias"
+  | "in_proj.z"
+  | "in_proj.z.bias"
+  | "conv1d"
+  | "conv1d.bias"
+  | "x_proj"
+  | "dt_proj"
+  | "dt_proj.bias"
+  | "A_log"
+  | "D"
+  | "out_proj"
+  | "out_proj.bias"
+  | "norm_f"
+  | "lm_head";
+
+/** A tensor the engine reads: where its bytes are and which part each rank holds. Vectors are [n, 1]. */
+export interface EngineTensor {
+  readonly role: TensorRole;
+  /** -1 outside layers. */
+  readonly layer: number;
+  /** Index into `EngineSpec.files`. */
+  readonly file: number;
+  /** Of the tensor's first byte, from the file's start. */
+  readonly byteOffset: number;
+  readonly dtype: "F32" | "F16" | "BF16";
+  readonly rows: number;
+  readonly columns: number;
+  readonly ranks: readonly RankSlice[];
+}
+
+export type ComputeType = "f32" | "bf16";
+export type WireType = "f32" | "f16" | "bf16" | "int8";
+
+export interface EngineSpec {
+  readonly family: "mamba";
+  readonly files: readonly string[];
+  readonly tensors: readonly EngineTensor[];
+  readonly hidden: number;
+  readonly inner: number;
+  readonly states: number;
+  readonly taps: number;
+  readonly dtRank: number;
+  readonly layers: number;
+  /** Rows of the embedding, which is the width of the logits. */
+  readonly vocabulary: number;
+  readonly epsilon: number;
+  readonly ranks: number;
+  readonly threadsPerRank: number;
+  readonly computeType: ComputeType;
+  /** Wire of the AllReduce after out_proj; the one after x_proj stays f32 (design 4). */
+  readonly wireType: WireType;
+  /** Values that share a scale on an int8 wire. */
+  readonly quantisationGroup: number;
+  /** Longest step: longer prompts are prefilled in chunks of this many tokens. */
+  readonly maxTokens: number;
+  /** Sequences whose state is kept. */
+  readonly slots: number;
+  /** Compare all ranks' bits after each AllReduce and fail with E_RANKS_DIVERGED when they differ. */
+  readonly verifyCollectives: boolean;
+}
+
+/** Every job names itself so that it can be cancelled, and says whom its spans belong to. */
+export interface JobTag {
+  readonly job: number;
+  /** Notebook cell, -1 if none. */
+  readonly cell: number;
+  /** Request, -1 if none. */
+  readonly request: number;
+}
+
+export interface ForwardJob extends JobTag {
+  readonly slot: number;
+  readonly tokens: Int32Array;
+  /** Start from an empty state instead of the slot's. */
+  readonly reset: boolean;
+  /** Tokens a step, 1 ≤ chunk ≤ maxTokens. */
+  readonly chunk: number;
+}
+
+/** Where a generation's next token comes from. temperature 0: the largest logit, the lowest id on a tie. */
+export interface Sampling {
+  readonly temperature: number;
+  /** 0: all. */
+  readonly topK: number;
+  /** 1: all. */
+  readonly topP: number;
+  /** Any integer 0 ≤ seed < 2^53. */
+  readonly seed: number;
+}
+
+export interface GenerateJob extends ForwardJob {
+  readonly maxNewTokens: number;
+  readonly sampling: Sampling;
+  /** A token of these ends the generation; it is reported. */
+  readonly stopTokens: Int32Array;
+}
+
+export interface GenerateResult {
+  readonly tokens: Int32Array;
+  readonly finish: "length" | "stop" | "cancelled";
+  /** From the job's start on the engine to the first token. */
+  readonly ttftNs: number;
+  readonly prefillNs: number;
+  /** From the first token to the last. */
+  readonly decodeNs: number;
+  /** Sent by all ranks together. */
+  readonly wireBytes: number;
+}
+
+/** Spans as columns; `name`, `kind`, `phase`, `wireType` and `algorithm` are indices into the addon's `spanNames`. */
+export interface SpanColumns {
+  readonly count: number;
+  /** Spans that did not fit since the last drain. */
+  readonly lost: number;
+  /** Nanoseconds of the host's monotonic clock, the one of process.hrtime. */
+  readonly startNs: BigInt64Array;
+  readonly durNs: BigInt64Array;
+  readonly flops: BigInt64Array;
+  readonly bytes: BigInt64Array;
+  readonly wireBytes: BigInt64Array;
+  readonly seq: BigInt64Array;
+  readonly step: Int32Array;
+  readonly tokens: Int32Array;
+  readonly sequences: Int32Array;
+  readonly cell: Int32Array;
+  readonly request: Int32Array;
+  readonly layer: Int16Array;
+  readonly group: Int16Array;
+  readonly rank: Uint16Array;
+  readonly stream: Uint16Array;
+  readonly name: Uint8Array;
+  readonly kind: Uint8Array;
+  readonly phase: Uint8Array;
+  readonly wireType: Uint8Array;
+  readonly algorithm: Uint8Array;
+}
+
+/** Texts of the coded span columns, by code. Code 0 of wireType and algorithm is "". */
+export interface SpanNames {
+  readonly name: readonly string[];
+  readonly kind: readonly string[];
+  readonly phase: readonly string[];
+  readonly wireType: readonly string[];
+  readonly algorithm: readonly string[];
+}
+
+export interface EngineMemory {
+  /** By rank. */
+  readonly weights: readonly number[];
+  readonly state: readonly number[];
+  readonly activations: readonly number[];
+  readonly wire: readonly number[];
+}
+
+export interface NativeEngine {
+  /** Logits after every token: [tokens × vocabulary], row major. */
+  forward(job: ForwardJob): Promise<Float32Array>;
+  /** Natural-log loss of each token but the first given the ones before it: [tokens - 1]. */
+  score(job: ForwardJob): Promise<Float32Array>;
+  /** `onTokens` gets new tokens in order, several at once when JavaScript is behind. */
+  generate(job: GenerateJob, onTokens: (tokens: Int32Array) => void): Promise<GenerateResult>;
+  /** The job ends after the step it is in: generate resolves as "cancelled", the others reject E_ABORTED. */
+  cancel(job: number): void;
+  /** Switches recording; a job sees the switch at its next step. `capacity`: spans kept per rank until drained. */
+  record(on: boolean, capacity: number): void;
+  drain(): SpanColumns;
+  /** Spans that wait in the fullest rank's buffer; what does not fit its capacity is lost. */
+  buffered(): number;
+  /** Nanoseconds that recording one span costs on this machine, measured when called. */
+  spanCost(): number;
+  memory(): EngineMemory;
+  /** Ends after the running job; queued jobs reject E_CLOSED. Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface CpuInfo {
+  /** The table in use: sse2, avx2, avx512 or avx512bf16; STATELINE_ISA overrides. */
+  readonly isa: string;
+  /** Tables this machine can run. */
+  readonly isas: readonly string[];
+  readonly cores: number;
+}
+
+/**
+ * The compiled addon. Native failures reject with an Error that has `code` (string) and `details` (plain object);
+ * `kernel/api/errors` turns them into StatelineError with the caller's stack.
+ */
+export interface NativeAddon {
+  readonly spanNames: SpanNames;
+  cpuInfo(): CpuInfo;
+  /** Maps the files, packs each rank's slices on its own threads; `onProgress` gets bytes done and total. */
+  loadEngine(spec: EngineSpec, job: number, onProgress: (done: number, total: number) => void): Promise<NativeEngine>;
+  /** Cancels a load that is under way; it rejects E_ABORTED. */
+  cancelLoad(job: number): void;
+  /** From now on what C code of this process prints reaches file descriptor 1 at once. */
+  unbufferStdout(): void;
+}

@@ -1,0 +1,36 @@
+/** The plan in the addon's terms: one entry a role, so a packed tensor becomes one entry a part. */
+
+import type { EngineSpec, EngineTensor } from "../native";
+import type { ShardPlan } from "./plan";
+
+/** What a load decides beyond the plan. */
+export type EngineSettings = Pick<
+  EngineSpec,
+  "threadsPerRank" | "computeType" | "wireType" | "quantisationGroup" | "maxTokens" | "slots" | "verifyCollectives"
+>;
+
+export function engineSpec(plan: ShardPlan, settings: EngineSettings): EngineSpec {
+  const { family, hidden, inner, states, taps, dtRank, layers, vocabulary, epsilon } = plan.config;
+  return {
+    ...{ family, hidden, inner, states, taps, dtRank, layers, vocabulary, epsilon },
+    ...settings,
+    files: plan.files,
+    ranks: plan.tensorParallel,
+    tensors: plan.tensors.flatMap((tensor) =>
+      tensor.roles.map((role, part): EngineTensor => ({
+        role,
+        layer: tensor.layer,
+        file: tensor.file,
+        byteOffset: tensor.byteOffset,
+        dtype: tensor.dtype,
+        rows: tensor.rows,
+        columns: tensor.columns,
+        // A packed tensor's rows are one run a part, in the order of its roles.
+        ranks:
+          tensor.roles.length === 1
+            ? tensor.ranks
+            : tensor.ranks.map((slice) => ({ ...slice, rows: slice.rows.slice(part, part + 1) })),
+      })),
+    ),
+  };
+}

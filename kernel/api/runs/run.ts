@@ -1,0 +1,177 @@
+/** A recorded run: what ran, its events, and how they are looked at. */
+
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+
+import type { CollectiveSummary } from "../../../profiler-ui/trace/collectives";
+import type { EventColumns } from "../../../profiler-ui/trace/events";
+import { formatBytes, formatCount, formatNumber, formatShare, formatTime } from "../../../profiler-ui/trace/format";
+import type { RunInfo } from "../../../profiler-ui/trace/run";
+import { summarise, type RunSummary } from "../../../profiler-ui/trace/summary";
+import { timelineSvg, type TimelineSvgOptions } from "../../../profiler-ui/trace/timeline-svg";
+import { drawable, type MimeBundle } from "../display";
+import { collectivesTable, opsTable, phasesTable, ranksTable } from "../draw/summary";
+import { escapeHtml, htmlTable, textTable, type Table } from "../draw/table";
+import { RunError } from "../errors";
+import { invalid, nonEmptyText, oneOf } from "../options";
+import { openDatabase } from "./duckdb";
+import { eventFiles } from "./folder";
+import { emptyTable, parquetSource, readEvents } from "./parquet-reader";
+import { literal, PARQUET } from "./schema";
+import { runSql, type SqlOptions, type SqlResult } from "./sql";
+
+/** A timeline as a picture that draws itself. */
+export interface Timeline {
+  /** Static, without scripts. */
+  readonly svg: string;
+}
+
+export type ExportFormat = "parquet" | "svg";
+
+/**
+ * @example
+ * const run = await profile(() => model.generate("Sherlock Holmes took"));
+ * await run.timeline();
+ */
+export class Run {
+  readonly info: RunInfo;
+  /** Absolute path of the run's folder. */
+  readonly folder: string;
+  #events: Promise<EventColumns> | undefined;
+
+  /** Made by `profile` and `openRun`. */
+  constructor(info: RunInfo, folder: string) {
+    this.info = info;
+    this.folder = folder;
+    drawable(this, () => drawRun(info));
+  }
+
+  get id(): string {
+    return this.info.id;
+  }
+
+  /** All events by start time, as columns. Read once. @throws RunError `E_RUN_UNREADABLE` */
+  events(): Promise<EventColumns> {
+    this.#events ??= readEvents(this.folder);
+    return this.#events;
+  }
+
+  /** Where time and bytes went, by rank, phase and op. */
+  async summary(): Promise<RunSummary> {
+    const summary = summarise(await this.events());
+    return drawable(summary, () => drawTables([ranksTable(summary), phasesTable(summary), opsTable(summary)]));
+  }
+
+  /** The timeline of all ranks, or of a window of it. */
+  async timeline(options: TimelineSvgOptions = {}): Promise<Timeline> {
+    const events = await this.events();
+    const svg = timelineSvg(events, { title: this.info.label, ...options });
+    const plain = `timeline of ${this.info.label}: ${formatCount(events.count)} events in ${formatTime(this.info.durationNs)}`;
+    return drawable({ svg }, () => ({ "text/plain": plain, "text/html": svg, "image/svg+xml": svg }));
+  }
+
+  /** Collectives by op, wire type and algorithm: count, bytes, arrival skew, transfer. */
+  async collectives(): Promise<readonly CollectiveSummary[]> {
+    const { collectives } = summarise(await this.events());
+    return drawable([...collectives], () => drawTables([collectivesTable(collectives)]));
+  }
+
+  /**
+   * SQL on the view `events` (columns as in the Parquet files); read only.
+   *
+   * @throws RunError `E_SQL`; AbortedError `E_ABORTED`
+   */
+  sql(text: string, options?: SqlOptions): Promise<SqlResult> {
+    return runSql(this.folder, text, options);
+  }
+
+  /**
+   * Writes the run to a file: "parquet", all its events in one file, or "svg", its timeline. Gives the file's path.
+   *
+   * @throws OptionError; RunError `E_EXPORT`
+   */
+  async export(format: ExportFormat, file: string): Promise<string> {
+    const formats = oneOf<ExportFormat>("parquet", "svg");
+    if (!formats.accepts(format)) invalid("format", formats.expected, format);
+    if (!nonEmptyText.accepts(file)) invalid("file", nonEmptyText.expected, file);
+    const path = resolve(file);
+    try {
+      await mkdir(dirname(path), { recursive: true });
+      if (format === "svg") await writeFile(path, (await this.timeline()).svg);
+      else await exportParquet(this.folder, path);
+    } catch (error) {
+      if (error instanceof RunError) throw error;
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new RunError(
+        "E_EXPORT",
+        `cannot export ${this.id} to ${path}: ${reason}`,
+        { id: this.id, path },
+        { cause: error },
+      );
+    }
+    return path;
+  }
+}
+
+async function exportParquet(folder: string, path: string): Promise<void> {
+  const files = await eventFiles(folder);
+  const [only] = files;
+  if (only && files.length === 1) return copyFile(only, path);
+  const database = await openDatabase();
+  try {
+    const source = files.length > 0 ? parquetSource(files) : emptyTable();
+    await database.connection.run(
+      `COPY (SELECT * FROM ${source} ORDER BY start_ns, dur_ns DESC) TO ${literal(path)} (${PARQUET})`,
+    );
+  } finally {
+    database.close();
+  }
+}
+
+export function drawTables(tables: readonly Table[]): MimeBundle {
+  return { "text/plain": tables.map(textTable).join("\n\n"), "text/html": tables.map(htmlTable).join("") };
+}
+
+/** What ran, in a few lines; summary and timeline are drawn on request. */
+function drawRun(info: RunInfo): MimeBundle {
+  const { overhead, machine, requests, lost } = info;
+  const wires = Object.entries(info.allReduce).map(([name, type]) => `${name} ${type}`);
+  const facts: [string, string][] = [
+    ["run", info.status === "complete" ? info.id : `${info.id} (${info.status})`],
+    [
+      "model",
+      `${info.model.name}, ${formatCount(info.model.parameters)} parameters, ${info.computeType} on ${info.device} (${machine.isa})`,
+    ],
+    ["ranks", `${info.tensorParallel}${wires.length > 0 ? `, AllReduce: ${wires.join(", ")}` : ""}`],
+    [
+      "events",
+      `${formatCount(info.events)} in ${formatTime(info.durationNs)}${lost > 0 ? `; ${formatCount(lost)} lost to full buffers` : ""}`,
+    ],
+    ["recording", `${formatShare(overhead.share)} of the ranks' time (${formatNumber(overhead.nsPerSpan)} ns a span)`],
+  ];
+  const served: Table = {
+    columns: ["request", "prompt tokens", "new tokens", "first token", "tokens/s", "sent"].map((title) => ({
+      title,
+      align: "right",
+    })),
+    rows: requests.map((one) => [
+      String(one.request),
+      String(one.promptTokens),
+      String(one.newTokens),
+      `${formatNumber(one.ttftMs)} ms`,
+      formatNumber(one.decodeTokensPerSecond),
+      formatBytes(one.wireBytes),
+    ]),
+  };
+  const tables = requests.length > 0 ? [served] : [];
+  const width = Math.max(...facts.map(([name]) => name.length));
+  const lines = facts.map(([name, text]) => `${name.padEnd(width)}  ${text}`);
+  const items = facts.map(
+    ([name, text]) =>
+      `<tr><th style="text-align:left">${name}</th><td style="text-align:left">${escapeHtml(text)}</td></tr>`,
+  );
+  return {
+    "text/plain": [info.label, lines.join("\n"), ...tables.map(textTable)].join("\n\n"),
+    "text/html": `<p><b>${escapeHtml(info.label)}</b></p><table>${items.join("")}</table>${tables.map(htmlTable).join("")}`,
+  };
+}

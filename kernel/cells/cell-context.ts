@@ -1,0 +1,62 @@
+/** Which cell the running code belongs to, also long after the cell has ended: in timers, promises and callbacks. */
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { CellHost } from "../api/display";
+import type { MimeBundle } from "./compiled-cell";
+
+/** Where a cell's output goes. */
+export interface CellOutputs {
+  stream(run: number, name: "stdout" | "stderr", text: string): void;
+  display(run: number, data: MimeBundle, displayId?: string): void;
+  update(run: number, data: MimeBundle, displayId: string): void;
+  clear(run: number, wait: boolean): void;
+}
+
+/** One run of one cell. */
+export class CellContext {
+  readonly #abort = new AbortController();
+  readonly host: CellHost;
+
+  constructor(
+    readonly run: number,
+    readonly executionCount: number,
+    outputs: CellOutputs,
+  ) {
+    this.host = {
+      cell: executionCount,
+      signal: this.#abort.signal,
+      display: (bundle, displayId) => outputs.display(run, bundle, displayId),
+      update: (bundle, displayId) => outputs.update(run, bundle, displayId),
+    };
+  }
+
+  get interrupted(): boolean {
+    return this.#abort.signal.aborted;
+  }
+
+  interrupt(reason: Error): void {
+    this.#abort.abort(reason);
+  }
+}
+
+const storage = new AsyncLocalStorage<CellContext>();
+/** The cell that ran last: callbacks of native code and raw output have no other. */
+let latest: CellContext | undefined;
+
+/** The cell that the running code belongs to. */
+export function currentCell(): CellContext | undefined {
+  return storage.getStore() ?? latest;
+}
+
+/** Runs `body` and everything it starts as part of a cell. */
+export function runInCell<T>(context: CellContext, body: () => T): T {
+  latest = context;
+  return storage.run(context, body);
+}
+
+/** Offers the current cell's host to `kernel/api`. */
+export function installCellHost(): void {
+  Object.defineProperty(globalThis, Symbol.for("stateline.cellHost"), {
+    configurable: true,
+    get: (): CellHost | undefined => currentCell()?.host,
+  });
+}

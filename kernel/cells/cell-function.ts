@@ -1,0 +1,212 @@
+/**
+ * Makes the body of a function out of a cell that tslab's converter has turned into an ES module.
+ *
+ * - A variable of a cell lives in one place, as a property of the object that all cells share (`exports`): every cell and
+ *   every closure reads and writes the same one. A loop at the top of a cell then costs about three times what it costs
+ *   inside a function (3.5 against 1 ns an iteration; through tslab's proxied export it is some 300 times).
+ * - Loops look at a shared flag, since nothing in Node interrupts a loop after an await or in a timer (about 1 ns an
+ *   iteration; `throw` keeps V8 from giving up on the loop, which a call there makes it do).
+ * - `import()` and `import.meta` become calls and values of ours: in a function made by vm they mean nothing.
+ */
+import type * as ts from "@tslab/typescript-for-tslab";
+import type { TypeScript } from "./tslab-compiler";
+import { applyEdits, lineEdits, type Edit, type LineEdit } from "./text-edits";
+
+/** Names the function's body expects as parameters, in this order. */
+export const cellParameters = [
+  "exports",
+  "require",
+  "module",
+  "__filename",
+  "__dirname",
+  "$cell",
+  "$interrupt",
+  "$stop",
+  "$interrupted",
+  "$import",
+  "$meta",
+] as const;
+
+export interface CellFunction {
+  readonly javascript: string;
+  /** The function must be async. */
+  readonly hasAwait: boolean;
+  /** Modules that static imports name. */
+  readonly imports: readonly string[];
+  /** Names the cell declares. */
+  readonly names: readonly string[];
+  /** From the ES module to the text that became `javascript`. */
+  readonly edits: readonly LineEdit[];
+  /** Source map (JSON) of `javascript` over the edited text. */
+  readonly map: string;
+}
+
+/**
+ * The function of a cell.
+ *
+ * @param module The ES module as tslab's converter leaves it: declarations, then one `export { … }` of all names.
+ * @param lastExpression Name of the constant that holds the cell's last expression, if it ends with one.
+ */
+export function cellFunction(typescript: TypeScript, module: string, lastExpression: string | undefined): CellFunction {
+  const file = typescript.createSourceFile(
+    "cell.js",
+    module,
+    typescript.ScriptTarget.ES2022,
+    true,
+    typescript.ScriptKind.JS,
+  );
+  const edits: Edit[] = [];
+  const insert = (offset: number, text: string): void => void edits.push({ offset, removed: 0, text });
+  const names = exportedNames(typescript, file);
+  const inPlace = new Set<string>();
+
+  for (const statement of file.statements) {
+    if (typescript.isImportDeclaration(statement)) {
+      const bound = importedNames(typescript, statement).filter((name) => names.has(name));
+      for (const name of bound) inPlace.add(name);
+      insert(statement.end, bound.map((name) => ` exports.${name} = ${name};`).join(""));
+    } else if (typescript.isVariableStatement(statement)) {
+      const bound = statement.declarationList.declarations.flatMap(({ name }) => boundNames(typescript, name));
+      const first = statement.declarationList.declarations[0];
+      if (first !== undefined && lastExpression !== undefined && bound[0] === lastExpression) {
+        const offset = statement.getStart(file);
+        edits.push({ offset, removed: first.name.end - offset, text: "$cell.value" });
+      } else if (bound.every((name) => names.has(name)) && bound.length > 0) {
+        insert(statement.getStart(file), "export ");
+        for (const name of bound) inPlace.add(name);
+      }
+    } else if (typescript.isExportDeclaration(statement)) {
+      const rest = [...names].filter((name) => !inPlace.has(name));
+      const offset = statement.getStart(file);
+      edits.push({ offset, removed: statement.end - offset, text: `export { ${rest.join(", ")} };` });
+    }
+  }
+
+  let hasAwait = false;
+  const visit = (node: ts.Node, topLevel: boolean): void => {
+    if (topLevel && isAwait(typescript, node)) hasAwait = true;
+    if (typescript.isIterationStatement(node, false)) checkLoop(typescript, file, node, insert);
+    else if (typescript.isFunctionLike(node)) checkEntry(typescript, file, node, insert);
+    else if (typescript.isCallExpression(node)) editCall(typescript, file, node, insert, edits);
+    else if (typescript.isMetaProperty(node) && node.keywordToken === typescript.SyntaxKind.ImportKeyword) {
+      const offset = node.getStart(file);
+      edits.push({ offset, removed: node.end - offset, text: "$meta" });
+    }
+    const inside = topLevel && !typescript.isFunctionLike(node) && !typescript.isPropertyDeclaration(node);
+    typescript.forEachChild(node, (child) => visit(child, inside));
+  };
+  visit(file, true);
+
+  const output = typescript.transpileModule(applyEdits(module, edits), {
+    fileName: "cell.js",
+    compilerOptions: {
+      module: typescript.ModuleKind.CommonJS,
+      target: typescript.ScriptTarget.ES2022,
+      esModuleInterop: true,
+      newLine: typescript.NewLineKind.LineFeed,
+      noImplicitUseStrict: true,
+      sourceMap: true,
+    },
+  });
+  return {
+    javascript: output.outputText.replace(/\/\/# sourceMappingURL=.*\s*$/, ""),
+    hasAwait,
+    imports: file.statements.flatMap((statement) =>
+      typescript.isImportDeclaration(statement) && typescript.isStringLiteral(statement.moduleSpecifier)
+        ? [statement.moduleSpecifier.text]
+        : [],
+    ),
+    names: [...names],
+    edits: lineEdits(module, edits),
+    map: output.sourceMapText ?? "",
+  };
+}
+
+type Insert = (offset: number, text: string) => void;
+
+const check = 'if (typeof $interrupt === "object" && $interrupt[0]) throw $stop; ';
+/** Where the loop awaits, its cell may have been given up by then. */
+const awaitingCheck = 'if (typeof $interrupt === "object" && ($interrupt[0] || $interrupted())) throw $stop; ';
+
+function checkLoop(typescript: TypeScript, file: ts.SourceFile, loop: ts.IterationStatement, insert: Insert): void {
+  const text = awaits(typescript, loop) ? awaitingCheck : check;
+  if (typescript.isBlock(loop.statement)) insert(loop.statement.getStart(file) + 1, ` ${text}`);
+  else {
+    insert(loop.statement.getStart(file), `{ ${text}`);
+    insert(loop.statement.end, " }");
+  }
+}
+
+/** A function that queues microtasks can keep the process busy without a loop. */
+function checkEntry(typescript: TypeScript, file: ts.SourceFile, node: ts.SignatureDeclaration, insert: Insert): void {
+  const body = (node as ts.FunctionLikeDeclaration).body;
+  if (body === undefined || !/\bawait\b|\.then\b|queueMicrotask|nextTick/.test(body.getText(file))) return;
+  if (typescript.isBlock(body)) {
+    const prologue = body.statements.find(
+      (statement) => !(typescript.isExpressionStatement(statement) && typescript.isStringLiteral(statement.expression)),
+    );
+    if (prologue !== undefined) insert(prologue.getStart(file), check);
+  }
+}
+
+function editCall(
+  typescript: TypeScript,
+  file: ts.SourceFile,
+  call: ts.CallExpression,
+  insert: Insert,
+  edits: Edit[],
+): void {
+  const callee = call.expression;
+  if (callee.kind === typescript.SyntaxKind.ImportKeyword) {
+    const offset = callee.getStart(file);
+    edits.push({ offset, removed: callee.end - offset, text: "$import" });
+  } else if (
+    typescript.isPropertyAccessExpression(callee) &&
+    typescript.isIdentifier(callee.expression) &&
+    callee.expression.text === "exports"
+  ) {
+    // A function of an earlier cell must not get the object of all variables as `this`.
+    insert(callee.getStart(file), "(0, ");
+    insert(callee.end, ")");
+  }
+}
+
+function isAwait(typescript: TypeScript, node: ts.Node): boolean {
+  return typescript.isAwaitExpression(node) || (typescript.isForOfStatement(node) && node.awaitModifier !== undefined);
+}
+
+/** Whether a node awaits in its own function. */
+function awaits(typescript: TypeScript, node: ts.Node): boolean {
+  const search = (inner: ts.Node): boolean =>
+    isAwait(typescript, inner) ||
+    (!typescript.isFunctionLike(inner) && typescript.forEachChild(inner, search)) === true;
+  return search(node);
+}
+
+function exportedNames(typescript: TypeScript, file: ts.SourceFile): Set<string> {
+  const names = new Set<string>();
+  for (const statement of file.statements)
+    if (
+      typescript.isExportDeclaration(statement) &&
+      statement.exportClause !== undefined &&
+      typescript.isNamedExports(statement.exportClause)
+    )
+      for (const { name } of statement.exportClause.elements) names.add(name.text);
+  return names;
+}
+
+function importedNames(typescript: TypeScript, statement: ts.ImportDeclaration): string[] {
+  const clause = statement.importClause;
+  const names = clause?.name === undefined ? [] : [clause.name.text];
+  const bindings = clause?.namedBindings;
+  if (bindings === undefined) return names;
+  if (typescript.isNamespaceImport(bindings)) return [...names, bindings.name.text];
+  return [...names, ...bindings.elements.map(({ name }) => name.text)];
+}
+
+function boundNames(typescript: TypeScript, name: ts.BindingName): string[] {
+  if (typescript.isIdentifier(name)) return [name.text];
+  return name.elements.flatMap((element) =>
+    typescript.isBindingElement(element) ? boundNames(typescript, element.name) : [],
+  );
+}

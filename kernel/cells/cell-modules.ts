@@ -1,0 +1,112 @@
+/** Modules for cells: CommonJS and ES packages from the notebook's folder, the user's own files, this package and tslab. */
+import Module, { createRequire } from "node:module";
+import { extname, join, dirname, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import vm from "node:vm";
+import type { SideModule } from "./compiled-cell";
+import { packageRoot } from "../api/package-root";
+
+/** Errors that `require` gives where `import()` may still do. */
+const IMPORT_ONLY = new Set(["ERR_REQUIRE_ESM", "ERR_REQUIRE_ASYNC_MODULE", "ERR_PACKAGE_PATH_NOT_EXPORTED"]);
+
+/** Node's own module class as far as it is not in its types. */
+interface ModuleClass {
+  new (id: string): Module & { paths: string[]; _compile(code: string, filename: string): void };
+  _resolveFilename: (this: unknown, request: string, parent: unknown, ...rest: readonly unknown[]) => string;
+  _nodeModulePaths(from: string): string[];
+}
+const NodeModule = Module as unknown as ModuleClass;
+
+/** Makes `require("stateline")` and `require("tslab")` work in this process from any folder. */
+export function installOwnModules(): void {
+  const resolveFilename = NodeModule._resolveFilename;
+  NodeModule._resolveFilename = function (this: unknown, request, ...rest): string {
+    return resolveFilename.call(this, ownModule(request) ?? request, ...rest);
+  };
+}
+
+function ownModule(request: string): string | undefined {
+  if (request === "stateline") return packageRoot();
+  if (request.startsWith("stateline/")) return join(packageRoot(), request.slice("stateline/".length));
+  return request === "tslab" ? join(__dirname, "tslab-display") : undefined;
+}
+
+export class CellModules {
+  readonly #require: NodeJS.Require;
+  readonly #dynamicImport: (specifier: string) => Promise<unknown>;
+  readonly #sources = new Map<string, string>();
+  readonly #sideModules = new Map<string, Module>();
+  /** Packages that only `import()` could load. */
+  readonly #namespaces = new Map<string, unknown>();
+  readonly #cwd: string;
+
+  constructor(cwd: string) {
+    this.#cwd = cwd;
+    this.#require = createRequire(join(cwd, "cell.js"));
+    // An import() compiled under a name in the notebook's folder resolves from there.
+    this.#dynamicImport = vm.runInThisContext("(specifier) => import(specifier)", {
+      filename: join(cwd, "cell.js"),
+      importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+    }) as (specifier: string) => Promise<unknown>;
+  }
+
+  /** New versions of the user's own modules; the old ones are forgotten. */
+  update(modules: readonly SideModule[]): void {
+    for (const { path, javascript } of modules) this.#sources.set(path, javascript);
+    // A module that imports a changed one has to be evaluated anew as well.
+    if (modules.length > 0) this.#sideModules.clear();
+  }
+
+  /** Loads what `require` cannot; an error stays where it belongs, at the cell's own import. */
+  async prepare(imports: readonly string[]): Promise<void> {
+    for (const specifier of imports) {
+      try {
+        this.require(specifier);
+      } catch (error) {
+        if (!isImportOnly(error)) continue;
+        const namespace = await this.#dynamicImport(specifier).catch(() => undefined);
+        if (namespace !== undefined) this.#namespaces.set(specifier, namespace);
+      }
+    }
+  }
+
+  /** `require` of a cell. */
+  readonly require = (specifier: string): unknown => this.#requireFrom(this.#cwd, this.#require, specifier);
+
+  /** `import()` of a cell. */
+  readonly import = async (specifier: unknown): Promise<unknown> => {
+    const name = String(specifier);
+    if (ownModule(name) !== undefined || this.#sidePath(this.#cwd, name) !== undefined) return this.require(name);
+    return this.#dynamicImport(/^\.\.?\//.test(name) ? pathToFileURL(resolve(this.#cwd, name)).href : name);
+  };
+
+  #requireFrom(folder: string, fallback: NodeJS.Require, specifier: string): unknown {
+    const path = this.#sidePath(folder, specifier);
+    if (path !== undefined) return this.#loadSide(path);
+    return this.#namespaces.get(specifier) ?? (fallback(specifier) as unknown);
+  }
+
+  #sidePath(folder: string, specifier: string): string | undefined {
+    if (!/^\.\.?\//.test(specifier)) return undefined;
+    const path = join(folder, specifier);
+    const candidates = extname(path) === ".js" ? [path] : [`${path}.js`, join(path, "index.js")];
+    return candidates.find((candidate) => this.#sources.has(candidate));
+  }
+
+  #loadSide(path: string): unknown {
+    const loaded = this.#sideModules.get(path);
+    if (loaded !== undefined) return loaded.exports;
+    const module = new NodeModule(path);
+    module.filename = path;
+    module.paths = NodeModule._nodeModulePaths(dirname(path));
+    const own = createRequire(path);
+    module.require = ((specifier: string) => this.#requireFrom(dirname(path), own, specifier)) as NodeJS.Require;
+    this.#sideModules.set(path, module);
+    module._compile(this.#sources.get(path) ?? "", path);
+    return module.exports;
+  }
+}
+
+function isImportOnly(error: unknown): boolean {
+  return error instanceof Error && "code" in error && IMPORT_ONLY.has(String(error.code));
+}

@@ -1,0 +1,131 @@
+/** Runs compiled cells in this process, one after the other, and interrupts them. */
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import vm from "node:vm";
+import type { CompiledCell, ErrorReport } from "./compiled-cell";
+import { CellContext, currentCell, installCellHost, runInCell, type CellOutputs } from "./cell-context";
+import { cellParameters } from "./cell-function";
+import { CellModules, installOwnModules } from "./cell-modules";
+import { INTERRUPT_FLAG, INTERRUPTS_HANDLED } from "./interrupt-flag";
+import { errorReport, installStackTraces, registerCell } from "./traceback";
+
+/** What a cell that the user interrupted throws. */
+export class Interrupted extends Error {
+  override readonly name: string = "Interrupted";
+
+  constructor() {
+    super("the cell was interrupted");
+    this.stack = `${this.name}: ${this.message}`; // made ahead of time: its frames would say nothing
+  }
+}
+
+export type CellOutcome =
+  { readonly kind: "value"; readonly value: unknown } | { readonly kind: "error"; readonly error: ErrorReport };
+
+/** How long a cell that gave up waiting still sees the flag, so that loops which outlive it stop. */
+const FLAG_LINGERS_MS = 20;
+
+export class CellRunner {
+  readonly #modules: CellModules;
+  readonly #variables: Record<string, unknown> = {};
+  readonly #outputs: CellOutputs;
+  readonly #interrupts: Int32Array;
+  readonly #cwd: string;
+  readonly #stop = new Interrupted();
+  #running: { readonly context: CellContext; readonly reject: (reason: Error) => void } | undefined;
+
+  /** @param interrupts Shared memory of two numbers: loops of cells stop while `INTERRUPT_FLAG` is not 0. */
+  constructor(cwd: string, outputs: CellOutputs, interrupts: Int32Array) {
+    this.#cwd = cwd;
+    this.#outputs = outputs;
+    this.#interrupts = interrupts;
+    this.#modules = new CellModules(cwd);
+    installStackTraces();
+    installOwnModules();
+    installCellHost();
+  }
+
+  async run(cell: CompiledCell, run: number, executionCount: number): Promise<CellOutcome> {
+    const context = new CellContext(run, executionCount, this.#outputs);
+    const name = `In[${executionCount}]`;
+    registerCell(name, cell);
+    this.#modules.update(cell.sideModules);
+    const interrupted = new Promise<never>((_, reject) => {
+      this.#running = { context, reject };
+    });
+    try {
+      const slot: { value?: unknown } = {};
+      const body = async (): Promise<void> => {
+        await this.#modules.prepare(cell.imports);
+        await this.#enter(cell, name, slot);
+        // What a reader of `run.timeline()` on a last line wants to see is the timeline.
+        if (slot.value instanceof Promise) slot.value = await slot.value;
+      };
+      await Promise.race([runInCell(context, body), interrupted]);
+      // What the cell's signal has cancelled may well end without an error, with a part of the result.
+      if (context.interrupted) throw this.#stop;
+      return { kind: "value", value: slot.value };
+    } catch (thrown) {
+      const interruption = context.interrupted || isInterruption(thrown);
+      return { kind: "error", error: errorReport(interruption ? this.#stop : thrown) };
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  /** Interrupts cell `run` where it waits; its loops have seen the flag before. */
+  async interrupt(run: number, ordinal: number): Promise<void> {
+    const running = this.#running;
+    if (running?.context.run === run) {
+      Atomics.store(this.#interrupts, INTERRUPT_FLAG, 1);
+      running.context.interrupt(this.#stop);
+      await new Promise((resolve) => setTimeout(resolve, FLAG_LINGERS_MS));
+      running.reject(this.#stop);
+    }
+    Atomics.store(this.#interrupts, INTERRUPTS_HANDLED, ordinal);
+    Atomics.store(this.#interrupts, INTERRUPT_FLAG, 0);
+  }
+
+  /** Calls the cell's function so that SIGINT breaks its synchronous part, also inside packages. */
+  async #enter(cell: CompiledCell, name: string, slot: { value?: unknown }): Promise<void> {
+    const head = `(${cell.hasAwait ? "async " : ""}function (${cellParameters.join(", ")}) { `;
+    const script = new vm.Script(`${head}${cell.javascript}\n})`, { filename: name, columnOffset: -head.length });
+    const call = script.runInThisContext({ displayErrors: false }) as (...values: readonly unknown[]) => unknown;
+    const file = join(this.#cwd, name);
+    const values: Record<(typeof cellParameters)[number], unknown> = {
+      exports: this.#variables,
+      require: this.#modules.require,
+      module: { exports: this.#variables },
+      __filename: file,
+      __dirname: this.#cwd,
+      $cell: slot,
+      $interrupt: this.#interrupts,
+      $stop: this.#stop,
+      $interrupted: (): boolean => currentCell()?.interrupted === true,
+      $import: this.#modules.import,
+      $meta: { url: pathToFileURL(file).href, filename: file, dirname: this.#cwd },
+    };
+    await breakable(() => call(...cellParameters.map((parameter) => values[parameter])));
+  }
+}
+
+const ENTER = Symbol.for("stateline.enterCell");
+const enterScript = new vm.Script(`globalThis[Symbol.for("stateline.enterCell")]()`, { filename: "stateline:enter" });
+
+/** Only what runs inside a vm script is broken by SIGINT: so the call is made from one. */
+function breakable(call: () => unknown): unknown {
+  Reflect.set(globalThis, ENTER, call);
+  try {
+    return enterScript.runInThisContext({ breakOnSigint: true, displayErrors: false });
+  } finally {
+    Reflect.deleteProperty(globalThis, ENTER);
+  }
+}
+
+function isInterruption(thrown: unknown): boolean {
+  return (
+    thrown instanceof Error &&
+    "code" in thrown &&
+    (thrown as { code: unknown }).code === "ERR_SCRIPT_EXECUTION_INTERRUPTED"
+  );
+}

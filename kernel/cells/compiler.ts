@@ -1,0 +1,142 @@
+/** Compiles cells, one after the other: types and values of earlier cells are known in later ones. */
+import type { Converter, ConvertResult, Diagnostic } from "tslab/dist/converter";
+import type { CompiledCell, CompileReply, Completeness, Completion, Inspection, SideModule } from "./compiled-cell";
+import { cellFunction } from "./cell-function";
+import { completeness } from "./completeness";
+import { diagnosticsReport } from "./diagnostics";
+import { loadTslab, type TslabCompiler } from "./tslab-compiler";
+
+/** tslab puts `export {};` on a line of its own before a cell. */
+const PREFIX_LINES = 1;
+/** "Cannot find module 'x'". */
+const MODULE_NOT_FOUND = 2307;
+
+export class CellCompiler {
+  readonly #tslab: TslabCompiler;
+  #converter: Converter;
+  /** Declarations of the cells so far. */
+  #declarations = "";
+  /** Modules that could not be found: the converter remembers such failures for ever. */
+  #missingModules = new Set<string>();
+
+  /** Takes about a second, most of it to read TypeScript's libraries. */
+  constructor(cwd: string) {
+    this.#tslab = loadTslab(cwd);
+    this.#converter = this.#tslab.createConverter();
+    this.#converter.convert("", "1"); // the first conversion is slow: have it behind us
+  }
+
+  /** @param keep Later cells see what this one declares, also when it fails half-way, as in other kernels. */
+  compile(source: string, keep: boolean): CompileReply {
+    this.#refresh(source);
+    const result = this.#converter.convert(this.#declarations, source);
+    const errors = result.diagnostics.filter(({ category }) => category === ERROR_CATEGORY);
+    if (errors.length > 0) {
+      for (const error of errors) this.#noteMissingModule(error);
+      return { kind: "refused", error: diagnosticsReport(source, errors) };
+    }
+    const { cell, names } = this.#executable(source, result);
+    if (keep) this.#declarations = declarations(result, names);
+    return { kind: "compiled", cell };
+  }
+
+  /** Candidates at a position; those that begin as what is typed come first and alone. */
+  complete(source: string, offset: number): Completion {
+    this.#refresh(source);
+    const { start, end, candidates, original } = this.#converter.complete(this.#declarations, source, offset);
+    const typed = source.slice(start, offset);
+    const same = candidates.filter((name) => name.startsWith(typed));
+    const kinds = new Map(original?.entries.map(({ name, kind }) => [name, String(kind)]));
+    const matches = (same.length > 0 ? same : candidates).map((text) => ({ text, type: kinds.get(text) ?? "" }));
+    return { start, end, matches };
+  }
+
+  /** What the compiler knows about the name at a position. */
+  inspect(source: string, offset: number): Inspection | undefined {
+    this.#refresh(source);
+    // Behind a name counts as on it, as in `foo|(`.
+    for (const position of [offset, offset - 1]) {
+      if (position < 0) continue;
+      const info = this.#converter.inspect(this.#declarations, source, position);
+      const parts = info?.displayParts;
+      if (parts === undefined) continue;
+      const signature = parts.map(({ text }) => text).join("");
+      const tags = (info.tags ?? []).map(
+        (tag) => `*@${tag.name}* ${(tag.text ?? []).map(({ text }) => text).join("")}`,
+      );
+      const documentation = [(info.documentation ?? []).map(({ text }) => text).join(""), ...tags]
+        .filter((text) => text !== "")
+        .join("\n\n");
+      return { signature, documentation };
+    }
+    return undefined;
+  }
+
+  isComplete(source: string): Completeness {
+    return completeness(this.#tslab.typescript, source);
+  }
+
+  reset(): void {
+    this.#declarations = "";
+  }
+
+  #executable(source: string, result: ConvertResult): { cell: CompiledCell; names: readonly string[] } {
+    const { text, map } = splitInlineMap(result.output ?? "");
+    const made = cellFunction(this.#tslab.typescript, text, result.lastExpressionVar);
+    const cell = {
+      source,
+      javascript: made.javascript,
+      hasAwait: made.hasAwait,
+      imports: made.imports,
+      sideModules: (result.sideOutputs ?? []).map((side) => this.#sideModule(side.path, side.data)),
+      maps: { code: made.map, edits: made.edits, module: map, prefixLines: PREFIX_LINES },
+    };
+    return { cell, names: made.names };
+  }
+
+  #sideModule(path: string, module: string): SideModule {
+    const { typescript } = this.#tslab;
+    const { outputText } = typescript.transpileModule(splitInlineMap(module).text, {
+      fileName: path,
+      compilerOptions: {
+        module: typescript.ModuleKind.CommonJS,
+        target: typescript.ScriptTarget.ES2022,
+        esModuleInterop: true,
+      },
+    });
+    return { path, javascript: outputText };
+  }
+
+  /** Sees to it that the converter knows the files as they are now. */
+  #refresh(source: string): void {
+    this.#tslab.noticeChangedFiles();
+    if (![...this.#missingModules].some((name) => source.includes(name))) return;
+    this.#missingModules = new Set();
+    this.#converter.close();
+    this.#converter = this.#tslab.createConverter();
+  }
+
+  #noteMissingModule({ code, messageText }: Diagnostic): void {
+    const name = code === MODULE_NOT_FOUND ? /'([^']+)'/.exec(messageText)?.[1] : undefined;
+    if (name !== undefined) this.#missingModules.add(name);
+  }
+}
+
+/** `ts.DiagnosticCategory.Error`. */
+const ERROR_CATEGORY = 1;
+
+/**
+ * Declarations for later cells. When a type of this cell cannot be named, the converter has only those of earlier cells,
+ * behind the word "undefined": this cell's names are of any type then.
+ */
+function declarations(result: ConvertResult, names: readonly string[]): string {
+  const text = result.declOutput ?? "";
+  if (!text.startsWith("undefined")) return text;
+  return text.slice("undefined".length) + names.map((name) => `\ndeclare let ${name}: any;`).join("");
+}
+
+function splitInlineMap(output: string): { text: string; map: string } {
+  const match = /\n?\/\/# sourceMappingURL=data:application\/json;base64,([A-Za-z0-9+/=]+)\s*$/.exec(output);
+  if (match === null) return { text: output, map: "" };
+  return { text: output.slice(0, match.index), map: Buffer.from(match[1] ?? "", "base64").toString("utf8") };
+}

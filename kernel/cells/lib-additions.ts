@@ -1,0 +1,37 @@
+/**
+ * Declarations of what Node 20 has and TypeScript 5.0's libraries do not know yet (ECMAScript 2023, change array by copy).
+ * The compiler sees them as one more library file.
+ */
+const typedArrays = [
+  "Int8Array",
+  "Uint8Array",
+  "Uint8ClampedArray",
+  "Int16Array",
+  "Uint16Array",
+  "Int32Array",
+  "Uint32Array",
+  "Float32Array",
+  "Float64Array",
+];
+
+const arrayCopies = `
+  toReversed(): T[];
+  toSorted(compare?: (a: T, b: T) => number): T[];
+  toSpliced(start: number, deleteCount?: number, ...items: T[]): T[];
+  with(index: number, value: T): T[];`;
+
+export const libAdditions: string = `
+interface Array<T> {${arrayCopies}
+}
+interface ReadonlyArray<T> {${arrayCopies}
+}
+${typedArrays
+  .map(
+    (name) => `interface ${name} {
+  toReversed(): ${name};
+  toSorted(compare?: (a: number, b: number) => number): ${name};
+  with(index: number, value: number): ${name};
+}`,
+  )
+  .join("\n")}
+`;

@@ -1,0 +1,108 @@
+/**
+ * Errors as a notebook shows them: positions are those of the cells' TypeScript, frames of the kernel itself are left out,
+ * the line that threw is shown.
+ */
+import { SourceMap, type SourceMapPayload } from "node:module";
+import { inspect } from "node:util";
+import type { CompiledCell, ErrorReport } from "./compiled-cell";
+import { excerpt, red } from "./excerpt";
+import { columnBefore } from "./text-edits";
+
+/** A position counted from 0. */
+interface Position {
+  readonly line: number;
+  readonly column: number;
+}
+
+/** Cells by the file name they run under. */
+const cells = new Map<string, { readonly cell: CompiledCell; locate?: (at: Position) => Position | undefined }>();
+
+const FRAME = /(In\[[^\]]*\]):(\d+):(\d+)/;
+
+/** Makes positions in `name` (like `In[3]`) point into the cell's source from now on. */
+export function registerCell(name: string, cell: CompiledCell): void {
+  cells.set(name, { cell });
+}
+
+/** Makes every `error.stack` of this process speak of cells. */
+export function installStackTraces(): void {
+  Error.stackTraceLimit = 50;
+  Error.prepareStackTrace = (error, sites) => {
+    const frames = sites.map(String);
+    // What called the outermost cell is the kernel.
+    const outermost = frames.map((frame) => FRAME.test(frame)).lastIndexOf(true);
+    const shown = outermost === -1 ? frames : frames.slice(0, outermost + 1);
+    return [headline(error), ...shown.map((frame) => `    at ${mapFrame(frame)}`)].join("\n");
+  };
+}
+
+/** @param thrown Anything a cell can throw. */
+export function errorReport(thrown: unknown): ErrorReport {
+  if (!(thrown instanceof Error) && !isErrorOfOtherRealm(thrown)) {
+    const evalue = inspect(thrown);
+    return { ename: "Uncaught", evalue, traceback: [`${red("Uncaught")} ${evalue}`] };
+  }
+  const text = inspect(thrown);
+  const where = FRAME.exec(thrown.stack ?? "");
+  const lines = where === null ? [] : [sourceLine(where)];
+  const name = errorName(thrown);
+  return {
+    ename: name,
+    evalue: thrown.message,
+    traceback: [...lines, text.startsWith(name) ? red(name) + text.slice(name.length) : text],
+  };
+}
+
+function errorName(error: Error): string {
+  return typeof error.name === "string" && error.name !== "" ? error.name : "Error";
+}
+
+function isErrorOfOtherRealm(thrown: unknown): thrown is Error {
+  return Object.prototype.toString.call(thrown) === "[object Error]";
+}
+
+function headline(error: Error): string {
+  try {
+    return Error.prototype.toString.call(error);
+  } catch {
+    return "Error"; // a name or message that cannot be read
+  }
+}
+
+function mapFrame(frame: string): string {
+  return frame.replace(FRAME, (whole, name: string, line: string, column: string) => {
+    const at = locate(name, { line: Number(line) - 1, column: Number(column) - 1 });
+    return at === undefined ? whole : `${name}:${at.line + 1}:${at.column + 1}`;
+  });
+}
+
+function sourceLine([, name = "", line = "1", column = "1"]: RegExpExecArray): string {
+  const source = cells.get(name)?.cell.source ?? "";
+  return `${name}\n${excerpt(source, Number(line) - 1, Number(column) - 1)}`;
+}
+
+function locate(name: string, at: Position): Position | undefined {
+  const entry = cells.get(name);
+  if (entry === undefined) return undefined;
+  entry.locate ??= locator(entry.cell);
+  return entry.locate(at);
+}
+
+/** Running code → edited module → converter's module → cell. */
+function locator({ maps }: CompiledCell): (at: Position) => Position | undefined {
+  if (maps.code === "" || maps.module === "") return () => undefined;
+  const code = new SourceMap(JSON.parse(maps.code) as SourceMapPayload);
+  const module = new SourceMap(JSON.parse(maps.module) as SourceMapPayload);
+  return (at) => {
+    const edited = original(code, at);
+    if (edited === undefined) return undefined;
+    const column = columnBefore(maps.edits, edited.line, edited.column);
+    const source = original(module, { line: edited.line, column });
+    return source === undefined ? undefined : { line: source.line - maps.prefixLines, column: source.column };
+  };
+}
+
+function original(map: SourceMap, { line, column }: Position): Position | undefined {
+  const entry = map.findEntry(line, column);
+  return "originalLine" in entry ? { line: entry.originalLine, column: entry.originalColumn } : undefined;
+}

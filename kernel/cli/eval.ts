@@ -1,0 +1,52 @@
+/** `stateline eval`: perplexity of a text file, in windows without overlap. */
+
+import { readFile } from "node:fs/promises";
+
+import { Command } from "commander";
+
+import { formatNumber } from "../../profiler-ui/trace/format";
+import { progress } from "./lazy";
+import { withModel } from "./model";
+import { loadOptions, positiveInteger, withJson, withModelOptions, type ModelFlags, type OutputFlags } from "./options";
+import { interruptible, printJson, printLine } from "./output";
+
+interface Flags extends ModelFlags, OutputFlags {
+  readonly file: string;
+  readonly window: number;
+  readonly limit?: number;
+}
+
+export function evalCommand(): Command {
+  const command = new Command("eval").description("perplexity of a text");
+  withModelOptions(command)
+    .requiredOption("--file <text>", "UTF-8 text to score")
+    .option(
+      "--window <tokens>",
+      "tokens a window; each starts from an empty state, its first token is not scored",
+      positiveInteger,
+      512,
+    )
+    .option("--limit <windows>", "only the first windows", positiveInteger);
+  return withJson(command).action((flags: Flags) => interruptible((signal) => evaluate(flags, signal)));
+}
+
+async function evaluate(flags: Flags, signal: AbortSignal): Promise<void> {
+  const text = await readFile(flags.file, "utf8");
+  await withModel(flags.model, { ...loadOptions(flags), signal }, async (model) => {
+    const view = progress().terminalProgress("scoring");
+    const result = await model
+      .perplexity(text, {
+        window: flags.window,
+        signal,
+        ...(flags.limit === undefined ? {} : { limit: flags.limit }),
+        onProgress: (state) => view?.update(state),
+      })
+      .finally(() => view?.end());
+    if (flags.json) return printJson(result);
+    const { perplexity, bitsPerByte, nll, scoredTokens, windows } = result;
+    printLine(
+      `perplexity ${formatNumber(perplexity)} a token, ${nll.toFixed(4)} nats a token, ${bitsPerByte.toFixed(4)} bits a byte`,
+    );
+    printLine(`${scoredTokens} tokens scored in ${windows} windows of ${flags.window}`);
+  });
+}

@@ -1,0 +1,106 @@
+/** `stateline generate`: text or token ids after a prompt, streamed; with --record as a run. */
+
+import { Command } from "commander";
+
+import { formatBytes, formatNumber } from "../../profiler-ui/trace/format";
+import type { GenerateOptions, Generation, Model, Prompt, Run } from "../api/index";
+import { profiling } from "./lazy";
+import { withModel } from "./model";
+import {
+  integerFromZero,
+  loadOptions,
+  nonNegative,
+  positiveInteger,
+  probability,
+  runsOption,
+  tokenIds,
+  withJson,
+  withModelOptions,
+  type ModelFlags,
+  type OutputFlags,
+} from "./options";
+import { interruptible, note, printJson, printLine } from "./output";
+
+interface Flags extends ModelFlags, OutputFlags {
+  readonly prompt?: string;
+  readonly tokens?: number[];
+  readonly maxNewTokens: number;
+  readonly temperature: number;
+  readonly topK: number;
+  readonly topP: number;
+  readonly seed: number;
+  readonly stop?: string[];
+  readonly record?: boolean;
+  readonly runs?: string;
+}
+
+export function generateCommand(): Command {
+  const command = new Command("generate").description("continue a prompt");
+  withModelOptions(command)
+    .option("--prompt <text>", "text to continue")
+    .option("--tokens <ids>", "token ids to continue, like 1,2,3", tokenIds)
+    .option("--max-new-tokens <count>", "most tokens to add", positiveInteger, 128)
+    .option("--temperature <value>", "0 takes the most likely token", nonNegative, 0)
+    .option("--top-k <count>", "only the k most likely tokens, 0: all", integerFromZero, 0)
+    .option("--top-p <share>", "only the most likely tokens of this total probability", probability, 1)
+    .option("--seed <number>", "the same seed gives the same tokens", integerFromZero, 0)
+    .option("--stop <text...>", "end before this text")
+    .option("--record", "record a run")
+    .option("--runs <folder>", "folder of runs (default: $STATELINE_RUNS or runs)");
+  return withJson(command).action((flags: Flags) => interruptible((signal) => generate(command, flags, signal)));
+}
+
+async function generate(command: Command, flags: Flags, signal: AbortSignal): Promise<void> {
+  const prompt = promptOf(command, flags);
+  await withModel(flags.model, { ...loadOptions(flags), signal }, async (model) => {
+    const stream = !flags.json && model.tokenizer !== undefined;
+    const options: GenerateOptions = {
+      maxNewTokens: flags.maxNewTokens,
+      temperature: flags.temperature,
+      topK: flags.topK,
+      topP: flags.topP,
+      seed: flags.seed,
+      signal,
+      ...(flags.stop ? { stop: flags.stop } : {}),
+      onToken: ({ text }) => stream && process.stdout.write(text),
+    };
+    const { generation, run } = await generateOnce(model, prompt, options, flags);
+    if (flags.json) printJson(jsonOf(generation, run));
+    else report(generation, run, stream);
+  });
+}
+
+/** @throws CommanderError, exit code 2 */
+function promptOf(command: Command, { prompt, tokens }: Flags): Prompt {
+  if (prompt !== undefined && tokens === undefined) return prompt;
+  if (tokens !== undefined && prompt === undefined) return tokens;
+  return command.error("error: give either --prompt or --tokens", { exitCode: 2 });
+}
+
+interface Outcome {
+  readonly generation: Generation;
+  readonly run?: Run;
+}
+
+async function generateOnce(model: Model, prompt: Prompt, options: GenerateOptions, flags: Flags): Promise<Outcome> {
+  if (!flags.record) return { generation: await model.generate(prompt, options) };
+  const { value, run } = await profiling().recorded(() => model.generate(prompt, options), runsOption(flags.runs));
+  return { generation: value, run };
+}
+
+function jsonOf(generation: Generation, run: Run | undefined): object {
+  const { tokens, text, promptTokens, finish, ttftMs, prefillTokensPerSecond, decodeTokensPerSecond, wireBytes } =
+    generation;
+  return {
+    ...{ tokens, text, promptTokens, finish, ttftMs, prefillTokensPerSecond, decodeTokensPerSecond, wireBytes },
+    runId: run?.id ?? null,
+  };
+}
+
+function report(generation: Generation, run: Run | undefined, streamed: boolean): void {
+  printLine(streamed ? "" : generation.tokens.join(","));
+  const { ttftMs, prefillTokensPerSecond, decodeTokensPerSecond, wireBytes } = generation;
+  const rates = `prefill ${formatNumber(prefillTokensPerSecond)}, decode ${formatNumber(decodeTokensPerSecond)} tokens/s`;
+  note(`first token after ${formatNumber(ttftMs)} ms; ${rates}; ${formatBytes(wireBytes)} on the wire`);
+  if (run) note(`recorded as ${run.id}; see it with: stateline serve`);
+}

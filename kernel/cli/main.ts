@@ -1,0 +1,76 @@
+#!/usr/bin/env node
+/** The `stateline` command: one file a subcommand. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. */
+
+import { Command, CommanderError } from "commander";
+
+import { packageVersion } from "../api/package-root";
+import { doctorCommand } from "./doctor";
+import { evalCommand } from "./eval";
+import { generateCommand } from "./generate";
+import { kernelCommand } from "./kernel";
+import { logitsCommand } from "./logits";
+import { runsCommand } from "./runs";
+import { serveCommand } from "./serve";
+import { startCommand } from "./start";
+
+export function program(): Command {
+  const stateline = new Command("stateline")
+    .description("Tensor-parallel inference of selective state-space models, recorded and drawn")
+    .version(packageVersion())
+    .option("--debug", "show the stack of an error")
+    .configureHelp({ sortSubcommands: false, showGlobalOptions: true });
+  const commands = [
+    startCommand(),
+    generateCommand(),
+    logitsCommand(),
+    evalCommand(),
+    serveCommand(),
+    runsCommand(),
+    kernelCommand(),
+    doctorCommand(),
+  ];
+  for (const command of commands) stateline.addCommand(command);
+  // Commander exits by itself unless told to throw, and with 1 for wrong usage.
+  const everyCommand = (command: Command): void => {
+    command.exitOverride();
+    command.commands.forEach(everyCommand);
+  };
+  everyCommand(stateline);
+  return stateline;
+}
+
+/** Runs a command line; the process's exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  const stateline = program();
+  try {
+    await stateline.parseAsync(argv);
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    const { debug } = stateline.opts<{ debug?: boolean }>();
+    process.stderr.write(`${debug ? stackOf(error) : lineOf(error)}\n`);
+    return codeOf(error) === "E_ABORTED" ? 130 : 1;
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
+}
+
+function lineOf(error: unknown): string {
+  const message = (error instanceof Error ? error.message : String(error)).replaceAll(/\s*\n\s*/g, " ");
+  const code = codeOf(error);
+  return `stateline: ${message}${typeof code === "string" && code.startsWith("E_") ? ` (${code})` : ""}`;
+}
+
+function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause instanceof Error ? `\ncaused by ${stackOf(error.cause)}` : "";
+  return `${error.stack ?? error.message}${cause}`;
+}
+
+if (require.main === module) {
+  // A reader that goes away (`stateline runs | head`) is no failure.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+  void main(process.argv).then((code) => (process.exitCode = code));
+}

@@ -1,0 +1,90 @@
+/** Options that the commands share, and how their texts are read. A text that does not fit is wrong usage. */
+
+import { InvalidArgumentError, Option, type Command } from "commander";
+
+import type { LoadOptions } from "../api/index";
+
+/** What the model commands have in common, as commander gives it. */
+export interface ModelFlags {
+  readonly model: string;
+  readonly tp: number;
+  readonly threadsPerRank?: number;
+  readonly device: NonNullable<LoadOptions["device"]>;
+  readonly compute: NonNullable<LoadOptions["computeType"]>;
+  readonly allReduce: Extract<LoadOptions["allReduce"], string>;
+}
+
+export interface OutputFlags {
+  readonly json?: boolean;
+}
+
+/** Adds `--model` and what says where and how the model runs. */
+export function withModelOptions(command: Command): Command {
+  return command
+    .requiredOption("--model <dir>", "directory with config.json and model.safetensors")
+    .option("--tp <ranks>", "tensor-parallel ranks", positiveInteger, 1)
+    .option(
+      "--threads-per-rank <threads>",
+      "threads that share a rank's work (default: cores / ranks)",
+      positiveInteger,
+    )
+    .addOption(new Option("--device <device>", "where to compute").choices(["auto", "cpu", "cuda"]).default("auto"))
+    .addOption(
+      new Option("--compute <type>", "type of the arithmetic")
+        .choices(["auto", "f32", "bf16", "f16", "int8"])
+        .default("auto"),
+    )
+    .addOption(
+      new Option("--all-reduce <type>", "type on the wire")
+        .choices(["auto", "f32", "f16", "bf16", "int8"])
+        .default("auto"),
+    );
+}
+
+export function withJson(command: Command): Command {
+  return command.option("--json", "print one JSON object on stdout and nothing else");
+}
+
+/** The API's options of a model command. */
+export function loadOptions(flags: ModelFlags): LoadOptions {
+  return {
+    tensorParallel: flags.tp,
+    device: flags.device,
+    computeType: flags.compute,
+    allReduce: flags.allReduce,
+    ...(flags.threadsPerRank === undefined ? {} : { threadsPerRank: flags.threadsPerRank }),
+  };
+}
+
+/** `--runs` as the API's option: what is not given is not named. */
+export function runsOption(runs: string | undefined): { readonly runs?: string } {
+  return runs === undefined ? {} : { runs };
+}
+
+export function positiveInteger(text: string): number {
+  return numberIn(text, /^\d+$/, 1, Number.MAX_SAFE_INTEGER, "an integer of at least 1");
+}
+
+export function integerFromZero(text: string): number {
+  return numberIn(text, /^\d+$/, 0, Number.MAX_SAFE_INTEGER, "an integer of at least 0");
+}
+
+export function nonNegative(text: string): number {
+  return numberIn(text, /^\d*\.?\d+(e[+-]?\d+)?$/i, 0, Number.MAX_VALUE, "a number of at least 0");
+}
+
+export function probability(text: string): number {
+  return numberIn(text, /^\d*\.?\d+(e[+-]?\d+)?$/i, Number.MIN_VALUE, 1, "a number above 0 and at most 1");
+}
+
+/** "1,2,3" */
+export function tokenIds(text: string): number[] {
+  if (/^\d+(,\d+)*$/.test(text.trim())) return text.trim().split(",").map(Number);
+  throw new InvalidArgumentError("Expected token ids like 1,2,3.");
+}
+
+function numberIn(text: string, pattern: RegExp, min: number, max: number, expected: string): number {
+  const value = Number(text);
+  if (pattern.test(text) && value >= min && value <= max) return value;
+  throw new InvalidArgumentError(`Expected ${expected}.`);
+}

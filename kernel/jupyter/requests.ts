@@ -1,0 +1,139 @@
+/** Requests that are answered at once, also while a cell runs: one handler a message family, each giving a reply's content. */
+import { hostname, loadavg, totalmem, freemem } from "node:os";
+import { readFileSync } from "node:fs";
+import type { CellProcess } from "./cell-process";
+import type { CompilerClient } from "./compiler-client";
+import type { History } from "./history";
+import { inspectionBundle } from "./inspection";
+import { toCodePoints, toUtf16 } from "./text-offsets";
+import { PROTOCOL_VERSION, type Content, type Message, type Outgoing } from "./wire";
+
+export interface RequestParts {
+  readonly compiler: CompilerClient;
+  readonly cells: CellProcess;
+  readonly history: History;
+  readonly versions: KernelVersions;
+  readonly interrupt: () => void;
+  readonly publish: (message: Outgoing) => void;
+}
+
+export interface KernelVersions {
+  /** Of this package. */
+  readonly kernel: string;
+  /** Of the TypeScript that cells are written in. */
+  readonly typescript: string;
+}
+
+type Handler = (message: Message, parts: RequestParts) => Content | Promise<Content>;
+
+/** Handlers by message type; the reply's type is the request's with `_reply`. */
+export const requestHandlers: Readonly<Record<string, Handler>> = {
+  kernel_info_request: kernelInfo,
+  complete_request: complete,
+  inspect_request: inspect,
+  is_complete_request: isComplete,
+  history_request: ({ content }, { history }) => ({ status: "ok", history: history.find(content) }),
+  comm_info_request: () => ({ status: "ok", comms: {} }),
+  interrupt_request: (_, { interrupt }) => {
+    interrupt();
+    return { status: "ok" };
+  },
+  usage_request: usage,
+};
+
+/** Messages without a reply. */
+export const notices: Readonly<Record<string, (message: Message, parts: RequestParts) => void>> = {
+  // Nobody here can answer a comm: it is closed at once, as the protocol asks.
+  comm_open: ({ header, content }, { publish }) =>
+    publish({ type: "comm_close", parent: header, content: { comm_id: content["comm_id"] ?? "", data: {} } }),
+  comm_msg: () => undefined,
+  comm_close: () => undefined,
+};
+
+function kernelInfo(_: Message, { versions }: RequestParts): Content {
+  return {
+    status: "ok",
+    protocol_version: PROTOCOL_VERSION,
+    implementation: "stateline",
+    implementation_version: versions.kernel,
+    language_info: {
+      name: "typescript",
+      version: versions.typescript,
+      mimetype: "application/typescript",
+      file_extension: ".ts",
+      pygments_lexer: "typescript",
+      codemirror_mode: { name: "javascript", mode: "typescript", typescript: true },
+      nbconvert_exporter: "script",
+    },
+    banner: `Stateline ${versions.kernel}: TypeScript ${versions.typescript} on Node ${process.versions.node}`,
+    debugger: false,
+    supported_features: [],
+    help_links: [
+      { text: "TypeScript", url: "https://www.typescriptlang.org/docs/" },
+      { text: "Node.js", url: "https://nodejs.org/docs/latest-v20.x/api/" },
+    ],
+  };
+}
+
+async function complete({ content }: Message, { compiler }: RequestParts): Promise<Content> {
+  const { code, offset } = position(content);
+  const { start, end, matches } = await compiler.call("complete", { source: code, offset });
+  const place = { start: toCodePoints(code, start), end: toCodePoints(code, end) };
+  return {
+    status: "ok",
+    matches: matches.map(({ text }) => text),
+    cursor_start: place.start,
+    cursor_end: place.end,
+    metadata: { _jupyter_types_experimental: matches.map((match) => ({ ...match, ...place })) },
+  };
+}
+
+async function inspect({ content }: Message, { compiler }: RequestParts): Promise<Content> {
+  const { code, offset } = position(content);
+  const inspection = await compiler.call("inspect", { source: code, offset });
+  if (inspection === undefined) return { status: "ok", found: false, data: {}, metadata: {} };
+  const brief =
+    content["detail_level"] === 1
+      ? inspection
+      : { ...inspection, documentation: firstParagraph(inspection.documentation) };
+  return { status: "ok", found: true, data: inspectionBundle(brief), metadata: {} };
+}
+
+async function isComplete({ content }: Message, { compiler }: RequestParts): Promise<Content> {
+  return { ...(await compiler.call("isComplete", { source: position(content).code })) };
+}
+
+/** Memory and processor of the front and the worker together (JupyterLab's and VS Code's resource view). */
+function usage(_: Message, { cells }: RequestParts): Content {
+  const worker = cells.pid === undefined ? 0 : residentBytes(cells.pid);
+  return {
+    status: "ok",
+    hostname: hostname(),
+    pid: cells.pid ?? process.pid,
+    kernel_memory: process.memoryUsage().rss + worker,
+    cpu_percent: null,
+    host_cpu_percent: (loadavg()[0] ?? 0) * 100,
+    host_virtual_memory: { total: totalmem(), free: freemem(), used: totalmem() - freemem() },
+  };
+}
+
+/** On Linux from /proc; elsewhere it is not known here. */
+function residentBytes(pid: number): number {
+  const KIB = 1024;
+  try {
+    const [, kib] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+    return Number(kib ?? 0) * KIB;
+  } catch {
+    return 0;
+  }
+}
+
+/** Code and cursor of a request; without a cursor it is at the end. */
+function position({ code, cursor_pos }: Content): { code: string; offset: number } {
+  const text = typeof code === "string" ? code : "";
+  return { code: text, offset: typeof cursor_pos === "number" ? toUtf16(text, cursor_pos) : text.length };
+}
+
+function firstParagraph(text: string): string {
+  return text.split("\n\n")[0] ?? "";
+}

@@ -1,0 +1,163 @@
+/** The worker process as the front sees it: started, told what to run, heard, interrupted, and missed when it dies. */
+import { spawn, type ChildProcess } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import type { Readable, Writable } from "node:stream";
+import { FLUSH_SECRET, FRAMES_FD, INTERRUPT_FD, type FromWorker, type ToWorker } from "../worker/messages";
+import { FrameReader } from "./frame-reader";
+import { RawOutput } from "./raw-output";
+
+export interface WorkerEvents {
+  onFrame(frame: FromWorker): void;
+  /** Text on the process's own stdout or stderr. */
+  onRawOutput(name: "stdout" | "stderr", text: string): void;
+  /** The process is gone; `reason` says how, like "was ended by SIGSEGV". */
+  onExit(reason: string): void;
+}
+
+type Done = Extract<FromWorker, { type: "done" }>;
+
+/** How long the end of a cell waits for the marks on stdout and stderr, which the cell may have closed. */
+const MARK_PATIENCE_MS = 200;
+/** How long output that is still in the pipes of a dead process is waited for. */
+const DRAIN_MS = 200;
+const STREAMS = ["stdout", "stderr"] as const;
+
+export class WorkerProcess {
+  readonly #process: ChildProcess;
+  readonly #interruptPipe: Writable;
+  readonly #events: WorkerEvents;
+  readonly #marked = { stdout: 0, stderr: 0 };
+  #finished: { readonly frame: Done; readonly patience: NodeJS.Timeout } | undefined;
+  #interrupts = 0;
+  #ready = false;
+  #stopping = false;
+
+  constructor(events: WorkerEvents) {
+    this.#events = events;
+    const secret = randomBytes(16).toString("hex");
+    this.#process = spawn(
+      process.execPath,
+      ["--disable-warning=ExperimentalWarning", join(__dirname, "..", "worker", "main.js")],
+      {
+        // stdin, stdout, stderr, messages in, FRAMES_FD, INTERRUPT_FD
+        stdio: ["ignore", "pipe", "pipe", "ipc", "pipe", "pipe"],
+        // Leads its own process group: SIGINT then reaches what a cell has started, and never the front.
+        detached: true,
+        env: { ...process.env, [FLUSH_SECRET]: secret },
+      },
+    );
+    const pipes: readonly (Readable | Writable | null | undefined)[] = this.#process.stdio;
+    this.#interruptPipe = pipes[INTERRUPT_FD] as Writable;
+    this.#interruptPipe.on("error", ignoreClosedPipe);
+    this.#readFrames(pipes[FRAMES_FD] as Readable);
+    for (const name of STREAMS) this.#readRaw(name, secret);
+    this.#process.on("error", (error) => this.#lost(`could not be started: ${error.message}`));
+    this.#process.on("exit", (code, signal) => {
+      const reason = signal === null ? `ended with exit code ${code ?? "unknown"}` : `was ended by ${signal}`;
+      const drained = setTimeout(() => this.#lost(reason), DRAIN_MS);
+      this.#process.once("close", () => {
+        clearTimeout(drained);
+        this.#lost(reason);
+      });
+    });
+  }
+
+  get pid(): number | undefined {
+    return this.#process.pid;
+  }
+
+  run(message: Extract<ToWorker, { type: "run" }>): void {
+    this.#process.send(message, ignoreClosedPipe);
+  }
+
+  /** Interrupts cell `run` wherever it is: in a loop, in a package's synchronous code, or waiting. */
+  interrupt(run: number): void {
+    const ordinal = ++this.#interrupts;
+    const bytes = Buffer.alloc(4);
+    bytes.writeInt32LE(ordinal);
+    this.#interruptPipe.write(bytes);
+    this.#process.send({ type: "interrupt", run, ordinal } satisfies ToWorker, ignoreClosedPipe);
+    // Before it is ready SIGINT would end it; the message waits behind the run then.
+    if (this.#ready) this.#signal("SIGINT");
+  }
+
+  /** Ends the process; `onExit` follows. */
+  kill(): void {
+    this.#signal("SIGKILL");
+  }
+
+  /** Ends the process and all it has started, for good: no `onExit`. */
+  close(): void {
+    this.#stopping = true;
+    this.kill();
+  }
+
+  #signal(signal: "SIGINT" | "SIGKILL"): void {
+    const { pid } = this.#process;
+    if (pid === undefined) return;
+    try {
+      // Windows has neither groups nor SIGINT for them: there the flag and the message have to do.
+      if (process.platform !== "win32") process.kill(-pid, signal);
+      else if (signal === "SIGKILL") this.#process.kill();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // gone already: that is what we want
+    }
+  }
+
+  #readFrames(pipe: Readable): void {
+    const reader = new FrameReader();
+    pipe.on("data", (chunk: Buffer) => {
+      for (const message of reader.read(chunk)) {
+        const frame = message as FromWorker;
+        if (frame.type === "ready") this.#ready = true;
+        else if (frame.type === "done") this.#finish(frame);
+        else this.#events.onFrame(frame);
+      }
+    });
+  }
+
+  #readRaw(name: "stdout" | "stderr", secret: string): void {
+    const raw = new RawOutput(
+      secret,
+      (text) => this.#events.onRawOutput(name, text),
+      (run) => {
+        this.#marked[name] = run;
+        this.#deliverWhenMarked();
+      },
+    );
+    this.#process[name]?.on("data", (chunk: Buffer) => raw.read(chunk));
+    this.#process[name]?.on("end", () => raw.end());
+  }
+
+  /** A cell is done when all it wrote, by whatever pipe, is here. */
+  #finish(frame: Done): void {
+    this.#finished = { frame, patience: setTimeout(() => this.#deliver(), MARK_PATIENCE_MS) };
+    this.#deliverWhenMarked();
+  }
+
+  #deliverWhenMarked(): void {
+    const run = this.#finished?.frame.run;
+    if (run !== undefined && STREAMS.every((name) => this.#marked[name] >= run)) this.#deliver();
+  }
+
+  #deliver(): void {
+    const finished = this.#finished;
+    if (finished === undefined) return;
+    this.#finished = undefined;
+    clearTimeout(finished.patience);
+    this.#events.onFrame(finished.frame);
+  }
+
+  #lost(reason: string): void {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    this.#deliver();
+    this.#events.onExit(reason);
+  }
+}
+
+/** A write to a process that has just died: its exit is reported on its own. */
+function ignoreClosedPipe(): void {
+  return;
+}

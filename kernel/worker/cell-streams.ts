@@ -1,0 +1,31 @@
+/** `process.stdout`, `process.stderr` and `console` of a worker: what is written goes to the cell that writes. */
+import { Writable } from "node:stream";
+
+/** A stream that hands on each piece of text at once, in the writer's own call and so in its own cell. */
+export class CellStream extends Writable {
+  readonly isTTY = false;
+
+  constructor(
+    readonly fd: number,
+    readonly onText: (text: string) => void,
+  ) {
+    super({
+      decodeStrings: false,
+      write: (chunk: string | Uint8Array, _encoding, done) => {
+        onText(typeof chunk === "string" ? chunk : Buffer.from(chunk).toString("utf8"));
+        done();
+      },
+    });
+  }
+}
+
+/** Puts cell streams in the place of the process's own, before anything has used those. */
+export function installCellStreams(write: (name: "stdout" | "stderr", text: string) => void, clear: () => void): void {
+  const install = (name: "stdout" | "stderr", fd: number): void => {
+    const stream = new CellStream(fd, (text) => write(name, text));
+    Object.defineProperty(process, name, { configurable: true, enumerable: true, get: () => stream });
+  };
+  install("stdout", 1);
+  install("stderr", 2);
+  console.clear = clear; // in a notebook: the cell's output so far
+}

@@ -1,0 +1,101 @@
+/** The process that runs cells and holds the engine. The front starts it, tells it what to run and hears its frames. */
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+import { currentCell, runInCell, CellContext, type CellOutputs } from "../cells/cell-context";
+import { CellRunner, Interrupted } from "../cells/cell-runner";
+import { encodeBundle, mimeBundle } from "../cells/mime-bundle";
+import { unbufferNativeOutput } from "../cells/native-output";
+import { errorReport } from "../cells/traceback";
+import { installCellStreams } from "./cell-streams";
+import { encodeFrame, writeFully } from "./frame-writer";
+import type { InterruptThreadData } from "./interrupt-thread";
+import { FLUSH_SECRET, FRAMES_FD, flushMarker, type FromWorker, type MimeBundle, type ToWorker } from "./messages";
+
+const send = (message: FromWorker): void => writeFully(FRAMES_FD, encodeFrame(message));
+
+const outputs: CellOutputs = {
+  stream: (run, name, text) => send({ type: "stream", run, name, text }),
+  display: (run, data, displayId) =>
+    send({
+      type: "display",
+      run,
+      data: encodeBundle(data),
+      ...(displayId === undefined ? {} : { displayId }),
+      update: false,
+    }),
+  update: (run, data, displayId) => send({ type: "display", run, data: encodeBundle(data), displayId, update: true }),
+  clear: (run, wait) => send({ type: "clear", run, wait }),
+};
+
+/** Output outside of any cell belongs to none. */
+const NO_CELL = 0;
+const runOfOutput = (): number => currentCell()?.run ?? NO_CELL;
+
+function start(): void {
+  installCellStreams(
+    (name, text) => outputs.stream(runOfOutput(), name, text),
+    () => outputs.clear(runOfOutput(), false),
+  );
+  const shared = new SharedArrayBuffer(8);
+  const workerData: InterruptThreadData = { shared };
+  new Worker(join(__dirname, "interrupt-thread.js"), { workerData }).unref();
+  const runner = new CellRunner(process.cwd(), outputs, new Int32Array(shared));
+  const secret = process.env[FLUSH_SECRET] ?? "";
+  delete process.env[FLUSH_SECRET];
+  unbufferNativeOutput();
+
+  process.on("message", (message: ToWorker) => {
+    if (message.type === "run") void runCell(runner, message, secret);
+    else void runner.interrupt(message.run, message.ordinal);
+  });
+  process.on("disconnect", () => process.exit(0));
+  process.on("SIGINT", () => undefined); // outside of a cell's synchronous part the interrupt message does it all
+  process.on("uncaughtException", reportStray);
+  process.on("unhandledRejection", reportStray);
+  send({ type: "ready" });
+}
+
+async function runCell(
+  runner: CellRunner,
+  { run, executionCount, cell, showResult }: Extract<ToWorker, { type: "run" }>,
+  secret: string,
+): Promise<void> {
+  const outcome = await runner.run(cell, run, executionCount);
+  let done: FromWorker = { type: "done", run, ...(outcome.kind === "error" ? { error: outcome.error } : {}) };
+  if (outcome.kind === "value" && outcome.value !== undefined) {
+    try {
+      const value = await valueBundle(outcome.value, run, executionCount);
+      if (showResult) send({ type: "result", run, data: value });
+      else done = { type: "done", run, value };
+    } catch (error) {
+      done = { type: "done", run, error: errorReport(error) };
+    }
+  }
+  // What C code and child processes wrote comes by other pipes: the marks say where this cell's part ends.
+  const marker = Buffer.from(flushMarker(secret, run));
+  for (const fd of [1, 2]) writeMarker(fd, marker);
+  send(done);
+}
+
+/** A value's own display method runs as part of the cell. */
+function valueBundle(value: unknown, run: number, executionCount: number): Promise<MimeBundle> {
+  return runInCell(new CellContext(run, executionCount, outputs), () => mimeBundle(value));
+}
+
+/** A cell may have closed the descriptor; the front does not wait for a mark for long. */
+function writeMarker(fd: number, marker: Buffer): void {
+  try {
+    writeFully(fd, marker);
+  } catch (error) {
+    outputs.stream(runOfOutput(), "stderr", `file descriptor ${fd} of the kernel: ${String(error)}\n`);
+  }
+}
+
+/** An error that no cell caught, thrown in a timer or a promise: its cell shows it, the process goes on. */
+function reportStray(thrown: unknown): void {
+  if (thrown instanceof Interrupted) return;
+  const { ename, evalue, traceback } = errorReport(thrown);
+  outputs.stream(runOfOutput(), "stderr", `${traceback.join("\n") || `${ename}: ${evalue}`}\n`);
+}
+
+start();

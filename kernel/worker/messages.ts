@@ -1,0 +1,91 @@
+/**
+ * What the front process, the worker process and the compiler thread say to each other: types, and the few names that
+ * both ends need.
+ *
+ * A cell is known by its `run`, a number that grows by one with every piece of code that is run in a kernel's life.
+ */
+import type {
+  CompiledCell,
+  CompileReply,
+  Completeness,
+  Completion,
+  ErrorReport,
+  Inspection,
+  MimeBundle,
+} from "../cells/compiled-cell";
+
+export type {
+  CompiledCell,
+  CompileReply,
+  Completeness,
+  Completion,
+  ErrorReport,
+  Inspection,
+  MimeBundle,
+} from "../cells/compiled-cell";
+
+/** What the compiler can be asked. `offset` counts UTF-16 code units. */
+export interface CompilerCalls {
+  /** `keep`: later cells see what this one declares. */
+  compile(request: { readonly source: string; readonly keep: boolean }): CompileReply;
+  complete(request: { readonly source: string; readonly offset: number }): Completion;
+  inspect(request: { readonly source: string; readonly offset: number }): Inspection | undefined;
+  isComplete(request: { readonly source: string }): Completeness;
+  /** Forgets all declarations: the variables are gone too. */
+  reset(request: Record<string, never>): undefined;
+}
+
+export interface CompilerRequest {
+  readonly id: number;
+  readonly call: keyof CompilerCalls;
+  readonly request: unknown;
+}
+
+export type CompilerResponse =
+  { readonly id: number; readonly result: unknown } | { readonly id: number; readonly failure: string };
+
+export type ToWorker =
+  | {
+      readonly type: "run";
+      readonly run: number;
+      /** Number that the notebook shows; names the cell in tracebacks and spans. */
+      readonly executionCount: number;
+      readonly cell: CompiledCell;
+      /** Show the value of the last expression. */
+      readonly showResult: boolean;
+    }
+  /** `ordinal` counts interrupts; the same number goes down the interrupt pipe. */
+  | { readonly type: "interrupt"; readonly run: number; readonly ordinal: number };
+
+/** Frames on an inherited pipe: a length (uint32, little endian), then that many bytes of JSON. */
+export type FromWorker =
+  | { readonly type: "ready" }
+  | { readonly type: "stream"; readonly run: number; readonly name: "stdout" | "stderr"; readonly text: string }
+  | {
+      readonly type: "display";
+      readonly run: number;
+      readonly data: MimeBundle;
+      readonly displayId?: string;
+      /** Changes the displays that carry this id. */
+      readonly update: boolean;
+    }
+  | { readonly type: "clear"; readonly run: number; readonly wait: boolean }
+  | { readonly type: "result"; readonly run: number; readonly data: MimeBundle }
+  | {
+      readonly type: "done";
+      readonly run: number;
+      readonly error?: ErrorReport;
+      /** The last expression's value for user_expressions, which show nothing. */
+      readonly value?: MimeBundle;
+    };
+
+/** Environment variable with the secret that marks a cell's end on the worker's own stdout and stderr. */
+export const FLUSH_SECRET = "STATELINE_FLUSH_SECRET";
+/** File descriptors that the worker inherits: frames out, interrupts in. Node's IPC channel is 3. */
+export const FRAMES_FD = 4;
+export const INTERRUPT_FD = 5;
+
+/** What the worker writes to its fd 1 and 2 when cell `run` has ended. */
+export function flushMarker(secret: string, run: number): string {
+  return `\0${secret}:${run}\0`;
+}

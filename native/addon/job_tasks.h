@@ -1,0 +1,75 @@
+// The promises of an engine's jobs. Each makes its job, and turns the job's result into JavaScript's.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+#include <vector>
+
+#include "addon/promise_task.h"
+#include "runtime/engine.h"
+#include "runtime/forward_job.h"
+#include "runtime/generate_job.h"
+#include "runtime/score_job.h"
+
+namespace stateline::addon {
+
+// `engine`: the JavaScript object, kept from the garbage collector while the job is pending.
+class JobTask : public PromiseTask {
+ public:
+  JobTask(Napi::Env env, Mailbox& mailbox, const Napi::Object& engine)
+      : PromiseTask(env, mailbox), engine_(Napi::Persistent(engine)) {}
+
+ protected:
+  Job::Settled settled() {
+    return [this](std::exception_ptr error) { done(std::move(error)); };
+  }
+
+ private:
+  Napi::ObjectReference engine_;
+};
+
+class ForwardTask final : public JobTask {
+ public:
+  using JobTask::JobTask;
+  std::shared_ptr<Job> make_job(Engine& engine, JobInput input);
+
+ private:
+  Napi::Value result(Napi::Env env) override;  // Float32Array [tokens × vocabulary]
+  std::shared_ptr<ForwardJob> job_;
+};
+
+class ScoreTask final : public JobTask {
+ public:
+  using JobTask::JobTask;
+  std::shared_ptr<Job> make_job(Engine& engine, JobInput input);
+
+ private:
+  Napi::Value result(Napi::Env env) override;  // Float32Array [tokens - 1]
+  std::shared_ptr<ScoreJob> job_;
+};
+
+// Tokens reach JavaScript soon, but not one by one when they come fast: waking it for each would take the cores from
+// the ranks.
+class GenerateTask final : public JobTask {
+ public:
+  GenerateTask(Napi::Env env, Mailbox& mailbox, const Napi::Object& engine, const Napi::Function& on_tokens,
+               GenerateOptions options)
+      : JobTask(env, mailbox, engine), on_tokens_(Napi::Persistent(on_tokens)), options_(std::move(options)) {}
+  std::shared_ptr<Job> make_job(Engine& engine, JobInput input);
+
+ private:
+  void on_token(int32_t token);       // the deciding rank's thread
+  void news(Napi::Env env) override;  // calls on_tokens
+  void interrupted() override { job_->cancel(); }
+  Napi::Value result(Napi::Env env) override;  // GenerateResult
+
+  Napi::FunctionReference on_tokens_;
+  GenerateOptions options_;
+  std::shared_ptr<GenerateJob> job_;
+  int64_t last_news_ns_ = 0;  // the deciding rank's
+  std::mutex mutex_;
+  std::vector<int32_t> fresh_;
+};
+
+}  // namespace stateline::addon

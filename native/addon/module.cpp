@@ -1,0 +1,70 @@
+// NativeAddon of kernel/api/native.ts: what `require` gives.
+#include <napi.h>
+
+#include <cstdio>
+#include <thread>
+
+#include "addon/arguments.h"
+#include "addon/environment.h"
+#include "addon/errors.h"
+#include "addon/load_task.h"
+#include "addon/span_columns.h"
+#include "addon/spec.h"
+#include "device/cpu/dispatch.h"
+
+namespace stateline::addon {
+namespace {
+
+Napi::String text(Napi::Env env, std::string_view value) { return Napi::String::New(env, value.data(), value.size()); }
+
+Napi::Value cpu_info(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    auto result = Napi::Object::New(env);
+    auto isas = Napi::Array::New(env);
+    for (const std::string_view isa : cpu::available_isas()) isas.Set(isas.Length(), text(env, isa));
+    result.Set("isa", text(env, cpu::isa_name()));
+    result.Set("isas", isas);
+    result.Set("cores", static_cast<double>(std::thread::hardware_concurrency()));
+    return result;
+  });
+}
+
+Napi::Value load_engine(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    EngineSpec spec = engine_spec(object_argument(info, 0, "spec"));
+    const int64_t job = integer_argument(info, 1, "job");
+    Mailbox& mailbox = Environment::of(info.Env()).mailbox();
+    LoadTask& task =
+        mailbox.adopt(std::make_unique<LoadTask>(info.Env(), mailbox, job, function_argument(info, 2, "onProgress")));
+    const Napi::Promise promise = task.promise();
+    task.start(std::move(spec));
+    return promise;
+  });
+}
+
+void cancel_load(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    auto& loads = Environment::of(info.Env()).loads();
+    const auto load = loads.find(integer_argument(info, 0, "job"));
+    if (load != loads.end()) load->second->cancel_load();
+  });
+}
+
+// On a pipe the C library keeps output until a buffer is full: a notebook would see it cells later, or never.
+void unbuffer_stdout(const Napi::CallbackInfo&) { std::setvbuf(stdout, nullptr, _IONBF, 0); }
+
+Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new Environment(env));  // freed by the environment
+  exports.Set("spanNames", span_names(env));
+  exports.Set("cpuInfo", Napi::Function::New(env, cpu_info, "cpuInfo"));
+  exports.Set("loadEngine", Napi::Function::New(env, load_engine, "loadEngine"));
+  exports.Set("cancelLoad", Napi::Function::New(env, cancel_load, "cancelLoad"));
+  exports.Set("unbufferStdout", Napi::Function::New(env, unbuffer_stdout, "unbufferStdout"));
+  return exports;
+}
+
+NODE_API_MODULE(stateline, initialise)
+
+}  // namespace
+}  // namespace stateline::addon

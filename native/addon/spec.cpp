@@ -1,0 +1,110 @@
+#include "addon/spec.h"
+
+#include <utility>
+
+#include "addon/arguments.h"
+#include "runtime/error.h"
+
+namespace stateline::addon {
+namespace {
+
+template <class Enum>
+struct Choice {
+  const char* text;
+  Enum value;
+};
+
+template <class Enum, size_t count>
+Enum choice_at(const Napi::Object& object, const char* name, const Choice<Enum> (&choices)[count]) {
+  const std::string text = string_at(object, name);
+  std::string known;
+  for (const auto& choice : choices) {
+    if (text == choice.text) return choice.value;
+    known += (known.empty() ? "" : ", ") + std::string(choice.text);
+  }
+  throw Error("E_OPTION", std::string(name) + " must be one of " + known + ", got " + text,
+              {{"option", name}, {"value", text}});
+}
+
+constexpr Choice<DType> kDTypes[] = {{"F32", DType::f32}, {"F16", DType::f16}, {"BF16", DType::bf16}};
+constexpr Choice<ComputeType> kComputeTypes[] = {{"f32", ComputeType::f32}, {"bf16", ComputeType::bf16}};
+constexpr Choice<WireType> kWireTypes[] = {
+    {"f32", WireType::f32}, {"f16", WireType::f16}, {"bf16", WireType::bf16}, {"int8", WireType::int8}};
+
+// each(object) for the objects of an array.
+template <class Each>
+void for_each_object(const Napi::Array& array, const char* name, Each each) {
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::HandleScope scope(array.Env());
+    const Napi::Value value = array.Get(i);
+    if (!value.IsObject()) throw Error("E_OPTION", std::string(name) + " must hold objects", {{"option", name}});
+    each(value.As<Napi::Object>());
+  }
+}
+
+RankSlice rank_slice(const Napi::Object& from) {
+  RankSlice slice;
+  for_each_object(array_at(from, "rows"), "rows", [&](const Napi::Object& run) {
+    slice.rows.push_back({integer_at(run, "begin"), integer_at(run, "end"), integer_at(run, "step")});
+  });
+  slice.column_begin = integer_at(from, "columnBegin");
+  slice.column_end = integer_at(from, "columnEnd");
+  return slice;
+}
+
+EngineTensor tensor(const Napi::Object& from) {
+  EngineTensor tensor;
+  const std::string role = string_at(from, "role");
+  if (const auto known = role_of(role)) {
+    tensor.role = *known;
+  } else {
+    throw Error("E_OPTION", "no tensor has the role " + role, {{"option", "role"}, {"value", role}});
+  }
+  tensor.layer = int_at(from, "layer");
+  // Negative ones become too large, which the runtime refuses.
+  tensor.file = static_cast<size_t>(integer_at(from, "file"));
+  tensor.byte_offset = static_cast<uint64_t>(integer_at(from, "byteOffset"));
+  tensor.dtype = choice_at(from, "dtype", kDTypes);
+  tensor.rows = integer_at(from, "rows");
+  tensor.columns = integer_at(from, "columns");
+  for_each_object(array_at(from, "ranks"), "ranks",
+                  [&](const Napi::Object& slice) { tensor.ranks.push_back(rank_slice(slice)); });
+  return tensor;
+}
+
+}  // namespace
+
+EngineSpec engine_spec(const Napi::Object& from) {
+  EngineSpec spec;
+  const std::string family = string_at(from, "family");
+  if (family != "mamba") {
+    throw Error("E_OPTION", "family must be mamba, got " + family, {{"option", "family"}, {"value", family}});
+  }
+  const auto files = array_at(from, "files");
+  for (uint32_t i = 0; i < files.Length(); ++i) {
+    const Napi::Value file = files.Get(i);
+    if (!file.IsString()) throw Error("E_OPTION", "files must hold strings", {{"option", "files"}});
+    spec.files.push_back(file.As<Napi::String>());
+  }
+  for_each_object(array_at(from, "tensors"), "tensors",
+                  [&](const Napi::Object& each) { spec.tensors.push_back(tensor(each)); });
+  spec.shape.hidden = integer_at(from, "hidden");
+  spec.shape.inner = integer_at(from, "inner");
+  spec.shape.states = integer_at(from, "states");
+  spec.shape.taps = integer_at(from, "taps");
+  spec.shape.dt_rank = integer_at(from, "dtRank");
+  spec.shape.layers = integer_at(from, "layers");
+  spec.shape.vocabulary = integer_at(from, "vocabulary");
+  spec.shape.epsilon = static_cast<float>(number_at(from, "epsilon"));
+  spec.ranks = int_at(from, "ranks");
+  spec.threads_per_rank = int_at(from, "threadsPerRank");
+  spec.compute_type = choice_at(from, "computeType", kComputeTypes);
+  spec.wire_type = choice_at(from, "wireType", kWireTypes);
+  spec.quantisation_group = int_at(from, "quantisationGroup");
+  spec.max_tokens = integer_at(from, "maxTokens");
+  spec.slots = int_at(from, "slots");
+  spec.verify_collectives = boolean_at(from, "verifyCollectives");
+  return spec;
+}
+
+}  // namespace stateline::addon

@@ -1,0 +1,209 @@
+#include "comm/in_process.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "comm/wire.h"
+#include "trace/names.h"
+
+namespace stateline {
+namespace {
+
+constexpr int64_t kAlignment = 4096;
+
+// FNV-1a over the bits of the values.
+uint64_t hash_bits(View<const float> values) {
+  uint64_t hash = 0xcbf29ce484222325u;
+  for (int64_t row = 0; row < values.rows; ++row) {
+    for (int64_t column = 0; column < values.columns; ++column) {
+      uint32_t bits;
+      std::memcpy(&bits, values.row(row) + column, sizeof bits);
+      hash = (hash ^ bits) * 0x100000001b3u;
+    }
+  }
+  return hash;
+}
+
+}  // namespace
+
+void InProcessGroup::FreeAligned::operator()(std::byte* memory) const { std::free(memory); }
+
+InProcessGroup::InProcessGroup(const InProcessOptions& options)
+    : options_(options),
+      rendezvous_(options.ranks, spins_for(options.threads)),
+      buffer_bytes_((options.message_bytes + 63) / 64 * 64),
+      seats_(options.ranks) {
+  if (options.ranks < 1 || options.ranks > kMaxRanks) {
+    throw Error(
+        "E_OPTION",
+        "ranks in one process must be 1 to " + std::to_string(kMaxRanks) + ", got " + std::to_string(options.ranks),
+        {{"option", "ranks"}, {"value", std::to_string(options.ranks)}});
+  }
+  const size_t size = (bytes() + kAlignment) / kAlignment * kAlignment;
+  wire_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, size)));
+  if (!wire_) throw std::bad_alloc();
+  std::memset(wire_.get(), 0, size);  // so that no step faults
+}
+
+void InProcessGroup::reset() {
+  rendezvous_.reset();
+  int64_t seq = 0;
+  for (const Seat& seat : seats_) seq = std::max(seq, seat.seq);
+  for (Seat& seat : seats_) seat.seq = seq;
+}
+
+class InProcessCommunicator final : public Communicator {
+ public:
+  InProcessCommunicator(InProcessGroup& group, int rank, Recorder& recorder)
+      : group_(group), seat_(group.seats_[rank]), recorder_(recorder), rank_(rank) {}
+
+  int rank() const override { return rank_; }
+  int size() const override { return group_.options_.ranks; }
+  int64_t sent() const override { return seat_.sent; }
+  void abort(std::exception_ptr reason) override { group_.abort(std::move(reason)); }
+
+  void barrier() override {
+    if (size() > 1) group_.rendezvous_.wait(rank_, group_.rendezvous_.arrive(rank_));
+  }
+
+  void gather(Op name, int64_t bytes) override {
+    if (size() == 1) return;
+    begin_ = recorder_.last_mark();
+    seq_ = seat_.seq++;
+    barrier();
+    seat_.sent += bytes;
+    record(name, begin_, recorder_.mark(), WireType::f32, Algorithm::one_shot, bytes);
+  }
+
+  void start(View<float> partial, Reduction reduction, Op name) override {
+    if (size() == 1) return;
+    name_ = name;
+    message_ = Message(partial, reduction);
+    if (message_.bytes() > group_.buffer_bytes_) {
+      throw Error("E_COLLECTIVE_SIZE", std::string(name_of(name)) + " is larger than the group's buffers");
+    }
+    seq_ = seat_.seq++;
+    parity_ = static_cast<int>(seq_ & 1);
+    algorithm_ =
+        size() > 2 && message_.count() >= group_.options_.two_shot_from ? Algorithm::two_shot : Algorithm::one_shot;
+    begin_ = recorder_.last_mark();
+    encode(message_, message_.whole(), group_.message(rank_, parity_));
+    seat_.label[parity_] = {partial.rows, partial.columns, name, reduction.wire};
+    ticket_ = group_.rendezvous_.arrive(rank_);
+    encoded_ = recorder_.mark();
+  }
+
+  void finish() override {
+    if (size() == 1) return;
+    group_.rendezvous_.wait(rank_, ticket_);
+    check_labels();
+    const uint64_t arrived = recorder_.mark();
+    const bool quantised = message_.wire() != WireType::f32;
+    if (recorder_.on()) {
+      if (quantised) record_child(Op::quantise, begin_, encoded_);
+      record_child(Op::exchange, encoded_, arrived);
+    }
+    const int64_t bytes = algorithm_ == Algorithm::one_shot ? one_shot(arrived) : two_shot(arrived, quantised);
+    seat_.sent += bytes;
+    record(name_, begin_, recorder_.last_mark(), message_.wire(), algorithm_, bytes);
+    if (group_.options_.verify) verify();
+  }
+
+ private:
+  // Returns the bytes that this rank sends when every other reads its message.
+  int64_t one_shot(uint64_t arrived) {
+    std::array<const std::byte*, InProcessGroup::kMaxRanks> wires{};
+    for (int r = 0; r < size(); ++r) wires[r] = group_.message(r, parity_);
+    decode_sum(message_, message_.whole(), wires.data(), size());
+    record_child(Op::reduce, arrived, recorder_.mark());
+    return message_.bytes_of(message_.whole()) * (size() - 1);
+  }
+
+  // Returns the bytes of the stripes that this rank sends to their owners, and of its own stripe to all others.
+  int64_t two_shot(uint64_t arrived, bool quantised) {
+    std::array<const std::byte*, InProcessGroup::kMaxRanks> wires{};
+    for (int r = 0; r < size(); ++r) wires[r] = group_.message(r, parity_);
+    const Stripe own = message_.stripe(rank_, size());
+    decode_sum(message_, own, wires.data(), size());
+    const uint64_t reduced = recorder_.mark();
+    record_child(Op::reduce, arrived, reduced);
+
+    encode(message_, own, group_.sum(parity_));
+    const uint32_t ticket = group_.rendezvous_.arrive(rank_);
+    const uint64_t encoded = recorder_.mark();
+    if (quantised) record_child(Op::quantise, reduced, encoded);
+    group_.rendezvous_.wait(rank_, ticket);
+    const uint64_t gathered = recorder_.mark();
+    record_child(Op::exchange, encoded, gathered);
+
+    const std::byte* sum = group_.sum(parity_);
+    decode_sum(message_, message_.whole(), &sum, 1);
+    const uint64_t decoded = recorder_.mark();
+    if (quantised) record_child(Op::dequantise, gathered, decoded);
+
+    const int64_t own_bytes = message_.bytes_of(own);
+    return message_.bytes_of(message_.whole()) - own_bytes + own_bytes * (size() - 1);
+  }
+
+  // All ranks compare with rank 0, so that all report the same.
+  void check_labels() {
+    for (int r = 1; r < size(); ++r) {
+      if (group_.seats_[r].label[parity_] == group_.seats_[0].label[parity_]) continue;
+      throw Error("E_COLLECTIVE_MISMATCH",
+                  "ranks 0 and " + std::to_string(r) + " met in different collectives or shapes", details(r));
+    }
+  }
+
+  void verify() {
+    seat_.hash[parity_] = hash_bits(message_.values());
+    barrier();
+    for (int r = 1; r < size(); ++r) {
+      if (group_.seats_[r].hash[parity_] == group_.seats_[0].hash[parity_]) continue;
+      throw Error("E_RANKS_DIVERGED",
+                  "ranks 0 and " + std::to_string(r) + " hold different bits after " + std::string(name_of(name_)) +
+                      " number " + std::to_string(seq_),
+                  details(r));
+    }
+    recorder_.mark();  // checking belongs to no op
+  }
+
+  std::map<std::string, std::string> details(int other) const {
+    return {
+        {"collective", std::string(name_of(name_))}, {"seq", std::to_string(seq_)}, {"rank", std::to_string(other)}};
+  }
+
+  void record_child(Op op, uint64_t begin, uint64_t end) { record(op, begin, end, message_.wire(), algorithm_, 0); }
+
+  void record(Op op, uint64_t begin, uint64_t end, WireType wire, Algorithm algorithm, int64_t wire_bytes) {
+    if (!recorder_.on()) return;
+    recorder_.add(op, Stream::communication, begin, end, [&](Span& span) {
+      span.seq = seq_;
+      span.group = group_.options_.ordinal;
+      span.wire_type = wire;
+      span.algorithm = algorithm;
+      span.wire_bytes = wire_bytes;
+    });
+  }
+
+  InProcessGroup& group_;
+  InProcessGroup::Seat& seat_;
+  Recorder& recorder_;
+  int rank_;
+
+  // The reduction that is open.
+  Message message_;
+  Op name_ = Op::step;
+  Algorithm algorithm_ = Algorithm::none;
+  int64_t seq_ = 0;
+  int parity_ = 0;
+  uint32_t ticket_ = 0;
+  uint64_t begin_ = 0;
+  uint64_t encoded_ = 0;
+};
+
+std::unique_ptr<Communicator> InProcessGroup::join(int rank, Recorder& recorder) {
+  return std::make_unique<InProcessCommunicator>(*this, rank, recorder);
+}
+
+}  // namespace stateline

@@ -1,0 +1,48 @@
+// Where ranks in one process meet: each counts the points it has reached, and waits until all have reached one.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+
+namespace stateline {
+
+class Rendezvous {
+ public:
+  // `spins`: how often a waiting rank looks, at most, before it parks; 0 when ranks share cores.
+  Rendezvous(int ranks, int spins);
+
+  // `rank` has reached its next point. What it wrote before is visible to whoever waited for the returned ticket.
+  uint32_t arrive(int rank);
+  // Returns to `rank` when every rank has reached the point of `ticket`. Throws CollectiveAborted after abort().
+  void wait(int rank, uint32_t ticket);
+
+  // Releases all who wait or will wait. The first reason stays.
+  void abort(std::exception_ptr reason);
+  // Forgets an abort. Only while no rank is between arrive and wait.
+  void reset();
+
+ private:
+  struct alignas(64) Seat {
+    std::atomic<uint32_t> reached{0};  // twice the points reached; the lowest bit says aborted
+    std::atomic<uint32_t> parked{0};   // ranks asleep on `reached`
+    int in_vain = 0;                   // waits in a row for which its own rank spun and then had to sleep
+  };
+
+  int patience(Seat& own) const;
+  void wait_for(Seat& own, Seat& other, uint32_t ticket);
+  [[noreturn]] void throw_aborted();
+
+  int ranks_;
+  int most_spins_;
+  std::unique_ptr<Seat[]> seats_;
+  std::mutex mutex_;
+  std::exception_ptr reason_;
+};
+
+// Spins for `threads` busy threads on this machine: none when they are more than its cores.
+int spins_for(int threads);
+
+}  // namespace stateline

@@ -1,0 +1,158 @@
+// Ops as kernels over a team of threads: each op is cut along what its kernels treat independently, rows for norm and
+// embed, channels for conv1d and the scan, panels for matmul.
+#include "device/cpu/cpu_device.h"
+
+#include <algorithm>
+#include <string>
+#include <system_error>
+
+#include "device/cpu/dispatch.h"
+#include "device/cpu/load.h"
+#include "device/cpu/matmul.h"
+#include "device/cpu/memory.h"
+#include "device/cpu/packed_matrix.h"
+#include "device/cpu/rows.h"
+#include "device/cpu/team.h"
+#include "runtime/error.h"
+
+namespace stateline {
+namespace cpu {
+namespace {
+
+// Values below which an op is done before another thread has woken.
+constexpr int64_t kSerialValues = 8 << 10;
+
+class CpuBuffer final : public Buffer {
+ public:
+  explicit CpuBuffer(size_t floats) : memory_(floats * sizeof(float)) {}
+  float* data() const override { return reinterpret_cast<float*>(memory_.data()); }
+  size_t bytes() const override { return memory_.bytes(); }
+
+ private:
+  Memory memory_;
+};
+
+class CpuDevice final : public Device {
+ public:
+  explicit CpuDevice(int threads) : kernels_(kernels()), team_(threads), matmul_(kernels_, team_) {}
+
+  std::unique_ptr<Buffer> allocate(size_t floats) override { return std::make_unique<CpuBuffer>(floats); }
+
+  std::unique_ptr<Matrix> pack(const TensorSlice& weight, const TensorSlice* bias, ComputeType type) override {
+    auto matrix = std::make_unique<PackedMatrix>(kernels_, weight, bias, type, team_);
+    matmul_.reserve(*matrix);
+    return matrix;
+  }
+
+  void load(const TensorSlice& slice, float* out) override { cpu::load(kernels_, slice, out); }
+
+  void embed(const TensorSlice& table, const int32_t* ids, View<float> out) override {
+    const int64_t rows = table.rows();
+    for (int64_t t = 0; t < out.rows; ++t) {
+      if (ids[t] < 0 || ids[t] >= rows) {
+        throw Error("E_TOKEN", "token ids lie in 0.." + std::to_string(rows - 1) + ", got " + std::to_string(ids[t]),
+                    {{"token", std::to_string(ids[t])}, {"vocabulary", std::to_string(rows)}});
+      }
+    }
+    team_.split(out.rows, grain(out.columns), [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t) {
+        widen(kernels_, table.dtype, RowWalk(table, ids[t]).next(), out.row(t), out.columns);
+      }
+    });
+  }
+
+  void norm(View<float> residual, View<const float> delta, const float* weight, float epsilon,
+            View<float> out) override {
+    team_.split(residual.rows, grain(residual.columns), [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t) {
+        kernels_.norm(residual.row(t), delta.empty() ? nullptr : delta.row(t), weight, epsilon, out.row(t),
+                      residual.columns);
+      }
+    });
+  }
+
+  void matmul(const Matrix& weight, View<const float> in, View<float> out) override {
+    matmul_(static_cast<const PackedMatrix&>(weight), in, out);
+  }
+
+  void conv1d(const ConvParameters& conv, View<const float> x, Segments segments, ConvState state,
+              View<float> out) override {
+    team_.split(x.columns, channel_grain(x.rows, x.columns, conv.taps), [&](int64_t begin, int64_t end) {
+      for (const Segment& segment : segments) {
+        kernels_.conv1d({.weight = conv.weight,
+                         .bias = conv.bias,
+                         .taps = conv.taps,
+                         .channels = x.columns,
+                         .x = x.row(segment.begin),
+                         .x_stride = x.stride,
+                         .state = state.data + segment.slot * state.slot_stride,
+                         .out = out.row(segment.begin),
+                         .out_stride = out.stride,
+                         .tokens = segment.length},
+                        begin, end);
+      }
+    });
+  }
+
+  void selective_scan(const ScanParameters& scan, View<const float> u, View<const float> delta, View<const float> b,
+                      View<const float> c, View<const float> z, Segments segments, SsmState state,
+                      View<float> out) override {
+    team_.split(u.columns, channel_grain(u.rows, u.columns, scan.states), [&](int64_t begin, int64_t end) {
+      for (const Segment& segment : segments) {
+        const int64_t row = segment.begin;
+        kernels_.scan({.a = scan.a,
+                       .d = scan.d,
+                       .states = scan.states,
+                       .channels = u.columns,
+                       .u = u.row(row),
+                       .u_stride = u.stride,
+                       .delta = delta.row(row),
+                       .delta_stride = delta.stride,
+                       .b = b.row(row),
+                       .b_stride = b.stride,
+                       .c = c.row(row),
+                       .c_stride = c.stride,
+                       .z = z.row(row),
+                       .z_stride = z.stride,
+                       .state = state.data + segment.slot * state.slot_stride,
+                       .out = out.row(row),
+                       .out_stride = out.stride,
+                       .tokens = segment.length},
+                      begin, end);
+      }
+    });
+  }
+
+ private:
+  // Rows that are worth a thread.
+  static int64_t grain(int64_t columns) { return std::max<int64_t>(1, kSerialValues / std::max<int64_t>(1, columns)); }
+
+  // Channels a share is a multiple of: one block, or all of them where the op is small.
+  int64_t channel_grain(int64_t tokens, int64_t channels, int64_t each) const {
+    return tokens * channels * each < kSerialValues ? std::max<int64_t>(1, channels) : kernels_.channel_block;
+  }
+
+  const Kernels& kernels_;
+  Team team_;
+  Matmul matmul_;  // after the team it uses
+};
+
+}  // namespace
+}  // namespace cpu
+
+std::unique_ptr<Device> make_cpu_device(int threads) {
+  constexpr int kMost = 1024;
+  if (threads < 1 || threads > kMost) {
+    throw Error("E_THREADS",
+                "threadsPerRank must lie between 1 and " + std::to_string(kMost) + ", got " + std::to_string(threads),
+                {{"threadsPerRank", std::to_string(threads)}});
+  }
+  try {
+    return std::make_unique<cpu::CpuDevice>(threads);
+  } catch (const std::system_error& error) {
+    throw Error("E_THREADS", "the system starts no " + std::to_string(threads) + " threads: " + error.what(),
+                {{"threadsPerRank", std::to_string(threads)}});
+  }
+}
+
+}  // namespace stateline

@@ -1,0 +1,106 @@
+// The table of CPU kernels: one per instruction set, all with the same members. Plain C types only, because every file
+// of kernels/ is compiled for instruction sets that the machine may lack: an inline function of a shared header would
+// become a weak symbol there, and the linker could choose the AVX-512 body of it for everyone.
+#pragma once
+
+#include <stdint.h>
+
+namespace stateline::cpu {
+
+// Rows of words for the matrix kernels. A word is 32 bits: one f32, or two bf16 neighbours of a row, the even one low.
+// out[word][lane] = word of rows[lane]; lanes from `count` on, and values behind `columns`, are zero.
+// Rows need no alignment: weights come straight from the mapped checkpoint.
+using Interleave = void (*)(const void* const* rows, int64_t count, int64_t columns, int64_t lanes, void* out);
+
+// out[i][0..columns) = Σ_k a[k][i] · panel[k][0..columns) + bias for the `rows` rows of one tile and one panel.
+struct Product {
+  const void* activations;  // interleaved, `rows` lanes
+  int64_t rows;             // 1..tile
+  const void* panel;        // interleaved weights, Kernels::panel lanes
+  const float* bias;        // Kernels::panel values, or null
+  int64_t words;            // of a row of weights
+  int64_t columns;          // 1..panel; the rest of the panel is padding
+  float* out;
+  int64_t out_stride;
+};
+
+// One segment of one layer's convolution; see Device::conv1d.
+struct Conv {
+  const float* weight;  // [taps, channels]
+  const float* bias;    // [channels], or null
+  int64_t taps;
+  int64_t channels;  // row length of weight and state
+  const float* x;
+  int64_t x_stride;
+  float* state;  // [taps - 1, channels]
+  float* out;
+  int64_t out_stride;
+  int64_t tokens;
+};
+
+// One segment of one layer's scan; see Device::selective_scan.
+struct Scan {
+  const float* a;  // [states, channels]
+  const float* d;  // [channels]
+  int64_t states;
+  int64_t channels;  // row length of a and state
+  const float* u;
+  int64_t u_stride;
+  const float* delta;
+  int64_t delta_stride;
+  const float* b;
+  int64_t b_stride;
+  const float* c;
+  int64_t c_stride;
+  const float* z;
+  int64_t z_stride;
+  float* state;  // [states, channels]
+  float* out;
+  int64_t out_stride;
+  int64_t tokens;
+};
+
+struct Kernels {
+  const char* isa;
+
+  // Matrix product. Index 0 is ComputeType::f32, 1 bf16.
+  int64_t panel;                         // rows of a weight panel (columns of the product)
+  int64_t tile[2];                       // most rows of an activation tile
+  int64_t activation_words[2];           // words of an activation row for each word of a weight row
+  Interleave interleave_weights[3][2];   // [stored DType][ComputeType]
+  Interleave interleave_activations[2];  // from f32; bf16 rounds to nearest even
+  void (*product[2])(const Product& product);
+
+  // Channels [begin, end) of one segment.
+  int64_t channel_block;  // begin is a multiple of this
+  void (*conv1d)(const Conv& conv, int64_t begin, int64_t end);
+  void (*scan)(const Scan& scan, int64_t begin, int64_t end);
+
+  // One row of Device::norm. delta may be null; weight null means ones.
+  void (*norm)(float* residual, const float* delta, const float* weight, float epsilon, float* out, int64_t n);
+
+  // Wire codecs. All round to nearest even and carry NaN and infinity.
+  void (*encode_f16)(const float* in, uint16_t* out, int64_t n);
+  void (*encode_bf16)(const float* in, uint16_t* out, int64_t n);
+  // One row in groups of `group` values, the last may be short: scale = amax / 127. A group of zeros has scale 0;
+  // one that holds NaN or infinity has scale NaN, and so decodes to NaN.
+  void (*encode_int8)(const float* in, int64_t n, int32_t group, int8_t* out, float* scales);
+
+  // out[i] = Σ_r decode(parts[r][i]), in order of r and in f32; `count` 1 decodes.
+  void (*sum_f32)(const float* const* parts, int count, float* out, int64_t n);
+  void (*sum_f16)(const uint16_t* const* parts, int count, float* out, int64_t n);
+  void (*sum_bf16)(const uint16_t* const* parts, int count, float* out, int64_t n);
+  void (*sum_int8)(const int8_t* const* parts, const float* const* scales, int count, int32_t group, float* out,
+                   int64_t n);
+
+  // out[i] = f(in[i]), as conv1d and scan compute it: for tests and for whoever plots the errors.
+  void (*exp2)(const float* in, float* out, int64_t n);
+  void (*softplus)(const float* in, float* out, int64_t n);
+  void (*silu)(const float* in, float* out, int64_t n);
+
+  // Floors of the machine, for benchmarks. Each returns a value that depends on all work, so that none is dropped.
+  float (*read)(const void* data, int64_t bytes);            // streams memory into registers
+  float (*multiply_add[2])(int64_t rounds, int64_t* flops);  // keeps the multipliers busy from registers alone
+};
+
+}  // namespace stateline::cpu

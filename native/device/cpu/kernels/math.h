@@ -1,0 +1,62 @@
+// exp2, softplus and silu of a vector. Coefficients: own Remez fits of the relative error; test/device/math_test.cpp
+// measures the errors stated here, rounding included.
+#pragma once
+
+#include "device/cpu/kernels/simd.h"
+
+namespace stateline::cpu::STATELINE_ISA {
+
+// 2^x for x in [-126, 128): x = n + r with |r| ≤ 1/2, and 2^r = 1 + r·q(r) with q fitted, so that the error vanishes
+// with r: a state that decays slowly gathers the errors of many steps.
+STATELINE_INLINE vf exp2_in_range(vf x) {
+#if STATELINE_AVX512
+  const vf n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#else
+  const vf shifted = x + 0x1.8p23f;  // leaves round(x) in its low bits
+  const vf n = shifted - 0x1.8p23f;
+#endif
+  const vf r = x - n;
+  vf p = fma(r, set(0x1.5f48cep-10f), set(0x1.3cbf6ap-7f));
+  p = fma(p, r, set(0x1.c6aeecp-5f));
+  p = fma(p, r, set(0x1.ebfa4ap-3f));
+  p = fma(p, r, set(0x1.62e43p-1f));
+  p = fma(p, r, set(1.0f));
+#if STATELINE_AVX512
+  return _mm512_scalef_ps(p, n);
+#else
+  return p * floats((bits(shifted) << 23) + 0x3f800000u);
+#endif
+}
+
+// 2^x: relative error below 4e-7 from -126 to 127, exactly 1 at 0, infinity from 128 on, NaN of NaN, and at most 2^-126
+// below -126.
+STATELINE_INLINE vf exp2(vf x) { return exp2_in_range(min(set(128.0f), max(set(-126.0f), x))); }
+
+// The same for what a scan needs: x finite and not above 0. On AVX-512 it goes down to zero by itself.
+STATELINE_INLINE vf exp2_decay(vf x) {
+#if STATELINE_AVX512
+  return exp2_in_range(x);
+#else
+  return exp2_in_range(max(set(-126.0f), x));
+#endif
+}
+
+// log(1 + e^x) = max(x, 0) + log1p(e^-|x|): relative error below 1e-6 from -8 on, below 5e-6 from -86 on, where it is
+// all but zero; equal to x in f32 above 20, as PyTorch has it. log1p(t) = t·q(t) on [0, 1].
+STATELINE_INLINE vf softplus(vf x) {
+  const vf t = exp2(magnitude(x) * -0x1.715476p0f);
+  vf q = fma(t, set(0x1.56ee2p-8f), set(-0x1.e36a02p-6f));
+  q = fma(q, t, set(0x1.4069ep-4f));
+  q = fma(q, t, set(-0x1.17d2c4p-3f));
+  q = fma(q, t, set(0x1.874a8p-3f));
+  q = fma(q, t, set(-0x1.fcc8c6p-3f));
+  q = fma(q, t, set(0x1.553004p-2f));
+  q = fma(q, t, set(-0x1.fffeacp-2f));
+  q = fma(q, t, set(0x1.fffffep-1f));
+  return fma(t, q, max(vf{}, x));
+}
+
+// x / (1 + e^-x): relative error below 1e-6 from -8 on, below 5e-6 from -85 on; all but zero below.
+STATELINE_INLINE vf silu(vf x) { return x / (exp2(x * -0x1.715476p0f) + 1.0f); }
+
+}  // namespace stateline::cpu::STATELINE_ISA

@@ -1,0 +1,31 @@
+// Sizes the kernels are built around.
+#pragma once
+
+#include "device/cpu/kernels/simd.h"
+
+namespace stateline::cpu::STATELINE_ISA {
+
+constexpr int64_t kPanelVectors = 2;
+constexpr int64_t kPanel = kPanelVectors * kLanes;
+
+// Rows of an activation tile: two accumulators a row, two weights and a broadcast fill the register file.
+#if STATELINE_AVX512
+constexpr int64_t kTileF32 = 14;
+#else
+constexpr int64_t kTileF32 = 6;
+#endif
+
+#if defined(STATELINE_ISA_avx512bf16)
+constexpr int64_t kTileBf16 = 14;
+constexpr int64_t kActivationWordsBf16 = 1;  // a pair of bf16 for each pair of weights
+#elif STATELINE_AVX512
+constexpr int64_t kTileBf16 = 12;            // leaves registers for the widened halves
+constexpr int64_t kActivationWordsBf16 = 2;  // two rounded f32 for each pair of weights
+#else
+constexpr int64_t kTileBf16 = 6;
+constexpr int64_t kActivationWordsBf16 = 2;
+#endif
+
+constexpr int64_t kChannelBlock = 64;  // four cache lines of a row of activations
+
+}  // namespace stateline::cpu::STATELINE_ISA

@@ -1,0 +1,38 @@
+// This instruction set's op table.
+#include "device/cpu/kernels/ops.h"
+#include "device/cpu/kernels/shape.h"
+
+#define STATELINE_TEXT_OF(name) #name
+#define STATELINE_TEXT(name) STATELINE_TEXT_OF(name)
+
+namespace stateline::cpu::STATELINE_ISA {
+
+const Kernels table = {
+    .isa = STATELINE_TEXT(STATELINE_ISA),
+    .panel = kPanel,
+    .tile = {kTileF32, kTileBf16},
+    .activation_words = {1, kActivationWordsBf16},
+    .interleave_weights = {{weights_f32_from_f32, weights_bf16_from_f32},
+                           {weights_f32_from_f16, weights_bf16_from_f16},
+                           {weights_f32_from_bf16, weights_bf16_from_bf16}},
+    .interleave_activations = {weights_f32_from_f32, activations_bf16},
+    .product = {product_f32, product_bf16},
+    .channel_block = kChannelBlock,
+    .conv1d = conv1d,
+    .scan = scan,
+    .norm = norm,
+    .encode_f16 = encode_f16,
+    .encode_bf16 = encode_bf16,
+    .encode_int8 = encode_int8,
+    .sum_f32 = sum_f32,
+    .sum_f16 = sum_f16,
+    .sum_bf16 = sum_bf16,
+    .sum_int8 = sum_int8,
+    .exp2 = exp2_values,
+    .softplus = softplus_values,
+    .silu = silu_values,
+    .read = read,
+    .multiply_add = {multiply_add_f32, multiply_add_bf16},
+};
+
+}  // namespace stateline::cpu::STATELINE_ISA

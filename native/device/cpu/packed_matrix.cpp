@@ -1,0 +1,35 @@
+#include "device/cpu/packed_matrix.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "device/cpu/load.h"
+#include "device/cpu/rows.h"
+
+namespace stateline::cpu {
+
+PackedMatrix::PackedMatrix(const Kernels& kernels, const TensorSlice& weight, const TensorSlice* bias, ComputeType type,
+                           Team& team)
+    : rows_(weight.rows()),
+      columns_(weight.columns()),
+      type_(type),
+      panel_(kernels.panel),
+      words_(type == ComputeType::f32 ? columns_ : (columns_ + 1) / 2),
+      panels_(static_cast<size_t>(panels() * panel_bytes())),
+      bias_(bias ? static_cast<size_t>(panels() * panel_) * sizeof(float) : 0) {
+  const Interleave interleave = kernels.interleave_weights[static_cast<int>(weight.dtype)][static_cast<int>(type)];
+  std::vector<std::vector<const void*>> sources(team.size(), std::vector<const void*>(panel_));
+  team.run([&](int part) {
+    const void** rows = sources[part].data();
+    const int64_t begin = panels() * part / team.size(), end = panels() * (part + 1) / team.size();
+    RowWalk walk(weight, begin * panel_);
+    for (int64_t index = begin; index < end; ++index) {
+      const int64_t count = std::min(panel_, rows_ - index * panel_);
+      for (int64_t i = 0; i < count; ++i) rows[i] = walk.next();
+      interleave(rows, count, columns_, panel_, panels_.data() + index * panel_bytes());
+    }
+  });
+  if (bias) load(kernels, *bias, reinterpret_cast<float*>(bias_.data()));
+}
+
+}  // namespace stateline::cpu

@@ -1,0 +1,89 @@
+// A rank's device: its memory and the op table that model/ calls. One back end a folder (cpu/, later cuda/).
+//
+// Ops never allocate and never block on another rank. Activations are f32, row-major [tokens, features].
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "device/tensor.h"
+
+namespace stateline {
+
+// Weights of a linear map [rows out, columns in], packed for this device, with its bias if the checkpoint has one.
+class Matrix {
+ public:
+  virtual ~Matrix() = default;
+  virtual int64_t rows() const = 0;
+  virtual int64_t columns() const = 0;
+  virtual size_t bytes() const = 0;
+};
+
+// f32 memory of the device, zeroed, aligned to at least 64 bytes, freed with the object.
+class Buffer {
+ public:
+  virtual ~Buffer() = default;
+  virtual float* data() const = 0;
+  virtual size_t bytes() const = 0;
+};
+
+struct ConvParameters {
+  const float* weight = nullptr;  // [K, d]: tap-major, tap K-1 multiplies the newest token
+  const float* bias = nullptr;    // [d], or null
+  int64_t taps = 0;               // K, 2..4 in the published models; any K ≥ 1 works
+};
+
+// Convolution state of all slots in one layer: the last K-1 inputs, oldest first. [slots, K-1, d]
+struct ConvState {
+  float* data = nullptr;
+  int64_t slot_stride = 0;
+};
+
+struct ScanParameters {
+  const float* a = nullptr;  // [N, d]: A·log2(e) with A = -exp(A_log), so that exp(ΔA) = exp2(Δ·a)
+  const float* d = nullptr;  // [d]
+  int64_t states = 0;        // N
+};
+
+// SSM state of all slots in one layer. [slots, N, d]
+struct SsmState {
+  float* data = nullptr;
+  int64_t slot_stride = 0;
+};
+
+class Device {
+ public:
+  virtual ~Device() = default;
+
+  // --- memory and weights (load time) ---
+  virtual std::unique_ptr<Buffer> allocate(size_t floats) = 0;
+  virtual std::unique_ptr<Matrix> pack(const TensorSlice& weight, const TensorSlice* bias, ComputeType type) = 0;
+  // Copies a slice as f32, rows one after another, into memory of this device.
+  virtual void load(const TensorSlice& slice, float* out) = 0;
+
+  // --- ops (step time) ---
+  // out[t] = row ids[t] of the stored table, which stays where it is mapped. Throws E_TOKEN for an id outside it.
+  virtual void embed(const TensorSlice& table, const int32_t* ids, View<float> out) = 0;
+
+  // residual += delta (skipped when delta is empty); out = residual · rsqrt(mean(residual²) + epsilon) · weight.
+  virtual void norm(View<float> residual, View<const float> delta, const float* weight, float epsilon,
+                    View<float> out) = 0;
+
+  // out = in · Wᵀ + bias.  in [tokens, columns], out [tokens, rows].
+  virtual void matmul(const Matrix& weight, View<const float> in, View<float> out) = 0;
+
+  // out = silu(bias + Σ_k weight[k] · x[t-K+1+k]), reaching back into each segment's state, which then holds
+  // the segment's last K-1 inputs.  x, out [tokens, d].
+  virtual void conv1d(const ConvParameters& conv, View<const float> x, Segments segments, ConvState state,
+                      View<float> out) = 0;
+
+  // Δ = softplus(delta), identity above 20; S ← exp(ΔA)∘S + (Δu)⊗B; out = (S·C + D∘u)∘silu(z).
+  // u, delta, z, out [tokens, d]; b, c [tokens, N]. out may be u or delta.
+  // Source: arXiv 2312.00752, equations 2 and 3; z gates the output as in its figure 3.
+  virtual void selective_scan(const ScanParameters& scan, View<const float> u, View<const float> delta,
+                              View<const float> b, View<const float> c, View<const float> z, Segments segments,
+                              SsmState state, View<float> out) = 0;
+};
+
+}  // namespace stateline

@@ -1,0 +1,112 @@
+#include "model/sampling.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "runtime/error.h"
+
+namespace stateline {
+namespace {
+
+// Mixer of SplitMix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators", figure 17).
+uint64_t mix(uint64_t z) {
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return z ^ (z >> 31);
+}
+
+constexpr uint64_t kGolden = 0x9e3779b97f4a7c15u;
+
+int32_t largest(const float* logits, int64_t count) {
+  int64_t best = 0;
+  for (int64_t id = 1; id < count; ++id) {
+    if (logits[id] > logits[best]) best = id;
+  }
+  return static_cast<int32_t>(best);
+}
+
+constexpr auto by_id = [](const auto& a, const auto& b) { return a.id < b.id; };
+
+void refuse_nan(const float* logits, int64_t count) {
+  int nan = 0;
+  for (int64_t id = 0; id < count; ++id) nan |= logits[id] != logits[id];
+  if (nan) {
+    throw Error("E_LOGITS_NAN", "the logits are not numbers: the weights or the wire type overflow in this model");
+  }
+}
+
+}  // namespace
+
+double uniform(uint64_t seed, uint64_t counter) {
+  const uint64_t bits = mix(mix(seed + kGolden) + (counter + 1) * kGolden);
+  return static_cast<double>(bits >> 11) * 0x1p-53;
+}
+
+Sampler::Sampler(const Sampling& sampling, int64_t vocabulary) : sampling_(sampling) {
+  if (sampling_.temperature > 0) candidates_.reserve(vocabulary);
+}
+
+int32_t Sampler::sample(View<const float> logits, int64_t ordinal) {
+  refuse_nan(logits.data, logits.columns);
+  if (sampling_.temperature <= 0) return largest(logits.data, logits.columns);
+
+  candidates_.clear();
+  for (int64_t id = 0; id < logits.columns; ++id) {
+    candidates_.push_back({logits.data[id], static_cast<int32_t>(id), 0});
+  }
+  keep_top_k();
+  const double sum = keep_top_p(weigh());
+
+  // By id, not by weight: near ties then do not change places with the last bits of the logits.
+  const double target = uniform(sampling_.seed, ordinal) * sum;
+  double passed = 0;
+  for (const Candidate& candidate : candidates_) {
+    passed += candidate.weight;
+    if (passed > target) return candidate.id;
+  }
+  return candidates_.back().id;
+}
+
+void Sampler::keep_top_k() {
+  const int64_t k = sampling_.top_k;
+  if (k <= 0 || k >= static_cast<int64_t>(candidates_.size())) return;
+  std::nth_element(
+      candidates_.begin(), candidates_.begin() + (k - 1), candidates_.end(),
+      [](const Candidate& a, const Candidate& b) { return a.logit != b.logit ? a.logit > b.logit : a.id < b.id; });
+  candidates_.resize(k);
+  std::sort(candidates_.begin(), candidates_.end(), by_id);
+}
+
+double Sampler::weigh() {
+  float best = candidates_.front().logit;
+  for (const Candidate& candidate : candidates_) best = std::max(best, candidate.logit);
+  double sum = 0;
+  for (Candidate& candidate : candidates_) {
+    const double below = static_cast<double>(candidate.logit) - best;
+    candidate.weight = candidate.logit == best ? 1 : std::exp(below / sampling_.temperature);  // inf - inf is none
+    sum += candidate.weight;
+  }
+  return sum;
+}
+
+// The likeliest candidates whose weights together reach the share. A heap gives them without sorting them all.
+double Sampler::keep_top_p(double sum) {
+  if (sampling_.top_p >= 1) return sum;
+  const auto less_likely = [](const Candidate& a, const Candidate& b) {
+    return a.weight != b.weight ? a.weight < b.weight : a.id > b.id;
+  };
+  const double share = sampling_.top_p * sum;
+  auto end = candidates_.end();  // kept ones gather behind it
+  std::make_heap(candidates_.begin(), end, less_likely);
+  double kept = 0;
+  do {
+    kept += candidates_.front().weight;
+    std::pop_heap(candidates_.begin(), end--, less_likely);
+  } while (kept < share && end != candidates_.begin());
+  candidates_.erase(candidates_.begin(), end);
+  std::sort(candidates_.begin(), candidates_.end(), by_id);
+  return kept;
+}
+
+}  // namespace stateline

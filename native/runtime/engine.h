@@ -1,0 +1,94 @@
+// The engine: one thread a rank, which loads its part of the model and then takes jobs.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "runtime/engine_spec.h"
+#include "runtime/job_queue.h"
+#include "runtime/rank.h"
+#include "trace/clock.h"
+
+namespace stateline {
+
+struct DrainedSpans {
+  std::vector<std::vector<Span>> ranks;  // begin and end in nanoseconds of the monotonic clock
+  size_t lost = 0;                       // since the last drain
+};
+
+class Engine {
+ public:
+  // Called by the ranks' threads after each tensor.
+  using Progress = std::function<void(int64_t done, int64_t total)>;
+  using Loaded = std::function<void(std::exception_ptr error)>;
+
+  // Maps the files and starts the ranks, which load; `loaded` is called once, when all have or with the first error.
+  // Throws what validate(), tensors_of() and the mapping throw.
+  Engine(EngineSpec spec, Progress progress, Loaded loaded);
+  // Cancels what runs, settles what is queued with E_CLOSED, and waits for the ranks.
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  const EngineSpec& spec() const { return spec_; }
+
+  // `loaded` gets E_ABORTED, unless loading was over.
+  void cancel_load() { load_cancelled_ = true; }
+
+  // Throws E_OPTION or E_TOKEN if no job can have this input.
+  void check(const JobInput& input) const;
+  // The job will be settled. Its input must have passed check(). Throws E_CLOSED.
+  void submit(std::shared_ptr<Job> job) { queue_.submit(std::move(job)); }
+  void cancel(int64_t job) { queue_.cancel(job); }
+  // The ranks end after the running job and free their memory; then `closed` is called. Queued jobs: E_CLOSED.
+  void close(std::function<void()> closed);
+
+  // Jobs see the switch at their next step. `capacity`: spans kept per rank until drained.
+  void record(bool on, size_t capacity);
+  DrainedSpans drain();
+  // Spans that wait in the fullest rank's buffer.
+  size_t buffered() const;
+  // By rank. Only once loaded.
+  std::vector<Rank::Memory> memory() const;
+
+ private:
+  void start_threads();
+  void run(int index);
+  std::unique_ptr<Rank> load(int index);
+  void count_bytes(int64_t bytes);
+  // Waits until every rank has loaded or failed; whether none failed.
+  bool all_loaded();
+  void work(Rank& rank);
+
+  const EngineSpec spec_;
+  std::mutex clock_mutex_;
+  Clock clock_;
+  std::vector<MappedFile> files_;
+  std::vector<TensorTable> tensors_;  // by rank
+  std::vector<std::unique_ptr<Recorder>> recorders_;
+  std::unique_ptr<Shared> shared_;
+  JobQueue queue_;
+
+  Progress progress_;
+  Loaded loaded_;
+  int64_t total_bytes_ = 0;
+  std::atomic<int64_t> done_bytes_{0};
+  std::atomic<bool> load_cancelled_{false};
+
+  mutable std::mutex mutex_;  // of what follows
+  std::condition_variable load_over_;
+  std::exception_ptr load_error_;
+  std::vector<Rank::Memory> memory_;
+  int loading_;  // ranks
+  int running_;  // ranks
+  std::vector<std::function<void()>> closed_;
+
+  std::vector<std::thread> threads_;  // last: they use everything above
+};
+
+}  // namespace stateline

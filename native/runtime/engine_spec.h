@@ -1,0 +1,54 @@
+// What an engine is made of: the model's shape, the shard plan, and how to run it. Plain data from TypeScript
+// (kernel/api/native.ts has the same fields).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "model/shape.h"
+#include "model/tensors.h"
+#include "runtime/mapped_file.h"
+#include "trace/span.h"
+
+namespace stateline {
+
+// What one rank holds of a stored tensor. No runs: nothing.
+struct RankSlice {
+  std::vector<RowRun> rows;
+  int64_t column_begin = 0;
+  int64_t column_end = 0;
+};
+
+struct EngineTensor {
+  Role role = Role::embed;
+  int layer = -1;
+  size_t file = 0;
+  uint64_t byte_offset = 0;  // of the first byte, from the file's start
+  DType dtype = DType::f32;
+  int64_t rows = 0;
+  int64_t columns = 0;
+  std::vector<RankSlice> ranks;
+};
+
+struct EngineSpec {
+  std::vector<std::string> files;
+  std::vector<EngineTensor> tensors;
+  ModelShape shape;
+  int ranks = 1;
+  int threads_per_rank = 1;
+  ComputeType compute_type = ComputeType::f32;
+  WireType wire_type = WireType::f32;  // of the AllReduce after out_proj
+  int32_t quantisation_group = 128;
+  int64_t max_tokens = 512;  // longest step
+  int slots = 1;             // sequences whose state is kept
+  bool verify_collectives = false;
+};
+
+// Throws E_OPTION or E_PLAN, naming what is out of its bounds, before anything is allocated.
+void validate(const EngineSpec& spec);
+
+// The slices of `rank`, pointing into `files`. Throws E_CHECKPOINT_TRUNCATED if a tensor ends beyond its file.
+TensorTable tensors_of(const EngineSpec& spec, const std::vector<MappedFile>& files, int rank);
+
+}  // namespace stateline

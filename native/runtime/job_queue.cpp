@@ -1,0 +1,94 @@
+#include "runtime/job_queue.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "comm/communicator.h"
+#include "runtime/error.h"
+
+namespace stateline {
+namespace {
+
+Error closed_error() { return Error("E_CLOSED", "the model is closed"); }
+
+bool is_aborted_collective(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const CollectiveAborted&) {
+    return true;
+  } catch (...) {
+    return false;
+  }
+}
+
+}  // namespace
+
+void JobQueue::submit(std::shared_ptr<Job> job) {
+  std::lock_guard lock(mutex_);
+  if (closed_) throw closed_error();
+  queue_.push_back(std::move(job));
+  changed_.notify_all();
+}
+
+void JobQueue::cancel(int64_t job) {
+  std::shared_ptr<Job> queued;
+  {
+    std::lock_guard lock(mutex_);
+    if (current_ && current_->input().tag.job == job) current_->cancel();
+    const auto found = std::ranges::find_if(queue_, [&](const auto& other) { return other->input().tag.job == job; });
+    if (found == queue_.end()) return;
+    queued = std::move(*found);
+    queue_.erase(found);
+  }
+  queued->settle(queued->when_cancelled());
+}
+
+void JobQueue::cancel_running() {
+  std::lock_guard lock(mutex_);
+  if (current_) current_->cancel();
+}
+
+void JobQueue::close() {
+  std::deque<std::shared_ptr<Job>> queued;
+  {
+    std::lock_guard lock(mutex_);
+    closed_ = true;
+    queued.swap(queue_);
+    changed_.notify_all();
+  }
+  for (const auto& job : queued) job->settle(std::make_exception_ptr(closed_error()));
+}
+
+Job* JobQueue::take(int64_t ordinal) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return closed_ || (ordinal_ == ordinal && (current_ || !queue_.empty())); });
+  if (ordinal_ != ordinal) return nullptr;  // closed while others still work on the last job
+  if (!current_ && !queue_.empty()) {
+    current_ = std::move(queue_.front());
+    queue_.pop_front();
+    changed_.notify_all();
+  }
+  return current_.get();
+}
+
+void JobQueue::leave(std::exception_ptr error) {
+  std::unique_lock lock(mutex_);
+  keep_first(error_, error);
+  if (++left_ < ranks_) return;
+
+  const std::shared_ptr<Job> job = std::move(current_);
+  std::exception_ptr result = std::exchange(error_, nullptr);
+  ended_(*job, result != nullptr);
+  left_ = 0;
+  ++ordinal_;
+  changed_.notify_all();
+  lock.unlock();
+  if (!result && job->stopped()) result = job->when_cancelled();
+  job->settle(std::move(result));
+}
+
+void keep_first(std::exception_ptr& kept, const std::exception_ptr& error) {
+  if (error && (!kept || (is_aborted_collective(kept) && !is_aborted_collective(error)))) kept = error;
+}
+
+}  // namespace stateline

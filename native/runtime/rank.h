@@ -1,0 +1,93 @@
+// One shard of the model with everything it computes with. Lives on its own thread; jobs drive it step by step, the
+// same calls on every rank.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "comm/in_process.h"
+#include "device/device.h"
+#include "model/logits.h"
+#include "model/mixer.h"
+#include "model/sampling.h"
+#include "model/step.h"
+#include "runtime/engine_spec.h"
+#include "runtime/state_cache.h"
+#include "trace/recorder.h"
+
+namespace stateline {
+
+// What all ranks must do alike in the next step. Rank 0 decides, since only one may look at a clock, a switch or a
+// random number.
+struct Order {
+  int32_t token = -1;
+  bool stop = false;  // no further step: the job was cancelled or is complete
+  bool record = false;
+};
+
+// What ranks share; outlives them.
+struct Shared {
+  Shared(const EngineSpec& spec);
+
+  const EngineSpec& spec;
+  InProcessGroup group;
+  LogitsBlock logits;
+  std::array<Order, 2> orders;         // take turns like wire memory
+  std::atomic<bool> recording{false};  // as last asked for
+  std::vector<uint8_t> state_known;    // by slot: a job may go on from it; written only between jobs
+};
+
+class Rank {
+ public:
+  // Packs this rank's weights. `progress` may throw to stop.
+  Rank(Shared& shared, Recorder& recorder, const TensorTable& tensors, int index, const LoadProgress& progress);
+
+  int index() const { return index_; }
+  bool decides() const { return index_ == 0; }
+  const EngineSpec& spec() const { return shared_.spec; }
+  Communicator& communicator() { return *communicator_; }
+
+  // The slot's sequence starts anew, or goes on. Throws E_STATE_LOST if nobody knows how far it came.
+  void begin_sequence(int slot, bool reset);
+
+  // Before a job, while no rank is inside another.
+  void begin_job();
+
+  // All ranks get what rank 0 proposes; its recording switch is added.
+  Order agree(Order proposal);
+
+  // Runs the model over `ids`, the next tokens of the sequence in `slot`; `then(step, hidden)` gets the normed hidden
+  // states [tokens, h] while the step still runs. At most spec().max_tokens ids.
+  template <class Then>
+  void step(std::span<const int32_t> ids, int slot, const StepLabel& label, bool record, Then then) {
+    const Segment segment{slot, 0, static_cast<int32_t>(ids.size())};
+    Step step(tools_, {&segment, 1}, record, label);
+    then(step, hidden_states(step, weights_, spec().shape.epsilon, states_.layers(), ids.data()));
+  }
+  View<const float> logits(Step& step, View<const float> hidden) { return step.logits(weights_, hidden); }
+
+  struct Memory {
+    size_t weights = 0;
+    size_t state = 0;
+    size_t activations = 0;
+    size_t wire = 0;
+  };
+  Memory memory() const;
+
+ private:
+  // In the order in which they need each other: buffers and matrices die before their device.
+  Shared& shared_;
+  int index_;
+  std::unique_ptr<Device> device_;
+  std::unique_ptr<Communicator> communicator_;
+  ModelWeights weights_;
+  StateCache states_;
+  Workspace workspace_;
+  Tools tools_;
+  uint32_t turn_ = 0;
+};
+
+}  // namespace stateline

@@ -1,0 +1,102 @@
+#include "model/sampling.h"
+
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "model/loss.h"
+#include "runtime/error.h"
+#include "test/check.h"
+
+namespace stateline::test {
+namespace {
+
+View<const float> view(const std::vector<float>& logits) {
+  const auto count = static_cast<int64_t>(logits.size());
+  return {logits.data(), 1, count, count};
+}
+
+// How often each token comes in `draws`.
+std::map<int32_t, int> counts(const Sampling& sampling, const std::vector<float>& logits, int draws) {
+  Sampler sampler(sampling, static_cast<int64_t>(logits.size()));
+  std::map<int32_t, int> counts;
+  for (int i = 0; i < draws; ++i) ++counts[sampler.sample(view(logits), i)];
+  return counts;
+}
+
+}  // namespace
+
+TEST("temperature 0 takes the largest logit, and the lowest id of equal ones") {
+  Sampler sampler({}, 5);
+  CHECK_EQUAL(sampler.sample(view({1, 3, 2, 3, 0}), 0), 1);
+  CHECK_EQUAL(sampler.sample(view({-5, -5, -5, -5, -5}), 7), 0);
+  const float infinity = std::numeric_limits<float>::infinity();
+  CHECK_EQUAL(sampler.sample(view({-infinity, -infinity, -3, -infinity, -4}), 0), 2);
+}
+
+TEST("logits that are not numbers are an error, not token 0") {
+  for (const double temperature : {0.0, 1.0}) {
+    Sampler sampler({.temperature = temperature}, 3);
+    CHECK_THROWS(sampler.sample(view({1, std::nanf(""), 2}), 0), "E_LOGITS_NAN");
+  }
+}
+
+TEST("sampled tokens come as often as the softmax says") {
+  const std::vector<float> logits = {0, 1, 2, -1};
+  constexpr int kDraws = 40000;
+  for (const double temperature : {0.5, 1.0, 2.0}) {
+    double sum = 0;
+    for (const float logit : logits) sum += std::exp(logit / temperature);
+    const auto seen = counts({.temperature = temperature, .seed = seed()}, logits, kDraws);
+    for (int32_t id = 0; id < 4; ++id) {
+      const double share = std::exp(logits[id] / temperature) / sum;
+      const double deviation = std::sqrt(share * (1 - share) / kDraws);
+      CHECK_NEAR((seen.contains(id) ? seen.at(id) : 0) / double{kDraws}, share, 5 * deviation);
+    }
+  }
+}
+
+TEST("top k keeps the k largest, and the lower ids of equal ones") {
+  const auto seen = counts({.temperature = 10, .top_k = 3, .seed = 1}, {5, 1, 3, 3, 3, 4}, 3000);
+  CHECK_EQUAL(seen.size(), size_t{3});
+  for (const int32_t id : {0, 2, 5}) CHECK(seen.contains(id));
+}
+
+TEST("top p keeps the fewest likeliest tokens that reach the share") {
+  const std::vector<float> logits = {std::log(0.1f), std::log(0.5f), std::log(0.3f), std::log(0.1f)};
+  CHECK_EQUAL(counts({.temperature = 1, .top_p = 0.4, .seed = 1}, logits, 2000).size(), size_t{1});
+  CHECK_EQUAL(counts({.temperature = 1, .top_p = 0.7, .seed = 1}, logits, 2000).size(), size_t{2});
+  const auto three = counts({.temperature = 1, .top_p = 0.85, .seed = 1}, logits, 4000);
+  CHECK_EQUAL(three.size(), size_t{3});
+  CHECK(three.contains(0));  // the lower id of the equal ones
+  CHECK_EQUAL(counts({.temperature = 1, .top_p = 1e-9, .seed = 1}, logits, 100).size(), size_t{1});
+}
+
+TEST("an infinite logit is always chosen") {
+  const auto seen = counts({.temperature = 1, .seed = 3}, {0, std::numeric_limits<float>::infinity(), 5}, 200);
+  CHECK_EQUAL(seen.at(1), 200);
+}
+
+TEST("the same seed and ordinal give the same token, whatever was drawn before; another seed gives others") {
+  const std::vector<float> logits(100, 0.0f);
+  Sampler a({.temperature = 1, .seed = 5}, 100), b({.temperature = 1, .seed = 5}, 100);
+  Sampler other({.temperature = 1, .seed = 6}, 100);
+  int equal = 0;
+  for (int i = 0; i < 50; ++i) a.sample(view(logits), i);
+  for (int i = 0; i < 50; ++i) {
+    CHECK_EQUAL(a.sample(view(logits), i), b.sample(view(logits), i));
+    equal += b.sample(view(logits), i) == other.sample(view(logits), i);
+  }
+  CHECK(equal < 10);
+}
+
+TEST("the loss of a token is the log of the inverse of its probability, for large logits too") {
+  const std::vector<float> logits = {1000, 1001, 998, 1000.5f};
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(logit - 1001.0);
+  for (int32_t id = 0; id < 4; ++id) {
+    CHECK_NEAR(token_loss(view(logits), id), -(logits[id] - 1001.0 - std::log(sum)), 1e-4);
+  }
+}
+
+}  // namespace stateline::test

@@ -1,0 +1,96 @@
+/** What a run is: `run.json` beside its Parquet files (one row an event), as every reader and writer of runs knows it. */
+
+import type { EventColumns } from "./events";
+
+/** Version of the folder's layout; a reader refuses a larger one. */
+export const RUN_FORMAT = 1;
+
+export interface RunModel {
+  readonly name: string;
+  readonly family: string;
+  readonly layers: number;
+  readonly hidden: number;
+  readonly inner: number;
+  readonly states: number;
+  readonly vocabulary: number;
+  /** Parameters in all. */
+  readonly parameters: number;
+}
+
+/** How one rank's clock was brought onto the run's. */
+export interface RankClock {
+  readonly rank: number;
+  /** "host": the rank stamps with the host's monotonic clock, which is the run's. */
+  readonly method: string;
+  readonly offsetNs: number;
+  readonly slope: number;
+  readonly errorNs: number;
+}
+
+/** What recording cost: spans × measured cost of one, over the time the ranks worked, and the time writing took. */
+export interface RecordingOverhead {
+  readonly spans: number;
+  readonly nsPerSpan: number;
+  /** Share of the ranks' step time spent on recording, 0..1. */
+  readonly share: number;
+  readonly writeMs: number;
+}
+
+/** Outcome of one generation inside the run, in the terms of `stateline generate --json`. */
+export interface RunRequest {
+  readonly request: number;
+  readonly prompt: string;
+  readonly text: string;
+  readonly promptTokens: number;
+  readonly newTokens: number;
+  readonly ttftMs: number;
+  readonly prefillTokensPerSecond: number;
+  readonly decodeTokensPerSecond: number;
+  readonly wireBytes: number;
+}
+
+export interface RunInfo {
+  readonly format: number;
+  readonly id: string;
+  readonly label: string;
+  /** ISO 8601, UTC. */
+  readonly createdAt: string;
+  /** "interrupted" when the process that recorded it ended before the run did. */
+  readonly status: "recording" | "complete" | "interrupted";
+  readonly model: RunModel;
+  readonly tensorParallel: number;
+  readonly threadsPerRank: number;
+  readonly device: string;
+  readonly computeType: string;
+  /** Wire type by collective: `{ x_proj: "f32", out_proj: "int8" }`. */
+  readonly allReduce: Readonly<Record<string, string>>;
+  /** Why out_proj's AllReduce carries what it does; missing on one rank. */
+  readonly allReduceReason?: string;
+  readonly quantisationGroup: number;
+  readonly machine: {
+    readonly cpu: string;
+    readonly isa: string;
+    readonly cores: number;
+    readonly memoryBytes: number;
+  };
+  readonly versions: Readonly<Record<string, string>>;
+  /** Host monotonic clock at the run's time 0, as decimal nanoseconds. */
+  readonly originNs: string;
+  readonly clocks: readonly RankClock[];
+  readonly overhead: RecordingOverhead;
+  readonly events: number;
+  /** Spans lost to full buffers. */
+  readonly lost: number;
+  readonly durationNs: number;
+  readonly requests: readonly RunRequest[];
+}
+
+/** Where a reader gets runs from. `kernel/api` implements it on a folder; the server is handed one. */
+export interface RunSource {
+  /** Newest first. */
+  list(): Promise<RunInfo[]>;
+  /** @throws RunError `E_RUN_NOT_FOUND`, `E_RUN_UNREADABLE` */
+  info(id: string): Promise<RunInfo>;
+  /** All events of a run, by start time. */
+  events(id: string): Promise<EventColumns>;
+}

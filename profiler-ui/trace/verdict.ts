@@ -1,0 +1,68 @@
+/** What a comparison comes to, in words. */
+
+import type { Compared, ComparedPhase, RunComparison } from "./compare";
+import { formatBytes, formatChange, formatShare, formatSpeed, formatTime } from "./format";
+import { isConsistent } from "./pairing";
+
+/** Differences below this share of the baseline are called none: repeated runs of one program differ by as much. */
+const NOTICEABLE = 0.02;
+
+type Facts = Omit<RunComparison, "verdict">;
+
+/** One or two sentences: speed of each phase, what the wire saved, what collectives then cost. */
+export function verdictOf(facts: Facts): string {
+  if (facts.summaries.a.events === 0 || facts.summaries.b.events === 0)
+    return "A run without events cannot be compared.";
+  const speed = facts.phases.filter(({ tokensPerSecond: { a, b } }) => a > 0 && b > 0).map(speedClause);
+  const first = speed.length > 0 ? speed.join("; ") : stepClause(facts.step);
+  return `${capitalised(first)}. ${wireSentence(facts)}`;
+}
+
+function speedClause(phase: Facts["phases"][number]): string {
+  const { a, b } = phase.tokensPerSecond;
+  const rates = `${formatSpeed(a)} → ${formatSpeed(b)}`;
+  if (!phase.paired || phase.paired.pairs < 5) {
+    const steps = phase.paired?.pairs ?? 0;
+    return `${phase.phase} has ${steps} ${steps === 1 ? "step" : "steps"} in common, too few to tell (${rates})`;
+  }
+  const change = changeOf(phase.tokensPerSecond);
+  if (Math.abs(change) < NOTICEABLE) return `${phase.phase} shows no difference (${rates})`;
+  if (!isDifferent(phase)) return `${phase.phase} differs in total but not step by step (${rates})`;
+  return `${phase.phase} is ${formatShare(Math.abs(change))} ${change > 0 ? "faster" : "slower"} (${rates})`;
+}
+
+/** A difference in speed is one when it is noticeable and most steps went the same way as their sum. */
+export function isDifferent({ tokensPerSecond, paired }: ComparedPhase): boolean {
+  const change = changeOf(tokensPerSecond);
+  if (Math.abs(change) < NOTICEABLE || !paired || !isConsistent(paired)) return false;
+  return paired.fasterShare > 0.5 === change > 0;
+}
+
+function stepClause(step: Compared): string {
+  const times = `${formatTime(step.a)} → ${formatTime(step.b)} a rank`;
+  const change = changeOf(step);
+  if (Math.abs(change) < NOTICEABLE) return `no difference in time (${times})`;
+  return `${formatShare(Math.abs(change))} ${change < 0 ? "less" : "more"} time (${times})`;
+}
+
+function wireSentence({ wireBytes, exposed }: Facts): string {
+  if (wireBytes.a === 0 && wireBytes.b === 0) return "Neither run sends bytes between ranks.";
+  const bytes = `${formatBytes(wireBytes.a)} → ${formatBytes(wireBytes.b)}`;
+  const wire =
+    wireBytes.difference === 0
+      ? `The wire carries the same ${formatBytes(wireBytes.a)}`
+      : `The wire carries ${bytes}${wireBytes.ratio === null ? "" : ` (${formatChange(wireBytes.ratio - 1)})`}`;
+  const times = `${formatTime(exposed.a)} → ${formatTime(exposed.b)} a rank`;
+  if (exposed.a === 0 && exposed.b === 0) return `${wire}.`;
+  if (exposed.ratio === null || Math.abs(exposed.ratio - 1) < NOTICEABLE)
+    return `${wire}; AllReduce time that compute does not hide stays (${times}).`;
+  return `${wire}; AllReduce time that compute does not hide ${exposed.difference < 0 ? "falls" : "rises"} by ${formatTime(Math.abs(exposed.difference))} (${times}).`;
+}
+
+function changeOf({ a, b }: Compared): number {
+  return a === 0 ? 0 : b / a - 1;
+}
+
+function capitalised(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

@@ -1,0 +1,72 @@
+/** The server's answers, typed. */
+
+import type { RunComparison } from "../trace/compare";
+import { RunError } from "../trace/errors";
+import type { EventColumns } from "../trace/events";
+import type { RunInfo } from "../trace/run";
+import type { RunSummary } from "../trace/summary";
+import { decodeEvents } from "../trace/wire-format";
+
+/** A lane of a run and how many tiles its events come in. */
+export interface LaneInfo {
+  readonly rank: number;
+  readonly stream: number;
+  readonly events: number;
+  readonly tiles: number;
+  /** Start of its first span and end of its last, nanoseconds from the run's start. */
+  readonly startNs: number;
+  readonly endNs: number;
+}
+
+export function fetchRuns(): Promise<RunInfo[]> {
+  return json<RunInfo[]>("/api/runs");
+}
+
+export function fetchRun(id: string): Promise<RunInfo> {
+  return json<RunInfo>(`/api/runs/${encodeURIComponent(id)}`);
+}
+
+export function fetchSummary(id: string): Promise<RunSummary> {
+  return json<RunSummary>(`/api/runs/${encodeURIComponent(id)}/summary`);
+}
+
+export function fetchComparison(a: string, b: string): Promise<RunComparison> {
+  return json<RunComparison>(`/api/compare?a=${encodeURIComponent(a)}&b=${encodeURIComponent(b)}`);
+}
+
+export function fetchLanes(id: string): Promise<LaneInfo[]> {
+  return json<LaneInfo[]>(`/api/runs/${encodeURIComponent(id)}/lanes`);
+}
+
+export function fetchOverview(id: string): Promise<EventColumns> {
+  return columns(`/api/runs/${encodeURIComponent(id)}/overview`);
+}
+
+export function fetchTile(id: string, rank: number, stream: number, tile: number): Promise<EventColumns> {
+  return columns(`/api/runs/${encodeURIComponent(id)}/lanes/${rank}/${stream}/${tile}`);
+}
+
+async function json<T>(path: string): Promise<T> {
+  return (await (await answer(path)).json()) as T;
+}
+
+async function columns(path: string): Promise<EventColumns> {
+  return decodeEvents(await (await answer(path)).arrayBuffer());
+}
+
+/** @throws RunError with the server's code, or `E_SERVER_UNREACHABLE` */
+async function answer(path: string): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(path);
+  } catch (cause) {
+    const message =
+      "The profiler's server does not answer. Start it again with `stateline serve`, then reload this page.";
+    throw new RunError("E_SERVER_UNREACHABLE", message, { path }, { cause });
+  }
+  if (response.ok) return response;
+  const body = (await response.json().catch(() => null)) as { error?: { code?: string; message?: string } } | null;
+  const { code = "E_SERVER_FAILED", message = `The server answered ${response.status} to ${path}.` } =
+    body?.error ?? {};
+  throw new RunError(code, message, { path, status: response.status });
+}

@@ -1,0 +1,290 @@
+/** `/compare?a=<id>&b=<id>`: two runs on one time scale, and what changed from A to B. */
+
+import type { Compared, ComparedCollective, ComparedKind, ComparedOp, RunComparison } from "../trace/compare";
+import { formatBytes, formatCount, formatSpeed, formatTime } from "../trace/format";
+import { KIND_LABELS } from "../trace/kinds";
+import { KIND_COLOURS } from "../trace/palette";
+import { isConsistent } from "../trace/pairing";
+import type { RunInfo } from "../trace/run";
+import { isDifferent } from "../trace/verdict";
+import { fetchComparison, fetchRun, fetchRuns } from "./api";
+import { byId, el, figure, swatch } from "./dom";
+import { fail, startPage } from "./page";
+import { titleOf } from "./run-facts";
+import { changeMark, pairRow, type PairStat } from "./stats";
+import { bar, barLegend, kindsOf, named } from "./summary-view";
+import { table, type Column } from "./table";
+import { TimelinePane } from "./timeline/pane";
+
+startPage(async () => {
+  const query = new URLSearchParams(location.search);
+  const idA = query.get("a");
+  const idB = query.get("b");
+  const main = byId("main");
+  byId("crumbs").replaceChildren(
+    el("a", { href: "/" }, "Runs"),
+    el("span", { "aria-hidden": "true" }, "/"),
+    el("span", {}, "Compare"),
+  );
+  main.removeAttribute("aria-busy");
+  if (!idA || !idB) {
+    const runs = await fetchRuns();
+    main.replaceChildren(chooser(runs, idA, idB));
+    return;
+  }
+  const [a, b] = await Promise.all([fetchRun(idA), fetchRun(idB)]);
+  document.title = `${titleOf(a)} and ${titleOf(b)} · Stateline`;
+  const pane = new TimelinePane([a, b]);
+  const numbers = el("div", {}, el("p", { class: "muted" }, "Comparing…"));
+  const tables = el("div");
+  main.replaceChildren(
+    el(
+      "div",
+      { class: "heading versus" },
+      runLink(a, "A"),
+      el("span", { class: "muted" }, "and"),
+      runLink(b, "B"),
+      el("span", { class: "grow" }),
+      swap(idA, idB),
+    ),
+    numbers,
+    el("h2", {}, "Timelines on one scale"),
+    pane.element,
+    tables,
+  );
+  const showTables = async (): Promise<void> => {
+    const comparison = await fetchComparison(idA, idB);
+    numbers.replaceChildren(
+      el("p", { class: "verdict" }, comparison.verdict),
+      pairRow(statsOf(comparison)),
+      ...bars(comparison),
+    );
+    tables.replaceChildren(...tablesOf(comparison));
+  };
+  await Promise.all([pane.load(), showTables().catch((error: unknown) => fail(numbers, error))]);
+});
+
+function chooser(runs: readonly RunInfo[], a: string | null, b: string | null): HTMLElement {
+  const choice = (name: string, chosen: string | null, fallback: number): HTMLElement =>
+    el(
+      "label",
+      {},
+      el("span", { class: "letter" }, name.toUpperCase()),
+      el(
+        "select",
+        { name },
+        ...runs.map((run, k) =>
+          el("option", { value: run.id, selected: chosen === null ? k === fallback : run.id === chosen }, titleOf(run)),
+        ),
+      ),
+    );
+  const go = el("button", { type: "button", class: "primary" }, "Compare");
+  const host = el(
+    "section",
+    { class: "state" },
+    el("h2", {}, "Which two runs?"),
+    choice("a", a, 1),
+    choice("b", b, 0),
+    el("p", {}, go),
+  );
+  go.addEventListener("click", () => {
+    const [first, second] = [...host.querySelectorAll("select")].map(({ value }) => encodeURIComponent(value));
+    location.assign(`/compare?a=${first}&b=${second}`);
+  });
+  if (runs.length < 2)
+    return el(
+      "section",
+      { class: "state" },
+      el("h2", {}, "Two runs are needed"),
+      el("p", {}, "Record another one, for example with --all-reduce int8."),
+    );
+  return host;
+}
+
+function runLink(run: RunInfo, letter: string): HTMLElement {
+  return el(
+    "h1",
+    {},
+    el("span", { class: "letter" }, letter),
+    el("a", { href: `/runs/${encodeURIComponent(run.id)}` }, titleOf(run)),
+  );
+}
+
+function swap(a: string, b: string): HTMLElement {
+  return el(
+    "a",
+    { class: "button quiet", href: `/compare?a=${encodeURIComponent(b)}&b=${encodeURIComponent(a)}` },
+    "Swap",
+  );
+}
+
+function statsOf({ step, phases, exposed, wireBytes }: RunComparison): PairStat[] {
+  return [
+    ...phases.map((phase): PairStat => {
+      const { a, b } = phase.tokensPerSecond;
+      const steps = phase.paired?.pairs ?? 0;
+      const title = `${steps} ${steps === 1 ? "step" : "steps"} in common`;
+      return { label: phase.phase, title, a, b, format: formatSpeed, better: "higher", sure: isDifferent(phase) };
+    }),
+    { label: "step time", title: "Mean over ranks", a: step.a, b: step.b, format: formatTime, better: "lower" },
+    {
+      label: "exposed AllReduce",
+      title: "Mean over ranks of the AllReduce time that no compute hides",
+      a: exposed.a,
+      b: exposed.b,
+      format: formatTime,
+      better: "lower",
+    },
+    {
+      label: "on the wire",
+      title: "Sent by all ranks together",
+      a: wireBytes.a,
+      b: wireBytes.b,
+      format: formatBytes,
+      better: "lower",
+    },
+  ];
+}
+
+/** Both runs' ranks as bars of one scale. */
+function bars({ summaries }: RunComparison): Node[] {
+  const runs = [summaries.a, summaries.b];
+  const longest = Math.max(1, ...runs.flatMap(({ ranks }) => ranks.map(({ stepNs }) => stepNs)));
+  return [
+    el("div", { class: "heading" }, el("h2", {}, "Time by rank"), barLegend(kindsOf(runs))),
+    ...runs.map(({ ranks }, k) =>
+      el(
+        "div",
+        { class: "rank-bars" },
+        el("span", { class: "letter" }, k === 0 ? "A" : "B"),
+        el(
+          "div",
+          {},
+          ...ranks.map((rank) =>
+            el(
+              "div",
+              { class: "rank-bar" },
+              el("span", { class: "muted" }, `rank ${rank.rank}`),
+              bar(rank, longest),
+              figure(formatTime(rank.stepNs)),
+            ),
+          ),
+        ),
+      ),
+    ),
+  ];
+}
+
+function tablesOf({ kinds, ops, collectives }: RunComparison): Node[] {
+  return [
+    el("h2", {}, "By kind of op"),
+    table(
+      kinds.filter(({ a, b }) => a > 0 || b > 0),
+      {
+        caption: "Mean time of a rank by kind of op in both runs",
+        columns: [{ label: "kind", cell: kindName }, ...pairColumns<ComparedKind>("", (row) => row, formatTime)],
+      },
+    ),
+    ...(collectives.length > 0
+      ? [
+          el("h2", {}, "Collectives"),
+          table(collectives, { caption: "Collectives of both runs", columns: collectiveColumns() }),
+        ]
+      : []),
+    el("h2", {}, "By op"),
+    table(ops, {
+      caption: "Mean time of a rank by op in both runs",
+      columns: opColumns(),
+      rowClass: ({ nested }) => (nested ? "nested" : ""),
+    }),
+  ];
+}
+
+function kindName({ kind }: ComparedKind): HTMLElement {
+  return kind === "idle"
+    ? el("span", { class: "named" }, el("span", { class: "swatch idle" }), "idle")
+    : el("span", { class: "named" }, swatch(KIND_COLOURS[kind]), KIND_LABELS[kind]);
+}
+
+/** A, B, difference and change of one quantity. */
+function pairColumns<Row>(
+  prefix: string,
+  pick: (row: Row) => Compared,
+  format: (value: number) => string,
+  sure: (row: Row) => boolean = () => true,
+): Column<Row>[] {
+  const label = (text: string): string => (prefix === "" ? text : `${prefix} ${text}`);
+  return [
+    { label: label("A"), cell: (row) => figure(format(pick(row).a)), by: (row) => pick(row).a },
+    { label: label("B"), cell: (row) => figure(format(pick(row).b)), by: (row) => pick(row).b },
+    {
+      label: "difference",
+      cell: (row) => figure(signed(pick(row).difference, format)),
+      by: (row) => pick(row).difference,
+    },
+    {
+      label: "change",
+      cell: (row) => changeMark(pick(row).a, pick(row).b, "lower", sure(row)),
+      by: (row) => pick(row).ratio ?? Infinity,
+    },
+  ];
+}
+
+/** Whether the pairs of calls say what the totals say. */
+function agrees({ paired, total }: ComparedOp): boolean {
+  return paired !== null && isConsistent(paired) && paired.fasterShare > 0.5 === total.difference < 0;
+}
+
+function opColumns(): Column<ComparedOp>[] {
+  return [
+    {
+      label: "op",
+      cell: ({ name, kind, onlyIn }) =>
+        el(
+          "span",
+          {},
+          named(name, kind),
+          ...(onlyIn ? [el("span", { class: "badge" }, `only ${onlyIn.toUpperCase()}`)] : []),
+        ),
+      by: ({ name }) => name,
+    },
+    { label: "spans A", cell: ({ count }) => figure(formatCount(count.a)), by: ({ count }) => count.a },
+    { label: "spans B", cell: ({ count }) => figure(formatCount(count.b)), by: ({ count }) => count.b },
+    ...pairColumns<ComparedOp>("time", ({ total }) => total, formatTime, agrees),
+    {
+      label: "median of pairs",
+      title: "Median difference of the same call in both runs: same rank, step, layer and ordinal",
+      cell: ({ paired }) => (paired ? figure(signed(paired.medianDifferenceNs, formatTime)) : ""),
+      by: ({ paired }) => paired?.medianDifferenceNs ?? 0,
+    },
+  ];
+}
+
+function collectiveColumns(): Column<ComparedCollective>[] {
+  const wire = (side: ComparedCollective["a"]): string =>
+    side ? [side.wireType, side.algorithm].filter((text) => text !== "").join(", ") : "–";
+  return [
+    { label: "collective", cell: ({ name }) => named(name, "collective") },
+    { label: "wire A", text: true, cell: ({ a }) => wire(a) },
+    { label: "wire B", text: true, cell: ({ b }) => wire(b) },
+    { label: "sent A", cell: ({ wireBytes }) => figure(formatBytes(wireBytes.a)) },
+    { label: "sent B", cell: ({ wireBytes }) => figure(formatBytes(wireBytes.b)) },
+    {
+      label: "transfer A",
+      title: "Mean, from the last rank's arrival to the end",
+      cell: ({ transfer }) => figure(formatTime(transfer.a)),
+    },
+    { label: "transfer B", cell: ({ transfer }) => figure(formatTime(transfer.b)) },
+    { label: "change", cell: ({ transfer }) => changeMark(transfer.a, transfer.b) },
+    {
+      label: "skew A",
+      title: "Mean, from the first rank's arrival to the last's",
+      cell: ({ skew }) => figure(formatTime(skew.a)),
+    },
+    { label: "skew B", cell: ({ skew }) => figure(formatTime(skew.b)) },
+  ];
+}
+
+function signed(value: number, format: (value: number) => string): string {
+  return `${value > 0 ? "+" : value < 0 ? "−" : ""}${format(Math.abs(value))}`;
+}

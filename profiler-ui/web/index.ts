@@ -1,0 +1,146 @@
+/** `/`: the runs, to open one or put two side by side. */
+
+import { formatCount, formatSpeed, formatTime } from "../trace/format";
+import type { RunInfo } from "../trace/run";
+import { fetchRuns } from "./api";
+import { byId, el, figure } from "./dom";
+import { startPage } from "./page";
+import { dateOf, firstTokenNs, ranksOf, shortWiresOf, statusBadge, titleOf, wiresOf } from "./run-facts";
+import { table, type Column } from "./table";
+
+startPage(async () => {
+  const runs = await fetchRuns();
+  const main = byId("main");
+  main.removeAttribute("aria-busy");
+  main.replaceChildren(...(runs.length === 0 ? [emptyState()] : listOf(runs)));
+});
+
+function emptyState(): HTMLElement {
+  return el(
+    "section",
+    { class: "state" },
+    el("h2", {}, "No runs yet"),
+    el("p", {}, "A run is what the ranks did while a model worked: every op, every AllReduce. Record one with"),
+    el(
+      "pre",
+      {},
+      'stateline generate --model models/tiny-mamba --tp 2 \\\n  --prompt "Once upon a time" --max-new-tokens 32 --record',
+    ),
+    el("p", {}, "or in a notebook with ", el("code", {}, "stateline.profile(…)"), ", then reload this page."),
+  );
+}
+
+function listOf(runs: readonly RunInfo[]): Node[] {
+  const chosen: string[] = [];
+  const count = el("p", { class: "muted", role: "status" });
+  const host = el("div");
+  const compare = el("button", { type: "button", class: "primary", disabled: true }, "Compare two runs");
+  compare.addEventListener("click", () => {
+    const [a = "", b = ""] = chosen;
+    location.assign(`/compare?a=${encodeURIComponent(a)}&b=${encodeURIComponent(b)}`);
+  });
+  const choose = (id: string, on: boolean): void => {
+    if (on) chosen.push(id);
+    else chosen.splice(chosen.indexOf(id), 1);
+    // A third one takes the place of the first.
+    const dropped = chosen.length > 2 ? chosen.shift() : undefined;
+    for (const box of host.querySelectorAll<HTMLInputElement>("input[type=checkbox]"))
+      if (box.value === dropped) box.checked = false;
+    compare.disabled = chosen.length !== 2;
+    compare.textContent = chosen.length === 1 ? "Choose a second run" : "Compare two runs";
+  };
+  const search = el("input", {
+    type: "search",
+    placeholder: "Search runs",
+    "aria-label": "Search runs",
+    autocomplete: "off",
+  });
+  const show = (): void => {
+    const words = search.value.toLowerCase().split(/\s+/);
+    const found = runs.filter((run) => words.every((word) => textOf(run).includes(word)));
+    count.textContent =
+      found.length === runs.length
+        ? `${runs.length} ${runs.length === 1 ? "run" : "runs"}`
+        : `${found.length} of ${runs.length} runs`;
+    host.replaceChildren(
+      found.length > 0
+        ? runTable(found, chosen, choose)
+        : el("p", { class: "state muted" }, `No run matches “${search.value}”.`),
+    );
+  };
+  search.addEventListener("input", show);
+  show();
+  return [
+    el("div", { class: "heading" }, el("h1", {}, "Runs"), count, el("span", { class: "grow" }), search, compare),
+    host,
+  ];
+}
+
+function runTable(
+  runs: readonly RunInfo[],
+  chosen: readonly string[],
+  choose: (id: string, on: boolean) => void,
+): HTMLElement {
+  const request = (run: RunInfo): RunInfo["requests"][number] | undefined => run.requests[0];
+  const columns: Column<RunInfo>[] = [
+    {
+      label: "run",
+      by: titleOf,
+      cell: (run) => {
+        const box = el("input", {
+          type: "checkbox",
+          value: run.id,
+          "aria-label": `Choose ${titleOf(run)} to compare`,
+          checked: chosen.includes(run.id),
+        });
+        box.addEventListener("change", () => choose(run.id, box.checked));
+        return el(
+          "span",
+          { class: "named" },
+          box,
+          el("a", { href: `/runs/${encodeURIComponent(run.id)}` }, titleOf(run)),
+          ...statusBadge(run),
+        );
+      },
+    },
+    { label: "model", text: true, cell: (run) => run.model.name, by: (run) => run.model.name },
+    { label: "ranks", cell: (run) => figure(String(run.tensorParallel)), by: (run) => run.tensorParallel },
+    { label: "compute", text: true, cell: (run) => run.computeType, by: (run) => run.computeType },
+    { label: "AllReduce", text: true, cell: shortWiresOf, by: shortWiresOf },
+    {
+      label: "first token",
+      cell: (run) => figure(formatTime(firstTokenNs(run) ?? NaN)),
+      by: (run) => firstTokenNs(run) ?? Infinity,
+    },
+    {
+      label: "decode",
+      cell: (run) => figure(formatSpeed(request(run)?.decodeTokensPerSecond ?? NaN)),
+      by: (run) => request(run)?.decodeTokensPerSecond ?? 0,
+    },
+    { label: "length", cell: (run) => figure(formatTime(run.durationNs)), by: (run) => run.durationNs },
+    { label: "spans", cell: (run) => figure(formatCount(run.events)), by: (run) => run.events },
+    {
+      label: "recorded",
+      cell: (run) => el("time", { datetime: run.createdAt, class: "figure" }, dateOf(run)),
+      by: (run) => run.createdAt,
+    },
+  ];
+  return table(runs, { caption: "Recorded runs", columns });
+}
+
+function textOf(run: RunInfo): string {
+  const requests = run.requests.map(({ prompt }) => prompt).join(" ");
+  return [
+    run.id,
+    run.label,
+    run.model.name,
+    ranksOf(run),
+    run.computeType,
+    wiresOf(run),
+    run.device,
+    run.status,
+    requests,
+  ]
+    .join(" ")
+    .toLowerCase();
+}

@@ -1,0 +1,88 @@
+/** What a run was, in a line or two. */
+
+import { formatCount, formatShare, formatTime } from "../trace/format";
+import type { RunInfo } from "../trace/run";
+import { el } from "./dom";
+
+/** "mamba-130m · 2 ranks · f32 · AllReduce int8" */
+export function titleOf(run: RunInfo): string {
+  return run.label || `${run.model.name}, ${ranksOf(run)}, ${wiresOf(run)}`;
+}
+
+export function ranksOf({ tensorParallel }: RunInfo): string {
+  return `${tensorParallel} ${tensorParallel === 1 ? "rank" : "ranks"}`;
+}
+
+/** "x_proj f32, out_proj int8"; "none" for a single rank. */
+export function wiresOf(run: RunInfo): string {
+  if (run.tensorParallel < 2) return "none";
+  const wires = Object.entries(run.allReduce).map(([op, wire]) => `${op} ${wire}`);
+  return wires.length === 0 ? "none" : wires.join(", ");
+}
+
+/** "f32, int8": the wires without the ops. */
+export function shortWiresOf(run: RunInfo): string {
+  const wires = run.tensorParallel < 2 ? [] : [...new Set(Object.values(run.allReduce))];
+  return wires.length === 0 ? "none" : wires.join(", ");
+}
+
+/** Date and time of the reader's place, to the minute: 2026-03-01 12:00. */
+export function dateOf({ createdAt }: RunInfo): string {
+  const date = new Date(createdAt);
+  if (Number.isNaN(date.getTime())) return createdAt;
+  const two = (value: number): string => String(value).padStart(2, "0");
+  const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join("-");
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
+}
+
+/** A mark for runs that are not whole. */
+export function statusBadge({ status, lost }: RunInfo): Node[] {
+  const badges: Node[] = [];
+  if (status === "interrupted")
+    badges.push(
+      el(
+        "span",
+        { class: "badge warn", title: "The process that recorded it ended before the run did." },
+        "interrupted",
+      ),
+    );
+  if (status === "recording") badges.push(el("span", { class: "badge" }, "recording"));
+  if (lost > 0)
+    badges.push(
+      el(
+        "span",
+        { class: "badge warn", title: "Spans that did not fit into the buffer." },
+        `${formatCount(lost)} spans lost`,
+      ),
+    );
+  return badges;
+}
+
+/** The run's facts as a list of terms. */
+export function factList(run: RunInfo): HTMLElement {
+  const { model, machine, overhead } = run;
+  const facts: readonly (readonly [string, string])[] = [
+    ["model", `${model.name} (${formatCount(model.parameters)} parameters, ${model.layers} layers)`],
+    [
+      "tensor parallel",
+      `${ranksOf(run)}, ${run.threadsPerRank} ${run.threadsPerRank === 1 ? "thread" : "threads"} each`,
+    ],
+    ["compute", run.computeType],
+    ["AllReduce", wiresOf(run)],
+    ["device", `${run.device}, ${machine.isa}, ${machine.cores} ${machine.cores === 1 ? "core" : "cores"}`],
+    ["recorded", dateOf(run)],
+    ["length", `${formatTime(run.durationNs)}, ${formatCount(run.events)} spans`],
+    ["recording cost", `${formatShare(overhead.share)} of step time`],
+  ];
+  return el(
+    "dl",
+    { class: "facts" },
+    ...facts.map(([label, value]) => el("div", {}, el("dt", {}, label), el("dd", {}, value))),
+  );
+}
+
+/** Nanoseconds to the first token of the run's first request; null without requests. */
+export function firstTokenNs(run: RunInfo): number | null {
+  const [request] = run.requests;
+  return request ? request.ttftMs * 1e6 : null;
+}

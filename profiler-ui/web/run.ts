@@ -1,0 +1,90 @@
+/** `/runs/<id>`: one run: what it was, where its time went, when everything happened. */
+
+import { formatBytes, formatShare, formatSpeed, formatTime } from "../trace/format";
+import type { RunInfo } from "../trace/run";
+import type { RunSummary } from "../trace/summary";
+import { fetchRun, fetchSummary } from "./api";
+import { byId, el } from "./dom";
+import { fail, startPage } from "./page";
+import { factList, firstTokenNs, statusBadge, titleOf } from "./run-facts";
+import { statRow, type Stat } from "./stats";
+import { barLegend, collectiveTable, kindsOf, opTable, rankTable } from "./summary-view";
+import { TimelinePane } from "./timeline/pane";
+
+startPage(async () => {
+  const id = decodeURIComponent(location.pathname.split("/")[2] ?? "");
+  const run = await fetchRun(id);
+  document.title = `${titleOf(run)} · Stateline`;
+  byId("crumbs").replaceChildren(
+    el("a", { href: "/" }, "Runs"),
+    el("span", { "aria-hidden": "true" }, "/"),
+    el("span", {}, titleOf(run)),
+  );
+  const main = byId("main");
+  const numbers = el("div", {}, el("p", { class: "muted" }, "Adding up…"));
+  const pane = new TimelinePane([run]);
+  const tables = el("div");
+  main.replaceChildren(
+    el("div", { class: "heading" }, el("h1", {}, titleOf(run)), ...statusBadge(run)),
+    factList(run),
+    numbers,
+    el("h2", {}, "Timeline"),
+    run.events === 0 ? el("p", { class: "state muted" }, "This run has no spans.") : pane.element,
+    tables,
+    ...requestList(run),
+  );
+  main.removeAttribute("aria-busy");
+  const showTables = async (): Promise<void> => {
+    const summary = await fetchSummary(id);
+    numbers.replaceChildren(
+      statRow(statsOf(run, summary)),
+      el("div", { class: "heading" }, el("h2", {}, "Time by rank"), barLegend(kindsOf([summary]))),
+      rankTable(summary),
+    );
+    tables.replaceChildren(
+      ...(summary.collectives.length > 0 ? [el("h2", {}, "Collectives"), collectiveTable(summary.collectives)] : []),
+      el("h2", {}, "Ops"),
+      opTable(summary),
+    );
+  };
+  await Promise.all([
+    run.events > 0 ? pane.load() : undefined,
+    showTables().catch((error: unknown) => fail(numbers, error)),
+  ]);
+});
+
+function statsOf(run: RunInfo, summary: RunSummary): Stat[] {
+  const first = firstTokenNs(run);
+  const steps = summary.ranks.reduce((sum, { stepNs }) => sum + stepNs, 0) / Math.max(1, summary.ranks.length);
+  return [
+    ...(first === null
+      ? []
+      : [{ label: "first token", title: "From the request to its first token", value: formatTime(first) }]),
+    ...summary.phases.map(({ phase, tokensPerSecond, tokens, steps: count }) => ({
+      label: phase,
+      title: `${tokens} tokens in ${count} ${count === 1 ? "step" : "steps"}`,
+      value: formatSpeed(tokensPerSecond),
+    })),
+    {
+      label: "exposed AllReduce",
+      title: "Mean over ranks of the AllReduce time that no compute hides",
+      value: formatTime(summary.exposedNs),
+    },
+    {
+      label: "of step time",
+      title: "Exposed AllReduce over step time",
+      value: formatShare(steps === 0 ? 0 : summary.exposedNs / steps),
+    },
+    { label: "on the wire", title: "Sent by all ranks together", value: formatBytes(summary.wireBytes) },
+  ];
+}
+
+function requestList(run: RunInfo): Node[] {
+  if (run.requests.length === 0) return [];
+  return [
+    el("h2", {}, run.requests.length === 1 ? "Request" : "Requests"),
+    ...run.requests.map(({ prompt, text }) =>
+      el("blockquote", { class: "request" }, el("span", { class: "muted" }, prompt), text),
+    ),
+  ];
+}

@@ -1,0 +1,108 @@
+/** The selected span in full; for a collective also when each rank came and how long it waited. */
+
+import { skewOf, transferOf } from "../../trace/collectives";
+import { formatTime } from "../../trace/format";
+import { KIND_COLOURS } from "../../trace/palette";
+import { el, figure, swatch } from "../dom";
+import type { SpanRef } from "./lane-view";
+import { factsOf, kindOf, nameOf } from "./span-facts";
+
+export interface DetailsActions {
+  readonly fit: () => void;
+  readonly clear: () => void;
+}
+
+/** The panel's empty state. */
+export function noDetails(): HTMLElement {
+  return el(
+    "p",
+    { class: "muted hint" },
+    "Click a span for what it did. Wheel zooms, drag pans, ",
+    el("kbd", {}, "W"),
+    el("kbd", {}, "A"),
+    el("kbd", {}, "S"),
+    el("kbd", {}, "D"),
+    " do both, ",
+    el("kbd", {}, "?"),
+    " lists the rest.",
+  );
+}
+
+export function detailsOf(span: SpanRef, linked: readonly SpanRef[], actions: DetailsActions): HTMLElement {
+  const copy = el("button", { type: "button", class: "quiet" }, "Copy link");
+  copy.addEventListener("click", () => {
+    navigator.clipboard.writeText(location.href).then(
+      () => (copy.textContent = "Copied"),
+      () => (copy.textContent = "The address bar has the link"),
+    );
+  });
+  return el(
+    "div",
+    { class: "details-body" },
+    el(
+      "header",
+      {},
+      swatch(KIND_COLOURS[kindOf(span)]),
+      el("h3", {}, nameOf(span)),
+      el("span", { class: "grow" }),
+      el("button", { type: "button", class: "quiet", onclick: actions.fit }, "Zoom to it"),
+      copy,
+      el("button", { type: "button", class: "quiet", onclick: actions.clear }, "Close"),
+    ),
+    el(
+      "dl",
+      { class: "facts" },
+      ...factsOf(span).map(([label, value]) => el("div", {}, el("dt", {}, label), el("dd", {}, value))),
+    ),
+    ...(linked.length > 1 ? [arrivals(linked)] : []),
+  );
+}
+
+/** Per rank: when it came, how long it waited for the last, when it ended. */
+function arrivals(linked: readonly SpanRef[]): HTMLElement {
+  const rows = linked.map(({ lane, index }) => {
+    const start = lane.events.startNs[index] ?? 0;
+    return { rank: lane.rank, start, end: start + (lane.events.durNs[index] ?? 0) };
+  });
+  const firstStart = Math.min(...rows.map(({ start }) => start));
+  const lastStart = Math.max(...rows.map(({ start }) => start));
+  const end = Math.max(...rows.map((row) => row.end));
+  const collective = { spans: [], firstStart, lastStart, end };
+  const late = rows.find(({ start }) => start === lastStart);
+  return el(
+    "div",
+    { class: "arrivals" },
+    el(
+      "p",
+      {},
+      `Rank ${late?.rank ?? 0} came last, ${formatTime(skewOf(collective))} after the first; from then on it took ${formatTime(transferOf(collective))}.`,
+    ),
+    el(
+      "table",
+      {},
+      el(
+        "thead",
+        {},
+        el(
+          "tr",
+          {},
+          ...["rank", "arrived after", "waited", "ended after"].map((text) => el("th", { scope: "col" }, text)),
+        ),
+      ),
+      el(
+        "tbody",
+        {},
+        ...rows.map((row) =>
+          el(
+            "tr",
+            {},
+            el("th", { scope: "row" }, String(row.rank)),
+            ...[row.start - firstStart, lastStart - row.start, row.end - firstStart].map((ns) =>
+              el("td", {}, figure(formatTime(ns))),
+            ),
+          ),
+        ),
+      ),
+    ),
+  );
+}

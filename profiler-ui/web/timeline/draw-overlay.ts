@@ -1,0 +1,123 @@
+/** Over the lanes: what the pointer is on, what is selected, and the selected collective on all ranks. */
+
+import { streamName } from "../../trace/kinds";
+import type { Scene } from "./draw";
+import type { SpanRef } from "./lane-view";
+import { GUTTER, HEADER } from "./layout";
+
+export interface Overlay {
+  readonly hovered: SpanRef | null;
+  readonly selected: SpanRef | null;
+  /** Spans of the selected collective, one a rank. */
+  readonly linked: readonly SpanRef[];
+  /** Time under the pointer, null when it is elsewhere. */
+  readonly pointer: number | null;
+}
+
+interface Box {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+export function drawOverlay(context: CanvasRenderingContext2D, scene: Scene, overlay: Overlay): void {
+  const { width, height, dpr, theme } = scene;
+  context.setTransform(dpr, 0, 0, dpr, 0, 0);
+  context.clearRect(0, 0, width, height);
+  context.save();
+  context.beginPath();
+  context.rect(GUTTER, HEADER, width - GUTTER, height - HEADER);
+  context.clip();
+  if (overlay.pointer !== null) drawPointer(context, scene, overlay.pointer);
+  if (overlay.linked.length > 1) drawLinks(context, scene, overlay.linked);
+  for (const linked of overlay.linked) outline(context, boxOf(scene, linked), theme.accent, 1.5);
+  if (overlay.selected) outline(context, boxOf(scene, overlay.selected), theme.accent, 2.5);
+  if (overlay.hovered) outline(context, boxOf(scene, overlay.hovered), theme.text, 1);
+  context.restore();
+  drawThumb(context, scene);
+}
+
+/** Where the window stands among lanes that do not all fit. */
+function drawThumb(context: CanvasRenderingContext2D, { width, height, layout, scrollY, theme }: Scene): void {
+  const inside = height - HEADER;
+  if (layout.height <= inside + 1) return;
+  context.fillStyle = theme.muted;
+  context.globalAlpha = 0.55;
+  context.beginPath();
+  context.roundRect(width - 5, HEADER + (scrollY / layout.height) * inside, 4, (inside / layout.height) * inside, 2);
+  context.fill();
+  context.globalAlpha = 1;
+}
+
+function drawPointer(context: CanvasRenderingContext2D, { view, width, height, theme }: Scene, time: number): void {
+  const x = Math.round(GUTTER + ((time - view.from) / (view.to - view.from)) * (width - GUTTER)) + 0.5;
+  context.strokeStyle = theme.muted;
+  context.lineWidth = 1;
+  context.setLineDash([2, 3]);
+  context.beginPath();
+  context.moveTo(x, HEADER);
+  context.lineTo(x, height);
+  context.stroke();
+  context.setLineDash([]);
+}
+
+/** Joins the ranks' starts and their ends: starts show who came late, ends should meet. */
+function drawLinks(context: CanvasRenderingContext2D, scene: Scene, linked: readonly SpanRef[]): void {
+  const boxes = linked.map((span) => boxOf(scene, span)).filter((box) => box !== null);
+  context.fillStyle = context.strokeStyle = scene.theme.accent;
+  context.lineWidth = 1.25;
+  for (const edge of [(box: Box) => box.x, (box: Box) => box.x + box.width]) {
+    context.beginPath();
+    boxes.forEach((box, k) => {
+      if (k === 0) context.moveTo(edge(box), box.y);
+      context.lineTo(edge(box), box.y);
+      context.lineTo(edge(box), box.y + box.height);
+    });
+    context.globalAlpha = 0.75;
+    context.stroke();
+  }
+  context.globalAlpha = 0.1;
+  context.beginPath();
+  for (const box of boxes) {
+    context.lineTo(box.x, box.y);
+    context.lineTo(box.x, box.y + box.height);
+  }
+  for (const box of [...boxes].reverse()) {
+    context.lineTo(box.x + box.width, box.y + box.height);
+    context.lineTo(box.x + box.width, box.y);
+  }
+  context.fill();
+  context.globalAlpha = 1;
+}
+
+function boxOf({ layout, view, width, scrollY }: Scene, { lane, depth, position }: SpanRef): Box | null {
+  const band = layout.bands.find(
+    (candidate) =>
+      candidate.lane.rank === lane.rank && candidate.lane.stream === lane.stream && candidate.depth === depth,
+  );
+  const row = lane.rows[depth]?.row;
+  if (!band || !row) return null;
+  const perNs = (width - GUTTER) / (view.to - view.from);
+  // Far outside the window coordinates would lose their precision; the clip hides what is cut here.
+  const left = Math.max(-10, ((row.start[position] ?? 0) - view.from) * perNs);
+  const right = Math.min(width + 10, ((row.end[position] ?? 0) - view.from) * perNs);
+  return {
+    x: GUTTER + left,
+    y: HEADER + band.y - scrollY,
+    width: Math.max(1.5, right - left),
+    height: band.height - 1,
+  };
+}
+
+function outline(context: CanvasRenderingContext2D, box: Box | null, colour: string, line: number): void {
+  if (!box) return;
+  context.strokeStyle = colour;
+  context.lineWidth = line;
+  context.strokeRect(box.x - line / 2, box.y - line / 2, box.width + line, box.height + line);
+}
+
+/** "rank 1 · communication" */
+export function placeOf({ rank, stream }: SpanRef["lane"]): string {
+  return `rank ${rank} · ${streamName(stream)}`;
+}

@@ -1,0 +1,180 @@
+/**
+ * Drawing a window of a run. What is narrower than a few pixels goes into one image of a line a row, which is then
+ * stretched to the rows' heights: a million spans cost as much as a screen of them. Wider ones are rectangles with
+ * pattern and text.
+ */
+
+import { bucketNs, visitVisible } from "../../trace/level-of-detail";
+import { formatTime } from "../../trace/format";
+import { wirePattern } from "../../trace/palette";
+import { drawGrid, drawHeader } from "./draw-header";
+import { GUTTER, HEADER, type Band, type Layout } from "./layout";
+import { patternFor } from "./patterns";
+import { paintsOf, type CanvasTheme, type Paint } from "./theme";
+import type { View } from "./view";
+
+/** All that a frame depends on. Lengths in CSS pixels. */
+export interface Scene {
+  readonly width: number;
+  readonly height: number;
+  readonly dpr: number;
+  readonly view: View;
+  readonly layout: Layout;
+  readonly scrollY: number;
+  readonly theme: CanvasTheme;
+  readonly hidden: ReadonlySet<string>;
+}
+
+/** Narrowest rectangle drawn by itself, in device pixels. */
+const NARROW = 3;
+
+/** Narrowest span that gets a text. */
+const TEXT_WIDTH = 30;
+
+/** Draws frames onto one canvas; holds the image of dense rows between them. */
+export class Painter {
+  readonly #strip = document.createElement("canvas");
+  readonly #widths = new Map<string, number>();
+  #image: ImageData | undefined;
+
+  constructor(readonly context: CanvasRenderingContext2D) {}
+
+  draw(scene: Scene): void {
+    const { context } = this;
+    const { width, height, dpr, theme, layout, scrollY } = scene;
+    context.setTransform(dpr, 0, 0, dpr, 0, 0);
+    context.fillStyle = theme.surface;
+    context.fillRect(0, 0, width, height);
+    context.save();
+    context.beginPath();
+    context.rect(0, HEADER, width, height - HEADER);
+    context.clip();
+    const visible = layout.bands.filter(({ y, height: h }) => y + h > scrollY && y < scrollY + height - HEADER);
+    this.#drawBackground(scene, visible);
+    drawGrid(context, scene);
+    this.#drawSpans(scene, visible);
+    this.#drawLabels(scene);
+    context.restore();
+    drawHeader(context, scene);
+  }
+
+  #drawBackground({ width, scrollY, theme }: Scene, bands: readonly Band[]): void {
+    this.context.fillStyle = theme.band;
+    for (const { y, height } of bands) this.context.fillRect(GUTTER, HEADER + y - scrollY, width - GUTTER, height - 1);
+  }
+
+  #drawSpans(scene: Scene, bands: readonly Band[]): void {
+    const { width, dpr, view, theme, hidden, scrollY } = scene;
+    const columns = Math.max(1, Math.floor((width - GUTTER) * dpr));
+    const image = this.#imageOf(columns, Math.max(1, bands.length));
+    const pixels = new Uint32Array(image.data.buffer);
+    pixels.fill(0);
+    const perNs = columns / (view.to - view.from);
+    const bucket = bucketNs(1 / perNs);
+    const { context } = this;
+    context.font = `11px ${theme.font}`;
+    context.textBaseline = "middle";
+    bands.forEach((band, line) => {
+      const { lane, depth } = band;
+      const forest = lane.rows[depth];
+      if (!forest) return;
+      const { codes } = lane.events.kind;
+      const { index } = forest.row;
+      const paints = paintsOf(lane, depth, theme, hidden);
+      visitVisible(forest, view.from, view.to, bucket, (position, count, start, end, cover) => {
+        const left = Math.max(0, (start - view.from) * perNs);
+        const right = Math.min(columns, (end - view.from) * perNs);
+        const i = index[position] ?? 0;
+        const paint = paints[codes[i] ?? 0];
+        if (!paint || right < 0) return;
+        if (count > 1 || right - left < NARROW) {
+          const first = Math.floor(left);
+          const after = Math.min(columns, Math.max(first + 1, Math.floor(right)));
+          // How much of the pixel is busy shows in its opacity, never so little that a lone span disappears.
+          const pixel = ((60 + 195 * cover) << 24) | paint.pixel;
+          pixels.fill(pixel, line * columns + first, line * columns + after);
+        } else {
+          this.#drawSpan(scene, band, i, paint, left / dpr, (right - left) / dpr);
+        }
+      });
+    });
+    this.#strip.getContext("2d")?.putImageData(image, 0, 0);
+    context.imageSmoothingEnabled = false;
+    bands.forEach(({ y, height }, line) => {
+      context.drawImage(this.#strip, 0, line, columns, 1, GUTTER, HEADER + y - scrollY, columns / dpr, height - 1);
+    });
+  }
+
+  #drawSpan(scene: Scene, { lane, depth, y, height }: Band, i: number, paint: Paint, left: number, wide: number): void {
+    const { context } = this;
+    const x = GUTTER + left;
+    const top = HEADER + y - scene.scrollY;
+    const w = wide - Math.min(1, wide / 4); // a gap, so that equal neighbours stay distinct
+    context.fillStyle = paint.css;
+    context.fillRect(x, top, w, height - 1);
+    const { events, stream } = lane;
+    if (stream === 2) return;
+    const pattern = wirePattern(events.wireType.texts[events.wireType.codes[i] ?? 0] ?? "");
+    const patterned = pattern !== "none" && depth === 0 && w > 4;
+    if (patterned) {
+      context.fillStyle = patternFor(context, pattern);
+      context.fillRect(x, top, w, height - 1);
+    }
+    if (w < TEXT_WIDTH || height < 12) return;
+    const name = events.name.texts[events.name.codes[i] ?? 0] ?? "";
+    const text = this.#fit(name, w - 8, events.durNs[i] ?? 0);
+    if (text === "") return;
+    if (patterned) {
+      context.fillStyle = paint.css;
+      context.fillRect(x + 1, top + 2, context.measureText(text).width + 6, height - 5);
+    }
+    context.fillStyle = paint.ink;
+    context.fillText(text, x + 4, top + (height - 1) / 2 + 0.5);
+  }
+
+  /** As much of a name as fits into `width`, with the duration behind it where there is room for both. */
+  #fit(name: string, width: number, durNs: number): string {
+    const whole = this.#widthOf(name);
+    if (whole > width) {
+      const letters = Math.floor((name.length * width) / whole) - 1;
+      return letters < 3 ? "" : `${name.slice(0, letters)}…`;
+    }
+    if (width < whole + 58) return name;
+    return `${name}   ${formatTime(durNs)}`;
+  }
+
+  #widthOf(text: string): number {
+    let width = this.#widths.get(text);
+    if (width === undefined) this.#widths.set(text, (width = this.context.measureText(text).width));
+    return width;
+  }
+
+  #drawLabels({ layout, scrollY, theme }: Scene): void {
+    const { context } = this;
+    context.textBaseline = "middle";
+    for (const { rank, y } of layout.ranks) {
+      context.font = `600 12px ${theme.font}`;
+      context.fillStyle = theme.text;
+      const first = layout.bands.find((band) => band.lane.rank === rank && band.lane.stream !== 2) ?? { y };
+      context.fillText(`rank ${rank}`, 2, HEADER + first.y - scrollY + 10);
+    }
+    context.font = `11px ${theme.font}`;
+    context.fillStyle = theme.muted;
+    context.textAlign = "right";
+    for (const { lane, depth, y } of layout.bands) {
+      if (depth > 0 || lane.stream === 2) continue;
+      const name = ["compute", "comm"][lane.stream] ?? `stream ${lane.stream}`;
+      context.fillText(name, GUTTER - 9, HEADER + y - scrollY + 10);
+    }
+    context.textAlign = "left";
+  }
+
+  #imageOf(width: number, height: number): ImageData {
+    if (!this.#image || this.#image.width !== width || this.#image.height !== height) {
+      this.#image = new ImageData(width, height);
+      this.#strip.width = width;
+      this.#strip.height = height;
+    }
+    return this.#image;
+  }
+}

@@ -1,0 +1,282 @@
+/** One run's timeline: canvas, gestures, keys, hover and selection. The page around it shows what is selected. */
+
+import { longestIn } from "../../trace/level-of-detail";
+import { lowerBound, spanAt, upperBound } from "../../trace/lanes";
+import { el } from "../dom";
+import { onThemeChange } from "../page";
+import { HoverCard } from "./card";
+import { Painter, type Scene } from "./draw";
+import { drawOverlay } from "./draw-overlay";
+import { attachGestures, type Gestures } from "./gestures";
+import { findSpan, spanKey, spanRef, type LaneView, type SpanKey, type SpanRef } from "./lane-view";
+import { bandAt, GUTTER, HEADER, layoutLanes, type Layout } from "./layout";
+import { linkedSpans } from "./span-facts";
+import { readTheme, type CanvasTheme } from "./theme";
+import { clampView, type View } from "./view";
+
+export interface TimelineOptions {
+  /** What screen readers call it. */
+  readonly label: string;
+  /** The window changed, by whatever means. */
+  readonly onView: (view: View) => void;
+  /** Another span was selected, or none. */
+  readonly onSelect: (span: SpanRef | null) => void;
+}
+
+/** Tallest timeline on the page, as a share of the window's height; more lanes scroll inside. */
+const TALLEST = 0.8;
+
+export class Timeline {
+  readonly element: HTMLElement;
+  readonly canvas: HTMLCanvasElement;
+  readonly #overlay = el("canvas", { class: "overlay", "aria-hidden": "true" });
+  readonly #card = new HoverCard();
+  readonly #painter: Painter;
+  readonly #gestures: Gestures;
+  #lanes: readonly LaneView[] = [];
+  #layout: Layout = layoutLanes([]);
+  #length = 1;
+  #view: View = { from: 0, to: 1 };
+  #scrollY = 0;
+  #theme: CanvasTheme;
+  #hidden: ReadonlySet<string> = new Set();
+  #hovered: SpanRef | null = null;
+  #selected: SpanRef | null = null;
+  #linked: readonly SpanRef[] = [];
+  #pointer: { x: number; y: number } | null = null;
+  #frame = 0;
+  #stale = { lanes: true, overlay: true };
+
+  constructor(readonly options: TimelineOptions) {
+    this.canvas = el("canvas", {
+      tabindex: "0",
+      role: "application",
+      "aria-label": `${options.label}. Arrow keys move between spans, question mark lists all keys.`,
+    });
+    this.element = el("div", { class: "timeline" }, this.canvas, this.#overlay, this.#card.element);
+
+    this.#theme = readTheme();
+    const context = this.canvas.getContext("2d", { alpha: false });
+    if (!context) throw new Error("This browser has no 2D canvas.");
+    this.#painter = new Painter(context);
+    this.#gestures = attachGestures({
+      canvas: this.canvas,
+      length: () => this.#length,
+      view: () => this.#view,
+      onView: (view) => this.#moved(clampView(view, this.#length)),
+      onScroll: (pixels) => this.#scroll(pixels),
+    });
+    this.canvas.addEventListener("pointermove", (event) => this.#point(event.offsetX, event.offsetY));
+    this.canvas.addEventListener("pointerleave", () => this.#point(null, 0));
+    this.canvas.addEventListener("click", (event) => {
+      this.#point(event.offsetX, event.offsetY);
+      this.select(this.#hovered);
+    });
+    new ResizeObserver(() => this.#resize()).observe(this.element);
+    onThemeChange(() => {
+      this.#theme = readTheme();
+      this.redraw();
+    });
+  }
+
+  get lanes(): readonly LaneView[] {
+    return this.#lanes;
+  }
+
+  get view(): View {
+    return this.#view;
+  }
+
+  get selected(): SpanRef | null {
+    return this.#selected;
+  }
+
+  /** Time under the pointer, or the middle of the window. */
+  get focusTime(): number {
+    const { from, to } = this.#view;
+    return this.#pointer ? this.#timeAt(this.#pointer.x) : (from + to) / 2;
+  }
+
+  setLanes(lanes: readonly LaneView[]): void {
+    this.#lanes = lanes;
+    this.#layout = layoutLanes(lanes);
+    this.#hovered = null;
+    const selected = this.#selected && spanKey(this.#selected);
+    if (selected) this.select(findSpan(lanes, selected) ?? this.#selected);
+    this.#resize();
+  }
+
+  /** Sets what is shown when nothing is zoomed: `length` nanoseconds. */
+  setLength(length: number): void {
+    this.#length = Math.max(1, length);
+    this.show({ from: 0, to: this.#length });
+  }
+
+  /** Shows `view` without telling `onView`, for a timeline linked to another. */
+  show(view: View): void {
+    this.#view = clampView(view, this.#length);
+    this.#gestures.sync();
+    this.redraw();
+  }
+
+  /** Shows `view` and tells. */
+  go(view: View): void {
+    this.#moved(clampView(view, this.#length));
+    this.#gestures.sync();
+  }
+
+  setHidden(kinds: ReadonlySet<string>): void {
+    this.#hidden = kinds;
+    this.redraw();
+  }
+
+  select(span: SpanRef | null): void {
+    const before = this.#selected && spanKey(this.#selected);
+    this.#selected = span;
+    this.#linked = span ? linkedSpans(this.#lanes, span, (lane, position) => spanRef(lane, 0, position)) : [];
+    this.#stale.overlay = true;
+    this.#schedule();
+    if (!sameKey(before, span && spanKey(span))) this.options.onSelect(span);
+  }
+
+  /** The spans of the selected collective, one a rank. */
+  get linked(): readonly SpanRef[] {
+    return this.#linked;
+  }
+
+  /** Scrolls and pans so that `span` is on the screen. */
+  reveal(span: SpanRef): void {
+    const row = span.lane.rows[span.depth]?.row;
+    const start = row?.start[span.position] ?? 0;
+    const end = row?.end[span.position] ?? 0;
+    const { from, to } = this.#view;
+    if (end < from || start > to || end - start > to - from) {
+      const half = Math.max((to - from) / 2, end - start);
+      this.go({ from: (start + end) / 2 - half, to: (start + end) / 2 + half });
+    }
+    const band = this.#layout.bands.find(
+      ({ lane, depth }) => lane.rank === span.lane.rank && lane.stream === span.lane.stream && depth === span.depth,
+    );
+    const inside = this.canvas.clientHeight - HEADER;
+    if (band && band.y < this.#scrollY) this.#scroll(band.y - this.#scrollY - 8);
+    else if (band && band.y + band.height > this.#scrollY + inside)
+      this.#scroll(band.y + band.height - this.#scrollY - inside + 8);
+  }
+
+  /** Draws everything again at the next frame. */
+  redraw(): void {
+    this.#stale = { lanes: true, overlay: true };
+    this.#schedule();
+  }
+
+  #moved(view: View): void {
+    this.#view = view;
+    this.redraw();
+    this.options.onView(view);
+  }
+
+  #scroll(pixels: number): void {
+    const most = Math.max(0, this.#layout.height - (this.canvas.clientHeight - HEADER));
+    this.#scrollY = Math.min(Math.max(0, this.#scrollY + pixels), most);
+    this.redraw();
+  }
+
+  #resize(): void {
+    const height = Math.min(HEADER + this.#layout.height, Math.max(240, Math.round(innerHeight * TALLEST)));
+    this.element.style.height = `${height}px`;
+    const dpr = devicePixelRatio || 1;
+    const width = this.element.clientWidth;
+    for (const canvas of [this.canvas, this.#overlay]) {
+      if (canvas.width !== Math.round(width * dpr) || canvas.height !== Math.round(height * dpr)) {
+        canvas.width = Math.round(width * dpr);
+        canvas.height = Math.round(height * dpr);
+        canvas.style.width = `${width}px`;
+        canvas.style.height = `${height}px`;
+      }
+    }
+    this.#gestures.sync();
+    this.#scroll(0);
+  }
+
+  #timeAt(x: number): number {
+    const { from, to } = this.#view;
+    return from + ((x - GUTTER) / Math.max(1, this.canvas.clientWidth - GUTTER)) * (to - from);
+  }
+
+  #point(x: number | null, y: number): void {
+    this.#pointer = x === null || x < GUTTER ? null : { x, y };
+    this.#stale.overlay = true;
+    this.#schedule();
+    const hit = this.#pointer && this.#hit(this.#pointer.x, y);
+    this.#hovered = hit?.span ?? null;
+    this.canvas.style.cursor = hit ? "pointer" : "";
+    if (!hit || x === null) {
+      this.#card.hide();
+      return;
+    }
+    const { left, top } = this.canvas.getBoundingClientRect();
+    this.#card.show(hit.span, hit.merged, left + x, top + y);
+  }
+
+  /** The span drawn at a point: the one under it, else the longest that starts within its pixel or the two beside it. */
+  #hit(x: number, y: number): { span: SpanRef; merged: number } | null {
+    const band = y < HEADER ? null : bandAt(this.#layout, y - HEADER + this.#scrollY);
+    const forest = band?.lane.rows[band.depth];
+    if (!band || !forest) return null;
+    const { row } = forest;
+    const from = this.#timeAt(x - 1);
+    const to = this.#timeAt(x + 2);
+    const exact = spanAt(row, this.#timeAt(x + 0.5));
+    const exactWide = exact >= 0 && (row.end[exact] ?? 0) - (row.start[exact] ?? 0) > to - from;
+    const first = upperBound(row.end, from);
+    const after = lowerBound(row.start, to);
+    const merged = after - first;
+    if (exactWide || merged <= 1) {
+      const position = exact >= 0 ? exact : merged === 1 ? first : -1;
+      return position < 0 ? null : { span: spanRef(band.lane, band.depth, position), merged: 1 };
+    }
+    return { span: spanRef(band.lane, band.depth, longestIn(forest, first, after)), merged };
+  }
+
+  #schedule(): void {
+    if (this.#frame !== 0) return;
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#draw();
+    });
+  }
+
+  #draw(): void {
+    const scene: Scene = {
+      width: this.canvas.clientWidth,
+      height: this.canvas.clientHeight,
+      dpr: devicePixelRatio || 1,
+      view: this.#view,
+      layout: this.#layout,
+      scrollY: this.#scrollY,
+      theme: this.#theme,
+      hidden: this.#hidden,
+    };
+    if (scene.width <= GUTTER) return;
+    if (this.#stale.lanes) {
+      // What moved under a pointer that rests is no longer what the card says.
+      if (this.#pointer) this.#point(this.#pointer.x, this.#pointer.y);
+      this.#painter.draw(scene);
+    }
+    const context = this.#overlay.getContext("2d");
+    if (context) {
+      drawOverlay(context, scene, {
+        hovered: this.#hovered,
+        selected: this.#selected,
+        linked: this.#linked,
+        pointer: this.#pointer ? this.#timeAt(this.#pointer.x) : null,
+      });
+    }
+    this.#stale = { lanes: false, overlay: false };
+  }
+}
+
+function sameKey(a: SpanKey | null, b: SpanKey | null): boolean {
+  if (a === null || b === null) return a === b;
+  return a.rank === b.rank && a.stream === b.stream && a.depth === b.depth && a.start === b.start;
+}

@@ -1,0 +1,28 @@
+// Builds build/Release/stateline.node with CMake, driven by cmake-js. Called by npm's install script and by node-gyp.
+import { spawnSync } from "node:child_process";
+import { createRequire } from "node:module";
+import { cpus } from "node:os";
+import { fileURLToPath } from "node:url";
+import { fail, isDone, markDone, root } from "./lib.mjs";
+
+const sources = ["CMakeLists.txt", "native"];
+
+function requireTool(command, what) {
+  if (spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0) return;
+  fail(
+    `Stateline needs ${what} to build its engine, and \`${command}\` does not run here. Install it, then run the command again.`,
+  );
+}
+
+export function buildNative() {
+  if (isDone("native", sources, "build/Release/stateline.node")) return;
+  requireTool("cmake", "CMake 3.22 or newer");
+  requireTool(process.env.CXX ?? "c++", "a C++20 compiler (GCC 12, Clang 15 or newer)");
+  const cmakeJs = createRequire(import.meta.url).resolve("cmake-js/bin/cmake-js");
+  const args = ["build", "--directory", root, "--out", "build/cmake", "--parallel", String(cpus().length)];
+  const { status } = spawnSync(process.execPath, [cmakeJs, ...args], { cwd: root, stdio: "inherit" });
+  if (status !== 0) fail("The native build failed; the compiler's message is above.");
+  markDone("native", sources);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) buildNative();

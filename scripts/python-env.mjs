@@ -1,0 +1,60 @@
+// A Python environment of the project's own (.venv) with the Jupyter clients that tests, notebooks and benchmarks use.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { fail, root } from "./lib.mjs";
+
+/** Pinned, since a client's new release must not change what our tests say. */
+const packages = [
+  "jupyter_client==8.10.0",
+  "jupyter_kernel_test==0.7.0",
+  "nbclient==0.11.0",
+  "nbconvert==7.17.2",
+  "nbformat==5.11.1",
+];
+
+const folder = join(root, ".venv");
+const stamp = join(folder, "stateline-packages.txt");
+const library = join(folder, "packages"); // only where venv is missing
+const venvPython = join(folder, process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
+
+function succeeds(command, args) {
+  return spawnSync(command, args, { stdio: ["ignore", "ignore", "inherit"] }).status === 0;
+}
+
+function systemPython() {
+  for (const name of [process.env.PYTHON, "python3", "python"].filter(Boolean))
+    if (spawnSync(name, ["--version"], { stdio: "ignore" }).status === 0) return name;
+  fail(
+    "Python 3 is needed for the Jupyter tests: install it (apt-get install python3 python3-venv), or set PYTHON to its path",
+  );
+}
+
+/** Debian keeps venv's pip in a package of its own: without it the packages go into a plain folder. */
+function install(python) {
+  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+  if (succeeds(python, ["-c", "import venv, ensurepip"]) && succeeds(python, ["-m", "venv", folder]))
+    return succeeds(venvPython, [...pip, ...packages]);
+  mkdirSync(library, { recursive: true });
+  return succeeds(python, [...pip, "--target", library, ...packages]);
+}
+
+function environment() {
+  if (existsSync(venvPython)) return { python: venvPython, env: {} };
+  return { python: systemPython(), env: { PYTHONPATH: library } };
+}
+
+/** `{ python, env }`: how to start a Python that has the packages. Made when missing or outdated, else quick. */
+export function ensurePython() {
+  const wanted = packages.join("\n");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return environment();
+  process.stdout.write("Installing Jupyter clients into .venv …\n");
+  rmSync(folder, { recursive: true, force: true });
+  if (!install(systemPython()))
+    fail("The Jupyter clients could not be installed into .venv by pip; its message is above");
+  writeFileSync(stamp, wanted);
+  return environment();
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) process.stdout.write(`${JSON.stringify(ensurePython())}\n`);

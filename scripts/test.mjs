@@ -1,0 +1,100 @@
+// npm test: installs and builds what is missing, then runs every check and ends with `N passed, N failed`.
+// --sanitizers adds the C++ tests under ASan/UBSan and TSan, which .ci/run does.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { cpus } from "node:os";
+import { join } from "node:path";
+import { ensureBuilt } from "./ensure.mjs";
+import { root } from "./lib.mjs";
+
+const require = createRequire(import.meta.url);
+const results = join(root, "build/test-results");
+const tally = { passed: 0, failed: 0 };
+
+function count(title, passed, failed) {
+  tally.passed += passed;
+  tally.failed += failed;
+  process.stdout.write(`${failed === 0 ? "ok" : "FAILED"}  ${title}: ${passed} passed, ${failed} failed\n\n`);
+}
+
+function succeeds(command, args, env = {}) {
+  const { status, error } = spawnSync(command, args, {
+    cwd: root,
+    stdio: ["ignore", "inherit", "inherit"],
+    env: { ...process.env, ...env },
+  });
+  if (error) process.stderr.write(`${command} could not be started: ${error.message}\n`);
+  return status === 0;
+}
+
+/** A check that either holds or does not. */
+function check(title, command, args) {
+  process.stdout.write(`--- ${title}\n`);
+  const ok = succeeds(command, args);
+  count(title, ok ? 1 : 0, ok ? 0 : 1);
+}
+
+/** The C++ tests of one CMake preset, by ctest. */
+function native(preset) {
+  const title = `C++ tests, ${preset}`;
+  process.stdout.write(`--- ${title}\n`);
+  const report = join(results, `ctest-${preset}.xml`);
+  const parallel = ["-j", String(cpus().length)];
+  const ok =
+    succeeds("cmake", ["--preset", preset, "--log-level=WARNING"]) &&
+    succeeds("cmake", ["--build", `build/${preset}`, ...parallel]) &&
+    succeeds("ctest", [
+      "--test-dir",
+      `build/${preset}`,
+      "--output-on-failure",
+      "--no-tests=error",
+      "--output-junit",
+      report,
+    ]);
+  if (!existsSync(report)) return count(title, 0, 1);
+  const cases = readFileSync(report, "utf8").match(/<testcase [^>]*status="[a-z]+"/g) ?? [];
+  const passed = cases.filter((text) => text.includes('status="run"')).length;
+  count(title, passed, Math.max(cases.length - passed, ok ? 0 : 1));
+}
+
+function jest(env) {
+  process.stdout.write("--- Jest\n");
+  const report = join(results, "jest.json");
+  const ok = succeeds(
+    process.execPath,
+    [require.resolve("jest/bin/jest.js"), "--ci", "--json", `--outputFile=${report}`, "--testLocationInResults=false"],
+    env,
+  );
+  if (!existsSync(report)) return count("Jest", 0, 1);
+  const { numPassedTests, numFailedTests, numFailedTestSuites, numPendingTests } = JSON.parse(
+    readFileSync(report, "utf8"),
+  );
+  // A skipped test protects nothing, and a suite that does not load has no failed test to count.
+  const failed = numFailedTests + numPendingTests;
+  count("Jest", numPassedTests, Math.max(failed, numFailedTestSuites, ok ? 0 : 1));
+}
+
+await ensureBuilt();
+rmSync(results, { recursive: true, force: true });
+mkdirSync(results, { recursive: true });
+
+check("types", process.execPath, [require.resolve("typescript/bin/tsc"), "--noEmit", "-p", "test/tsconfig.json"]);
+check("lint", process.execPath, [require.resolve("eslint/bin/eslint.js"), "."]);
+check("format", process.execPath, ["scripts/format.mjs"]);
+native("release");
+if (process.argv.includes("--sanitizers")) {
+  native("asan");
+  native("tsan");
+}
+
+const { ensureChromium } = await import("./chromium.mjs");
+const { ensurePython } = await import("./python-env.mjs");
+const chromium = ensureChromium();
+if (!chromium)
+  process.stderr.write("Chromium is missing and could not be installed: install it or set CHROMIUM to its path.\n");
+await ensurePython();
+jest(chromium ? { CHROMIUM: chromium } : {});
+
+process.stdout.write(`${tally.passed} passed, ${tally.failed} failed\n`);
+process.exit(tally.failed > 0 ? 1 : 0);

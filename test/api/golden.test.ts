@@ -1,0 +1,178 @@
+/** Every Mamba case of the golden values, at every degree, in f32 and bf16, however the prompt is prefilled. */
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { textTable } from "../../kernel/api/draw/table";
+import { addon } from "../../kernel/api/addon";
+import type { LoadOptions, Model } from "../../kernel/api/index";
+import { loadModel } from "../../kernel/api/index";
+import { cli } from "../support/cli";
+import { difference, goldenCase, goldenNames, temporaryFolder, type GoldenCase } from "../support/fixtures";
+
+const table: string[][] = [];
+
+afterAll(() => {
+  const columns = ["case", "ranks", "compute", "prefill", "largest error", "bound", "mean error", "greedy"];
+  const rows = textTable({ columns: columns.map((title) => ({ title })), rows: table });
+  process.stdout.write(`\nGolden values, Mamba\n${rows}\n`);
+});
+
+async function withModel<T>(directory: string, options: LoadOptions, work: (model: Model) => Promise<T>): Promise<T> {
+  const model = await loadModel(directory, options);
+  try {
+    return await work(model);
+  } finally {
+    await model.close();
+  }
+}
+
+/** Largest and mean error of a case's logits with `chunk` tokens a step, over all its prompts. */
+async function errorOf(model: Model, golden: GoldenCase, chunk: number): Promise<{ max: number; mean: number }> {
+  let [max, mean] = [0, 0];
+  for (const { tokens, logits } of golden.prompts) {
+    const found = difference(await model.logits(tokens, { chunk: Math.min(chunk, tokens.length) }), logits);
+    max = Math.max(max, found.max);
+    mean = Math.max(mean, found.mean);
+  }
+  return { max, mean };
+}
+
+async function greedyEqual(model: Model, golden: GoldenCase): Promise<boolean> {
+  for (const { tokens, greedy } of golden.prompts) {
+    const { tokens: found } = await model.generate(tokens, { maxNewTokens: greedy.length, stopTokens: [] });
+    if (found.join() !== greedy.join()) return false;
+  }
+  return true;
+}
+
+const prefills = [
+  ["once", 1024],
+  ["step", 1],
+  ["chunk:7", 7],
+] as const;
+
+describe.each(goldenNames("mamba"))("%s", (name) => {
+  test.each([1, 2, 4, 8])(
+    "f32 logits on %i ranks are the reference's, all ranks holding the same bits",
+    async (ranks) => {
+      const golden = await goldenCase(name);
+      expect(golden.tp).toContain(ranks);
+      const options = {
+        tensorParallel: ranks,
+        computeType: "f32",
+        threadsPerRank: 1,
+        maxTokens: 1024,
+        verifyCollectives: true,
+      } as const;
+      await withModel(golden.directory, options, async (model) => {
+        const greedy = await greedyEqual(model, golden);
+        for (const [how, chunk] of prefills) {
+          const error = await errorOf(model, golden, chunk);
+          row(name, ranks, "f32", how, error, golden.toleranceF32, greedy);
+          expect(error.max).toBeLessThanOrEqual(golden.toleranceF32);
+        }
+        expect(greedy).toBe(true);
+      });
+    },
+  );
+
+  test.each([1, 4])("bf16 logits on %i ranks stay within the reference's own error", async (ranks) => {
+    const golden = await goldenCase(name);
+    await withModel(
+      golden.directory,
+      { tensorParallel: ranks, computeType: "bf16", threadsPerRank: 1 },
+      async (model) => {
+        const error = await errorOf(model, golden, 512);
+        row(name, ranks, "bf16", "once", error, golden.toleranceBf16, undefined);
+        expect(error.max).toBeLessThanOrEqual(golden.toleranceBf16);
+        expect(error.mean).toBeLessThanOrEqual(3 * golden.meanErrorBf16);
+      },
+    );
+  });
+
+  test("the command writes the same logits", async () => {
+    const golden = await goldenCase(name);
+    const [{ tokens, logits } = { tokens: [], logits: new Float32Array() }] = golden.prompts.slice(-1);
+    const out = join(temporaryFolder(), "logits.f32");
+    const model = ["--model", golden.directory, "--tokens", tokens.join(), "--out", out];
+    const { code, stderr } = await cli([
+      "logits",
+      ...model,
+      "--compute",
+      "f32",
+      "--tp",
+      "2",
+      "--threads-per-rank",
+      "1",
+    ]);
+    expect([code, stderr]).toEqual([0, expect.stringContaining("wrote")]);
+    const error = difference(floats(readFileSync(out)), logits);
+    row(name, 2, "f32", "once, command", error, golden.toleranceF32, undefined);
+    expect(error.max).toBeLessThanOrEqual(golden.toleranceF32);
+  });
+});
+
+/** The kernels of an instruction set are chosen once a process, so each needs its own. */
+test.each(["sse2", "avx2", "avx512", "avx512bf16"])(
+  "the %s kernels give the same logits, where this CPU has them",
+  async (isa) => {
+    const available = addon().cpuInfo().isas.includes(isa);
+    for (const [compute, name] of [
+      ["f32", "mamba-odd"],
+      ["bf16", "mamba-bf16-sharded"],
+    ] as const) {
+      const golden = await goldenCase(name);
+      const [prompt] = golden.prompts;
+      const out = join(temporaryFolder(), "logits.f32");
+      const args = [
+        "--model",
+        golden.directory,
+        "--tokens",
+        prompt?.tokens.join() ?? "",
+        "--out",
+        out,
+        "--compute",
+        compute,
+      ];
+      const { code, stderr } = await cli(["logits", ...args], { env: { STATELINE_ISA: isa } });
+      if (!available) {
+        expect([code, stderr]).toEqual([1, expect.stringMatching(/STATELINE_ISA.*\(E_ISA\)/)]);
+        continue;
+      }
+      expect([code, stderr]).toEqual([0, expect.stringContaining("wrote")]);
+      const bound = compute === "f32" ? golden.toleranceF32 : golden.toleranceBf16;
+      const error = difference(floats(readFileSync(out)), prompt?.logits ?? new Float32Array());
+      row(name, 1, `${compute}, ${isa}`, "once, command", error, bound, undefined);
+      expect(error.max).toBeLessThanOrEqual(bound);
+    }
+  },
+);
+
+function floats(bytes: Buffer): Float32Array {
+  const values = new Float32Array(bytes.length / 4);
+  new Uint8Array(values.buffer).set(bytes);
+  return values;
+}
+
+function row(
+  name: string,
+  ranks: number,
+  compute: string,
+  how: string,
+  error: { max: number; mean: number },
+  bound: number,
+  greedy: boolean | undefined,
+): void {
+  const digits = (value: number): string => value.toExponential(1);
+  table.push([
+    name,
+    String(ranks),
+    compute,
+    how,
+    digits(error.max),
+    digits(bound),
+    digits(error.mean),
+    greedy === undefined ? "" : greedy ? "equal" : "differ",
+  ]);
+}

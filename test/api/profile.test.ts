@@ -1,0 +1,178 @@
+/** Recording what the ranks do: every op of every step, matched across ranks, cheap, and complete on disk. */
+
+import { once } from "node:events";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+
+import { listRuns, loadModel, openRun, plainText, profile, type Model } from "../../kernel/api/index";
+import { startCli } from "../support/cli";
+import { temporaryFolder, tinyMamba } from "../support/fixtures";
+
+const prompt = "Sherlock Holmes took";
+const runs = temporaryFolder();
+let model: Model;
+beforeAll(async () => {
+  model = await loadModel(tinyMamba, { tensorParallel: 2, threadsPerRank: 1, allReduce: "int8" });
+});
+afterAll(() => model.close());
+
+test("a run has every op of every layer, step and rank", async () => {
+  const run = await profile(() => model.generate(prompt, { maxNewTokens: 10 }), { runs, label: "ten tokens" });
+  expect(run.info).toMatchObject({
+    label: "ten tokens",
+    status: "complete",
+    tensorParallel: 2,
+    allReduce: { x_proj: "f32", out_proj: "int8" },
+    model: { name: "tiny-mamba", layers: 8, parameters: 4028672 },
+    lost: 0,
+  });
+  const { rows } = await run.sql("SELECT DISTINCT name, phase FROM events ORDER BY ALL");
+  const ops = (phase: string): unknown[] => rows.filter((row) => row["phase"] === phase).map((row) => row["name"]);
+  expect(ops("prefill")).toEqual(
+    expect.arrayContaining([
+      "embed",
+      "norm",
+      "in_proj.x",
+      "in_proj.z",
+      "conv1d",
+      "selective_scan",
+      "out_proj",
+      "lm_head",
+      "step",
+    ]),
+  );
+  expect(ops("decode")).toEqual(
+    expect.arrayContaining([
+      "conv1d_update",
+      "state_update",
+      "all_reduce.x_proj",
+      "all_reduce.out_proj",
+      "quantise",
+      "exchange",
+      "reduce",
+    ]),
+  );
+  // 10 tokens: a prefill step gives the first, nine decode steps the others; 8 layers, 2 ranks.
+  const counted = await run.sql("SELECT count(*) AS n FROM events WHERE name = 'all_reduce.out_proj'");
+  expect(counted.rows).toEqual([{ n: 10 * 8 * 2 }]);
+  const steps = await run.sql("SELECT min(step) AS first, max(step) AS last, min(start_ns) >= 0 AS after FROM events");
+  expect(steps.rows).toEqual([{ first: 0, last: 9, after: true }]);
+});
+
+test("collectives match across ranks by group and ordinal, and carry what the codec says", async () => {
+  const run = await profile(() => model.generate(prompt, { maxNewTokens: 5 }), { runs });
+  const unmatched = await run.sql(
+    `SELECT count(*) AS n FROM (SELECT "group", seq FROM events WHERE name LIKE 'all_reduce%' GROUP BY ALL HAVING count(DISTINCT rank) <> 2 OR count(*) <> 2)`,
+  );
+  expect(unmatched.rows).toEqual([{ n: 0 }]);
+  const types = await run.sql(
+    "SELECT DISTINCT name, wire_type FROM events WHERE name LIKE 'all_reduce%' ORDER BY name",
+  );
+  expect(types.rows).toEqual([
+    { name: "all_reduce.out_proj", wire_type: "int8" },
+    { name: "all_reduce.x_proj", wire_type: "f32" },
+  ]);
+  // Children carry no bytes of their own: the sum over spans is what the generation reports.
+  const sent = await run.sql("SELECT sum(wire_bytes)::BIGINT AS bytes FROM events WHERE wire_bytes > 0");
+  const generated = run.info.requests[0];
+  expect(sent.rows).toEqual([{ bytes: generated?.wireBytes }]);
+});
+
+test("a run knows its requests, and its spans say which they served", async () => {
+  const run = await profile(
+    async () => {
+      await model.generate(prompt, { maxNewTokens: 3 });
+      await model.generate([1, 2, 3], { maxNewTokens: 4 });
+      await model.logits([5, 6]);
+    },
+    { runs },
+  );
+  expect(run.info.requests).toMatchObject([
+    { request: 0, prompt, promptTokens: 5, newTokens: 3 },
+    { request: 1, promptTokens: 3, newTokens: 4 },
+  ]);
+  const { rows } = await run.sql(
+    "SELECT request, count(DISTINCT step) AS steps FROM events GROUP BY request ORDER BY request",
+  );
+  expect(rows).toEqual([
+    { request: -1, steps: 1 },
+    { request: 0, steps: 3 },
+    { request: 1, steps: 4 },
+  ]);
+});
+
+test("models that open and close inside are recorded; ranks are those of the models that worked, in turn", async () => {
+  const other = (): Promise<Model> => loadModel(tinyMamba, { tensorParallel: 4, threadsPerRank: 1 });
+  const ranksOf = async (work: () => Promise<unknown>): Promise<unknown[]> => {
+    const run = await profile(work, { runs });
+    const { rows } = await run.sql(
+      'SELECT rank, count(DISTINCT "group") FILTER (seq >= 0) AS groups FROM events GROUP BY rank ORDER BY rank',
+    );
+    expect(run.info.clocks).toHaveLength(rows.length);
+    expect(new Set(rows.map(({ groups }) => groups))).toEqual(new Set([1]));
+    return rows.map(({ rank }) => rank);
+  };
+  const idle = await ranksOf(async () => {
+    const four = await other();
+    await four.generate(prompt, { maxNewTokens: 2 });
+    await four.close();
+  });
+  expect(idle).toEqual([0, 1, 2, 3]);
+  const both = await ranksOf(async () => {
+    const four = await other();
+    await Promise.all([four.generate(prompt, { maxNewTokens: 2 }), model.generate(prompt, { maxNewTokens: 2 })]);
+    await four.close();
+  });
+  expect(both).toEqual([0, 1, 2, 3, 4, 5]);
+});
+
+test("profile(model) records a generation; summary, collectives and timeline draw themselves", async () => {
+  const run = await profile(model, { prompt, maxNewTokens: 6, runs, label: "int8" });
+  const summary = await run.summary();
+  expect(summary.ranks).toHaveLength(2);
+  expect(summary.phases.map(({ phase, steps }) => [phase, steps])).toEqual([
+    ["prefill", 1],
+    ["decode", 5],
+  ]);
+  expect(plainText(summary)).toMatch(/rank +steps +scan +convolution/);
+  expect(plainText(await run.collectives())).toContain("all_reduce.out_proj");
+  expect((await run.timeline()).svg).toMatch(/^<svg[^]*<\/svg>$/);
+  expect((await run.timeline()).svg).not.toContain("<script");
+  expect(plainText(run)).toMatch(/^int8\n\nrun +\d{8}-\d{6}-tiny-mamba-tp2-int8/);
+  expect(await openRun(run.id, { runs })).toMatchObject({ info: run.info });
+});
+
+test("a recording that outlasts its buffers is drained while it runs, and loses nothing", async () => {
+  const run = await profile(() => model.generate(prompt, { maxNewTokens: 3000, stopTokens: [] }), { runs });
+  const { rows } = await run.sql("SELECT count(*) AS n, count(DISTINCT step) AS steps FROM events WHERE name = 'step'");
+  expect(rows).toEqual([{ n: 6000, steps: 3000 }]);
+  expect(run.info.lost).toBe(0);
+  expect(run.info.events).toBeGreaterThan(1 << 19);
+  expect(run.info.overhead.share).toBeGreaterThan(0);
+  expect(run.info.overhead.share).toBeLessThan(0.03);
+});
+
+test("a process killed while it records leaves a run that opens as interrupted", async () => {
+  const folder = temporaryFolder();
+  const args = [
+    "generate",
+    "--model",
+    tinyMamba,
+    "--prompt",
+    prompt,
+    "--max-new-tokens",
+    "10000000",
+    "--tp",
+    "2",
+    "--record",
+  ];
+  const child = startCli([...args, "--runs", folder]);
+  await once(child.stdout, "data"); // the first token: it records now
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  const [info] = await listRuns({ runs: folder });
+  expect(info).toMatchObject({ status: "interrupted", model: { name: "tiny-mamba" } });
+  const run = await openRun(join(folder, info?.id ?? ""));
+  expect((await run.events()).count).toBe(info?.events);
+  expect(readdirSync(folder)).toHaveLength(1);
+});

@@ -1,0 +1,150 @@
+/** Text in and out: token ids are the reference's, pieces of a stream never split a character or show a stop string. */
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import fc from "fast-check";
+
+import { TextStream } from "../../kernel/api/text/text-stream";
+import { loadTokenizer, type Tokenizer } from "../../kernel/api/text/tokenizer";
+import { golden, heldoutText, temporaryFolder, tinyMamba } from "../support/fixtures";
+
+let tokenizer: Tokenizer;
+beforeAll(async () => {
+  const loaded = await loadTokenizer(tinyMamba);
+  if (!loaded) throw new Error("tiny-mamba has a tokenizer");
+  tokenizer = loaded;
+});
+
+const halfPair = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/;
+const texts = fc.oneof(fc.string({ unit: "grapheme", maxLength: 30 }), fc.string({ unit: "binary", maxLength: 20 }));
+
+test("the held-out text has as many tokens as the reference counts, and comes back from them", () => {
+  const text = readFileSync(heldoutText, "utf8");
+  const tokens = tokenizer.encode(text, { special: false });
+  expect(tokens).toHaveLength(36356);
+  expect(tokenizer.decode(tokens)).toBe(text);
+  expect(tokenizer.bytesFrom(tokens, 0)).toBe(Buffer.byteLength(text));
+});
+
+test("a long text is encoded off the event loop, to the same tokens, and can be aborted", async () => {
+  const text = readFileSync(heldoutText, "utf8");
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+  const tokens = await tokenizer.encodeLong(text, { special: false });
+  clearInterval(timer);
+  expect(tokens).toEqual(tokenizer.encode(text, { special: false }));
+  expect(turns).toBeGreaterThan(10);
+  const aborted = tokenizer.encodeLong(text.repeat(20), { signal: AbortSignal.timeout(50) });
+  await expect(aborted).rejects.toMatchObject({ code: "E_ABORTED" });
+});
+
+test("any text comes back from its tokens, and its bytes are counted", () => {
+  fc.assert(
+    fc.property(
+      texts.filter((text) => !halfPair.test(text)),
+      (text) => {
+        const tokens = tokenizer.encode(text);
+        expect(tokenizer.decode(tokens)).toBe(text);
+        expect(tokenizer.bytesFrom(tokens, 0)).toBe(Buffer.byteLength(text));
+      },
+    ),
+  );
+});
+
+test("the pieces of any tokens join to their text, and none splits a character", () => {
+  const ids = fc.oneof(
+    fc.array(fc.integer({ min: 1, max: 2047 }), { minLength: 1, maxLength: 40 }),
+    fc.array(fc.integer({ min: 1, max: 256 }), { minLength: 1, maxLength: 40 }), // single bytes: mostly broken UTF-8
+    texts.map((text) => [...tokenizer.encode(text)]).filter((tokens) => tokens.length > 0),
+  );
+  fc.assert(
+    fc.property(ids, (tokens) => {
+      const stream = new TextStream(tokenizer);
+      const pieces = tokens.map((token, i) => stream.push(token, i === tokens.length - 1));
+      expect(pieces.join("")).toBe(tokenizer.decode(tokens));
+      for (const piece of pieces) expect(piece).not.toMatch(halfPair);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("so do those of a tokenizer with spaces as letters and bytes as a fallback, as Zamba has", async () => {
+  const words = ["▁", "▁the", "▁a", "é", "b", "▁b", "<unk>"];
+  const bytes = Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`);
+  const vocab = Object.fromEntries([...bytes, ...words].map((token, id) => [token, id]));
+  const tokenizer = {
+    version: "1.0",
+    added_tokens: [],
+    normalizer: {
+      type: "Sequence",
+      normalizers: [
+        { type: "Prepend", prepend: "▁" },
+        { type: "Replace", pattern: { String: " " }, content: "▁" },
+      ],
+    },
+    pre_tokenizer: null,
+    post_processor: null,
+    decoder: {
+      type: "Sequence",
+      decoders: [
+        { type: "Replace", pattern: { String: "▁" }, content: " " },
+        { type: "ByteFallback" },
+        { type: "Fuse" },
+        { type: "Strip", content: " ", start: 1, stop: 0 },
+      ],
+    },
+    model: { type: "BPE", unk_token: "<unk>", fuse_unk: true, byte_fallback: true, vocab, merges: [] },
+  };
+  const directory = temporaryFolder();
+  writeFileSync(join(directory, "tokenizer.json"), JSON.stringify(tokenizer));
+  const loaded = await loadTokenizer(directory);
+  if (!loaded) throw new Error("the folder has a tokenizer");
+  expect(loaded.decode(loaded.encode("the b€"))).toBe("the b€");
+  const ids = fc.array(fc.integer({ min: 0, max: bytes.length + words.length - 2 }), { minLength: 1, maxLength: 30 });
+  fc.assert(
+    fc.property(ids, (tokens) => {
+      const stream = new TextStream(loaded);
+      const pieces = tokens.map((token, i) => stream.push(token, i === tokens.length - 1));
+      expect(pieces.join("")).toBe(loaded.decode(tokens));
+      for (const piece of pieces) expect(piece).not.toMatch(halfPair);
+    }),
+  );
+});
+
+test("a character of four tokens comes with the last of them", () => {
+  const stream = new TextStream(tokenizer);
+  const tokens = [...tokenizer.encode("a😀b")];
+  expect(tokens.map((token, i) => stream.push(token, i === tokens.length - 1))).toEqual(["a", "", "", "", "😀", "b"]);
+});
+
+test("text ends before the stop string that is complete first, and no piece shows its beginning", () => {
+  fc.assert(
+    fc.property(
+      fc.string({ unit: fc.constantFrom("a", "b", " ", "é"), minLength: 1, maxLength: 40 }),
+      fc.array(fc.string({ unit: fc.constantFrom("a", "b", " ", "é"), minLength: 1, maxLength: 4 }), {
+        minLength: 1,
+        maxLength: 3,
+      }),
+      (text, stops) => {
+        const tokens = [...tokenizer.encode(text)];
+        const stream = new TextStream(tokenizer, stops);
+        let shown = "";
+        for (const [i, token] of tokens.entries()) {
+          shown += stream.push(token, i === tokens.length - 1);
+          if (stream.stopped) break;
+          expect(text.startsWith(shown)).toBe(true);
+        }
+        const found = stops.map((stop) => ({ begin: text.indexOf(stop), end: text.indexOf(stop) + stop.length }));
+        const [first] = found.filter(({ begin }) => begin >= 0).sort((a, b) => a.end - b.end || a.begin - b.begin);
+        expect(shown).toBe(first ? text.slice(0, first.begin) : text);
+        expect(stream.stopped).toBe(first !== undefined);
+      },
+    ),
+    { numRuns: 1000 },
+  );
+});
+
+test("a checkpoint without tokenizer.json has no tokenizer", async () => {
+  expect(await loadTokenizer(`${golden}/mamba-tiny`)).toBeUndefined();
+});

@@ -1,0 +1,246 @@
+/** The `stateline` command as a user meets it: fields of --json, exit codes, one clear line when something is wrong. */
+
+import { once } from "node:events";
+import { cpSync, existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
+import { join } from "node:path";
+
+import { cli, cliJson, finished, startCli } from "../support/cli";
+import { golden, heldoutText, temporaryFolder, tinyMamba } from "../support/fixtures";
+
+const model = ["--model", tinyMamba];
+const prompt = ["--prompt", "Sherlock Holmes took"];
+
+test("generate --json prints the fields that programs rely on, and nothing else", async () => {
+  const runs = temporaryFolder();
+  const result = await cliJson<Record<string, unknown>>([
+    "generate",
+    ...model,
+    ...prompt,
+    "--max-new-tokens",
+    "12",
+    "--tp",
+    "2",
+    "--record",
+    "--runs",
+    runs,
+  ]);
+  expect(Object.keys(result)).toEqual(
+    expect.arrayContaining([
+      "tokens",
+      "text",
+      "promptTokens",
+      "ttftMs",
+      "prefillTokensPerSecond",
+      "decodeTokensPerSecond",
+      "wireBytes",
+      "runId",
+    ]),
+  );
+  expect(result).toMatchObject({
+    promptTokens: 5,
+    tokens: { length: 12 },
+    text: expect.stringMatching(/^ the paper/) as unknown,
+  });
+  const list = await cliJson<{ id: string }[]>(["runs", runs]);
+  expect(list.map((run) => run.id)).toEqual([result["runId"]]);
+  const other = await cliJson<Record<string, unknown>>([
+    "generate",
+    ...model,
+    "--tokens",
+    "1724,284",
+    "--max-new-tokens",
+    "2",
+  ]);
+  expect(other).toMatchObject({ runId: null, wireBytes: 0, tokens: { length: 2 } });
+});
+
+test("generate streams the text on stdout and its figures on stderr", async () => {
+  const { code, stdout, stderr } = await cli([
+    "generate",
+    ...model,
+    ...prompt,
+    "--max-new-tokens",
+    "20",
+    "--stop",
+    " hand",
+  ]);
+  expect([code, stdout]).toEqual([0, " the paper in his\n"]);
+  expect(stderr).toMatch(/^first token after [\d.]+ ms; prefill .* tokens\/s; 0 B on the wire\n$/);
+});
+
+test("eval agrees with the reference, and int8 on the wire changes it by less than half a percent", async () => {
+  const args = ["eval", ...model, "--file", heldoutText, "--limit", "4", "--compute", "f32", "--tp", "2"];
+  const exact = await cliJson<Record<string, number>>(args);
+  const expected = JSON.parse(readFileSync(join(heldoutText, "../expected.json"), "utf8")) as Record<
+    string,
+    { window_nll: number[] }
+  >;
+  const nll = (expected["tiny-mamba"]?.window_nll ?? []).slice(0, 4).reduce((sum, one) => sum + one, 0) / (4 * 511);
+  expect(exact).toMatchObject({ windows: 4, tokens: 2048 });
+  expect(exact["nll"]).toBeCloseTo(nll, 4);
+  expect(exact["perplexity"]).toBeCloseTo(Math.exp(nll), 2);
+  expect(exact["bitsPerByte"]).toBeGreaterThan(1);
+  const int8 = await cliJson<Record<string, number>>([...args, "--all-reduce", "int8"]);
+  expect(Math.abs((int8["perplexity"] ?? 0) / Math.exp(nll) - 1)).toBeLessThan(0.005);
+});
+
+test("doctor says what this machine can do", async () => {
+  const health = await cliJson<Record<string, unknown>>(["doctor"]);
+  expect(health).toMatchObject({
+    cpu: { isa: expect.any(String) as unknown, cores: expect.any(Number) as unknown },
+    cuda: { compiled: false, architectures: [] },
+    nccl: { available: false },
+    jupyter: {},
+  });
+  const { stdout } = await cli(["doctor"], { env: { STATELINE_ISA: "sse2" } });
+  expect(stdout).toMatch(/cpu +sse2 \(of/);
+  const prefix = temporaryFolder();
+  await cli(["kernel", "install", "--prefix", prefix]);
+  const env = { JUPYTER_PATH: join(prefix, "share/jupyter") };
+  const { jupyter } = await cliJson<{ jupyter: { kernelspec: string } }>(["doctor"], { env });
+  expect(jupyter.kernelspec).toBe(join(prefix, "share/jupyter/kernels/stateline"));
+});
+
+/** A checkpoint of another family. */
+const llama = temporaryFolder();
+cpSync(join(golden, "mamba-tiny"), llama, { recursive: true });
+writeFileSync(join(llama, "config.json"), '{"model_type": "llama"}');
+
+const logits = ["logits", "--tokens", "1,2,3", "--out", join(temporaryFolder(), "out.f32")];
+
+test.each<[string, string[], string]>([
+  ["a model that is not there", [...logits, "--model", "/absent"], "E_CHECKPOINT_MISSING"],
+  ["ranks that do not divide", [...logits, ...model, "--tp", "3"], "E_TP_INDIVISIBLE"],
+  ["a token outside the vocabulary", ["logits", ...model, "--tokens", "9999", "--out", "/tmp/x"], "E_TOKEN_RANGE"],
+  ["an empty prompt", ["generate", ...model, "--prompt", ""], "E_PROMPT_EMPTY"],
+  [
+    "a text for a model without tokenizer",
+    ["generate", "--model", join(golden, "mamba-tiny"), "--prompt", "a"],
+    "E_TOKENIZER_MISSING",
+  ],
+  ["a GPU where there is none", [...logits, ...model, "--device", "cuda"], "E_DEVICE_UNAVAILABLE"],
+  ["a compute type to come", [...logits, ...model, "--compute", "int8"], "E_COMPUTE_TYPE"],
+  ["an unknown model type", [...logits, "--model", llama], "E_MODEL_TYPE"],
+  ["a folder of runs that is not there", ["serve", "/absent"], "E_RUNS_UNREADABLE"],
+  [
+    "a folder of runs that cannot be written",
+    ["generate", ...model, ...prompt, "--record", "--runs", join(tinyMamba, "config.json")],
+    "E_RUNS_NOT_WRITABLE",
+  ],
+  ["a text that is not there", ["eval", ...model, "--file", "/absent"], "no such file"],
+  ["an unknown instruction set", [...logits, ...model], "E_ISA"],
+])("%s ends in one line and exit code 1", async (what, args, mention) => {
+  const env = what.includes("instruction set") ? { STATELINE_ISA: "mmx" } : {};
+  const { code, stdout, stderr } = await cli(args, { env });
+  expect([code, stdout]).toEqual([1, ""]);
+  expect(stderr).toMatch(/^stateline: [^\n]+\n$/);
+  expect(stderr).toContain(mention);
+  expect(stderr).not.toContain("    at ");
+});
+
+test.each<[string, string[]]>([
+  ["no command", []],
+  ["an unknown command", ["fly"]],
+  ["an unknown option", ["runs", "--fly"]],
+  ["a missing option", ["generate", ...prompt]],
+  ["neither prompt nor tokens", ["generate", ...model]],
+  ["both prompt and tokens", ["generate", ...model, ...prompt, "--tokens", "1"]],
+  ["a number that is none", ["generate", ...model, ...prompt, "--tp", "two"]],
+  ["token ids that are none", ["logits", ...model, "--tokens", "1,,2", "--out", "x"]],
+  ["a prefill that is none", [...logits, ...model, "--prefill", "twice"]],
+  ["a compute type that is none", [...logits, ...model, "--compute", "f64"]],
+])("%s is wrong usage, exit code 2", async (_, args) => {
+  const { code, stdout, stderr } = await cli(args);
+  expect([code, stdout]).toEqual([2, ""]);
+  expect(stderr).not.toBe("");
+});
+
+test("--debug shows the stack", async () => {
+  const { code, stderr } = await cli([...logits, ...model, "--tp", "3", "--debug"]);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/ShardError: tensorParallel must divide[^]*\n {4}at /);
+});
+
+test("logits that cannot be written leave nothing behind", async () => {
+  const folder = temporaryFolder();
+  const { code, stderr } = await cli(["logits", ...model, "--tokens", "1", "--out", join(folder, "absent/out.f32")]);
+  expect([code, stderr]).toEqual([1, expect.stringMatching(/^stateline: ENOENT[^\n]*absent[^\n]*\n$/)]);
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+test("serve --json prints where it listens, answers, and ends with Ctrl+C", async () => {
+  const child = startCli(["serve", temporaryFolder(), "--json"]);
+  const result = finished(child);
+  const [line] = (await once(child.stdout, "data")) as [string];
+  const { url, token, port } = JSON.parse(line) as { url: string; token: string; port: number };
+  expect(new URL(url)).toMatchObject({ port: String(port), search: `?token=${token}` });
+  expect((await fetch(url)).status).toBe(200);
+  expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBeGreaterThanOrEqual(400);
+  child.kill("SIGINT");
+  expect(await result).toMatchObject({ code: 0, stdout: line, stderr: "" });
+});
+
+test("a port in use is refused", async () => {
+  const other = createServer().listen(0, "127.0.0.1");
+  await once(other, "listening");
+  const { port } = other.address() as AddressInfo;
+  const { code, stderr } = await cli(["serve", temporaryFolder(), "--port", String(port)]);
+  other.close();
+  expect([code, stderr]).toEqual([1, expect.stringMatching(/^stateline: [^\n]*in use[^\n]*\(E_PORT_IN_USE\)\n$/)]);
+});
+
+test("Ctrl+C ends a generation, with what it had recorded", async () => {
+  const runs = temporaryFolder();
+  const child = startCli(["generate", ...model, ...prompt, "--max-new-tokens", "10000000", "--record", "--runs", runs]);
+  const result = finished(child);
+  await once(child.stdout, "data");
+  child.kill("SIGINT");
+  const { code, stderr } = await result;
+  expect([code, stderr]).toEqual([130, "stateline: generate was aborted (E_ABORTED)\n"]);
+  expect(await cliJson(["runs", runs])).toMatchObject([{ status: "complete" }]);
+});
+
+test("start --once generates with f16 and int8, prints a table for each and records both", async () => {
+  const runs = temporaryFolder();
+  const { code, stdout, stderr } = await cli(["start", "--once", "--max-new-tokens", "30", "--runs", runs]);
+  expect([code, stderr]).toEqual([0, ""]);
+  for (const wire of ["f16", "int8"]) expect(stdout).toContain(`tiny-mamba on 2 ranks, ${wire} AllReduce`);
+  expect(stdout.match(/^rank +scan +conv +GEMM +AllReduce +other +sent$/gm)).toHaveLength(2);
+  expect(stdout.match(/first token after [\d.]+ ms/g)).toHaveLength(2);
+  expect(await cliJson<{ label: string }[]>(["runs", runs])).toMatchObject([
+    { label: "int8 AllReduce" },
+    { label: "f16 AllReduce" },
+  ]);
+});
+
+test("start serves the two runs side by side until Ctrl+C", async () => {
+  const child = startCli(["start", "--max-new-tokens", "8", "--runs", temporaryFolder()]);
+  const result = finished(child);
+  let printed = "";
+  while (!printed.includes("Ctrl+C")) printed += ((await once(child.stdout, "data")) as [string])[0];
+  const address = /http:\S+\/compare\?a=\S+&b=\S+&token=\S+/.exec(printed)?.[0] ?? "";
+  expect((await fetch(address)).status).toBe(200);
+  child.kill("SIGINT");
+  expect((await result).code).toBe(0);
+});
+
+test("help is quick, and version is the package's", async () => {
+  await cli(["--help"]);
+  const begin = performance.now();
+  const { code, stdout } = await cli(["--help"]);
+  expect(performance.now() - begin).toBeLessThan(1000); // 130 ms on an idle machine
+  expect(code).toBe(0);
+  for (const command of ["start", "generate", "logits", "eval", "serve", "runs", "doctor"])
+    expect(stdout).toContain(`\n  ${command} `);
+  expect((await cli(["--version"])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+});
+
+test("runs are found by STATELINE_RUNS", async () => {
+  const runs = join(temporaryFolder(), "mine");
+  expect(await cliJson(["runs"], { env: { STATELINE_RUNS: runs } })).toEqual([]);
+  expect(existsSync(runs)).toBe(false);
+  writeFileSync(runs, "a file");
+  const { code } = await cli(["runs"], { env: { STATELINE_RUNS: runs } });
+  expect(code).toBe(1);
+});

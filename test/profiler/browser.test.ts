@@ -1,0 +1,446 @@
+import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
+import { startServer, type ProfilerServer } from "../../profiler-ui/server/index";
+import { compareRuns } from "../../profiler-ui/trace/compare";
+import { formatBytes, formatShare, formatTime } from "../../profiler-ui/trace/format";
+import { kindTime, summarise } from "../../profiler-ui/trace/summary";
+import { launchChromium } from "../support/chromium";
+import { sourceOf } from "./support/source";
+import { syntheticRun } from "./support/synthetic-run";
+
+const f16 = syntheticRun({ id: "f16", label: "two ranks f16" });
+const int8 = syntheticRun({ id: "int8", label: "two ranks int8", wireType: "int8", decodeSteps: 20, seed: 7 });
+const hostile = syntheticRun({ id: "hostile", label: "<img src=x onerror=alert(1)>", layers: 1, decodeSteps: 1 });
+
+let server: ProfilerServer;
+let browser: Browser;
+let context: BrowserContext;
+let page: Page;
+/** What the browser complained of: script errors, refused resources, content-security violations. */
+let complaints: string[];
+
+beforeAll(async () => {
+  server = await startServer({ source: sourceOf([int8, f16, hostile]) });
+  browser = await launchChromium();
+});
+
+afterAll(async () => {
+  await browser.close();
+  await server.close();
+});
+
+beforeEach(async () => {
+  context = await browser.newContext({
+    viewport: { width: 1400, height: 1000 },
+    colorScheme: "light",
+    reducedMotion: "reduce",
+  });
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  page = await context.newPage();
+  complaints = [];
+  page.on("console", (message) => {
+    if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(error.message));
+});
+
+afterEach(async () => {
+  await context.close();
+  await Promise.all(others.splice(0).map((other) => other.close()));
+  expect(complaints).toEqual([]);
+});
+
+async function openRun(id: string, hash = ""): Promise<Locator> {
+  await page.goto(`${server.urlOf(`/runs/${id}`)}${hash}`);
+  await page.waitForSelector("[data-loaded]");
+  const canvas = page.locator(".timeline canvas").first();
+  await canvas.scrollIntoViewIfNeeded();
+  return canvas;
+}
+
+/** The window that the toolbar names, as its width's text. */
+async function rangeOf(): Promise<string> {
+  await page.waitForTimeout(60);
+  return page.locator(".range").innerText();
+}
+
+async function boxOf(canvas: Locator): Promise<{ x: number; y: number; width: number; height: number }> {
+  const box = await canvas.boundingBox();
+  if (!box) throw new Error("no timeline");
+  return box;
+}
+
+/** A server with other runs, closed after the test whatever came of it. */
+const others: ProfilerServer[] = [];
+
+async function serve(runs: Parameters<typeof sourceOf>[0]): Promise<ProfilerServer> {
+  const other = await startServer({ source: sourceOf(runs) });
+  others.push(other);
+  return other;
+}
+
+/** Colours of a part of the canvas, each once, read from a copy: reading the canvas itself would move it off the fast path. */
+function coloursOf(canvas: Locator, x: number, y: number, width: number, height: number): Promise<number[]> {
+  return canvas.evaluate(
+    (element, [left = 0, top = 0, w = 1, h = 1]) => {
+      const copy = new OffscreenCanvas(w, h).getContext("2d", { willReadFrequently: true });
+      copy?.drawImage(element as HTMLCanvasElement, -left, -top);
+      return [...new Set(new Uint32Array(copy?.getImageData(0, 0, w, h).data.buffer ?? new ArrayBuffer(0)))];
+    },
+    [x, y, width, height],
+  );
+}
+
+/** Where the middle of a span of the run is drawn when the whole run is shown, in CSS pixels from the canvas. */
+function fractionOf(run: typeof f16, name: string, rank: number): number {
+  const { events } = run;
+  let best = -1;
+  for (let i = 0; i < events.count; i++) {
+    if (events.name.texts[events.name.codes[i] ?? 0] !== name || events.rank[i] !== rank) continue;
+    if (best < 0 || (events.durNs[i] ?? 0) > (events.durNs[best] ?? 0)) best = i;
+  }
+  return ((events.startNs[best] ?? 0) + (events.durNs[best] ?? 0) / 2) / run.info.durationNs;
+}
+
+const GUTTER = 116;
+/** Middle of rank 0's compute lane: under the header and the thin lane of steps. */
+const COMPUTE = 50 + 8 + 7 + 3 + 10;
+const COMM = COMPUTE + 20 + 3;
+
+describe("the list of runs", () => {
+  test("names every run and opens one", async () => {
+    await page.goto(server.url);
+    await page.getByRole("link", { name: "two ranks int8" }).click();
+    await page.waitForURL(/\/runs\/int8$/);
+    await page.waitForSelector("[data-loaded]");
+    expect(await page.getByRole("heading", { level: 1 }).innerText()).toBe("two ranks int8");
+  });
+
+  test("drops the token from the address and goes on without it", async () => {
+    await page.goto(server.url);
+    await page.waitForSelector("table");
+    expect(page.url()).toBe(`http://127.0.0.1:${server.port}/`);
+    await page.reload();
+    await page.waitForSelector("table");
+  });
+
+  test("finds runs by their words, says when none matches, and sorts by a column", async () => {
+    await page.goto(server.url);
+    await page.getByRole("searchbox").fill("int8 two");
+    expect(await page.locator("tbody tr").count()).toBe(1);
+    await page.getByRole("searchbox").fill("nothing like it");
+    expect(await page.getByText("No run matches").isVisible()).toBe(true);
+    await page.getByRole("searchbox").fill("two");
+    await page.getByRole("button", { name: "spans" }).click();
+    expect(await page.locator("tbody th").allInnerTexts()).toEqual(["two ranks int8", "two ranks f16"]);
+    await page.getByRole("button", { name: "spans" }).click();
+    expect(await page.locator("tbody th").allInnerTexts()).toEqual(["two ranks f16", "two ranks int8"]);
+  });
+
+  test("puts two chosen runs side by side", async () => {
+    await page.goto(server.url);
+    await page.getByRole("checkbox", { name: /two ranks f16/ }).check();
+    await page.getByRole("checkbox", { name: /two ranks int8/ }).check();
+    await page.getByRole("button", { name: "Compare two runs" }).click();
+    await page.waitForURL(/\/compare\?a=f16&b=int8$/);
+    await page.waitForSelector("[data-loaded]");
+  });
+
+  test("shows markup in a run's label as text", async () => {
+    await page.goto(server.url);
+    expect(await page.getByRole("link", { name: "<img src=x onerror=alert(1)>" }).isVisible()).toBe(true);
+    expect(await page.locator("main img").count()).toBe(0);
+  });
+
+  test("tells how to record the first run when there is none", async () => {
+    const empty = await serve([]);
+    await page.goto(empty.url);
+    expect(await page.getByRole("heading", { name: "No runs yet" }).isVisible()).toBe(true);
+  });
+});
+
+describe("the page of a run", () => {
+  test("shows each rank's share of step time as summarise counts it", async () => {
+    await openRun("int8");
+    const { ranks, wireBytes } = summarise(int8.events);
+    const table = page.getByRole("region", { name: "Share of each rank's step time by kind of op" });
+    for (const rank of ranks) {
+      const row = table.locator("tbody tr").nth(rank.rank);
+      const cells = await row.locator("td").allInnerTexts();
+      expect(cells).toContain(formatShare(kindTime(rank, "scan").share));
+      expect(cells).toContain(formatShare(kindTime(rank, "gemm").share));
+      expect(cells).toContain(formatShare(kindTime(rank, "collective").share));
+      expect(cells).toContain(formatShare(rank.idleShare));
+      expect(cells).toContain(formatTime(rank.stepNs));
+    }
+    expect(await page.locator(".stats").innerText()).toContain(formatBytes(wireBytes));
+  });
+
+  test("lists every op with its total", async () => {
+    await openRun("int8");
+    const { ops } = summarise(int8.events);
+    const rows = page.getByRole("region", { name: "Ops of all ranks together" }).locator("tbody tr");
+    expect(await rows.count()).toBe(ops.length);
+    expect(await rows.first().innerText()).toContain(formatTime(ops[0]?.totalNs ?? NaN));
+  });
+
+  test("draws the run", async () => {
+    const colours = await coloursOf(await openRun("int8"), 0, 0, 1200, 200);
+    expect(colours.length).toBeGreaterThan(20);
+  });
+
+  test("says that a run does not exist", async () => {
+    await page.goto(server.urlOf("/runs/none"));
+    expect(await page.getByRole("alert").innerText()).toMatch(/There is no such run[\s\S]*E_RUN_NOT_FOUND/);
+    expect(complaints.splice(0)).toEqual([expect.stringContaining("404")]);
+  });
+});
+
+describe("the timeline", () => {
+  test("zooms by the wheel at the pointer and scrolls the page where it cannot zoom out further", async () => {
+    const canvas = await openRun("f16");
+    const box = await boxOf(canvas);
+    const whole = await rangeOf();
+    await page.mouse.move(box.x + 700, box.y + COMPUTE);
+    await page.mouse.wheel(0, -300);
+    const zoomed = await rangeOf();
+    expect(zoomed).not.toBe(whole);
+    const before = await page.evaluate(() => scrollY);
+    await page.waitForTimeout(300);
+    await page.mouse.wheel(0, 3000);
+    expect(await rangeOf()).toBe(whole);
+    expect(await page.evaluate(() => scrollY)).toBe(before);
+    await page.waitForTimeout(300);
+    await page.mouse.wheel(0, 200);
+    await page.waitForFunction((from) => scrollY > from, before);
+  });
+
+  test("pans by dragging, by Shift and wheel, and by keys, and keeps its scale", async () => {
+    const canvas = await openRun("f16");
+    const box = await boxOf(canvas);
+    await page.mouse.move(box.x + 700, box.y + COMPUTE);
+    for (let i = 0; i < 3; i++) await page.keyboard.press("w");
+    const widthOf = (range: string): string => range.slice(range.indexOf("("));
+    const zoomed = await rangeOf();
+    await page.mouse.down();
+    await page.mouse.move(box.x + 500, box.y + COMPUTE, { steps: 5 });
+    await page.mouse.up();
+    const dragged = await rangeOf();
+    await page.keyboard.down("Shift");
+    await page.mouse.wheel(0, 120);
+    await page.keyboard.up("Shift");
+    const wheeled = await rangeOf();
+    await page.keyboard.press("a");
+    const keyed = await rangeOf();
+    expect(new Set([zoomed, dragged, wheeled, keyed]).size).toBe(4);
+    expect(new Set([zoomed, dragged, wheeled, keyed].map(widthOf)).size).toBe(1);
+  });
+
+  test("zooms by keys and fits all again", async () => {
+    await openRun("f16");
+    const whole = await rangeOf();
+    await page.keyboard.press("w");
+    await page.keyboard.press("w");
+    const near = await rangeOf();
+    await page.keyboard.press("s");
+    const farther = await rangeOf();
+    expect(new Set([whole, near, farther]).size).toBe(3);
+    await page.keyboard.press("f");
+    expect(await rangeOf()).toBe(whole);
+  });
+
+  test("says on hover what a span is", async () => {
+    const canvas = await openRun("f16");
+    const box = await boxOf(canvas);
+    await page.mouse.move(
+      box.x + GUTTER + fractionOf(f16, "selective_scan", 0) * (box.width - GUTTER),
+      box.y + COMPUTE,
+    );
+    await page.waitForSelector(".card:not([hidden])");
+    const card = await page.locator(".card").innerText();
+    expect(card).toMatch(/^selective_scan\s+[\d.]+ µs\s+rank 0 · compute · prefill step 0 · layer \d/);
+  });
+
+  test("says what has come under a pointer that rests when the window moves", async () => {
+    const canvas = await openRun("f16");
+    const box = await boxOf(canvas);
+    await page.mouse.move(box.x + 700, box.y + COMPUTE);
+    for (let i = 0; i < 12; i++) await page.keyboard.press("w");
+    await page.waitForTimeout(100);
+    const before = await page.locator(".card").innerText();
+    await page.keyboard.press("d");
+    await page.keyboard.press("d");
+    await page.waitForTimeout(100);
+    expect(await page.locator(".card").innerText()).not.toBe(before);
+  });
+
+  test("opens a clicked AllReduce with its wire, its bytes and the arrival of every rank", async () => {
+    const canvas = await openRun("int8");
+    const box = await boxOf(canvas);
+    await page.mouse.click(
+      box.x + GUTTER + fractionOf(int8, "all_reduce.out_proj", 0) * (box.width - GUTTER),
+      box.y + COMM,
+    );
+    const details = page.getByRole("region", { name: "Selected span" });
+    expect(await details.getByRole("heading").innerText()).toBe("all_reduce.out_proj");
+    expect(await details.innerText()).toMatch(/wire\s+int8, two-shot/);
+    expect(await details.innerText()).toMatch(/Rank \d came last, .+ after the first; from then on it took/);
+    expect(await details.locator("tbody tr").count()).toBe(2);
+    await page.keyboard.press("Escape");
+    expect(await details.innerText()).toContain("Click a span");
+  });
+
+  test("begins at the first span, however long the run had waited for it", async () => {
+    const { events } = f16;
+    const late = {
+      info: { ...f16.info, id: "late" },
+      events: { ...events, startNs: events.startNs.map((ns) => ns + 5e9) },
+    };
+    const other = await serve([late]);
+    await page.goto(other.urlOf("/runs/late"));
+    await page.waitForSelector("[data-loaded]");
+    expect(await rangeOf()).toContain(`(${formatTime(f16.info.durationNs)})`);
+    await page.locator(".timeline canvas").first().focus();
+    await page.keyboard.press("ArrowRight");
+    expect(await page.locator(".details .facts").innerText()).toMatch(/start\s+0 ns/);
+  });
+
+  test("keeps window and selection in a link that another page opens", async () => {
+    const canvas = await openRun("int8");
+    const box = await boxOf(canvas);
+    await page.mouse.move(
+      box.x + GUTTER + fractionOf(int8, "selective_scan", 0) * (box.width - GUTTER),
+      box.y + COMPUTE,
+    );
+    for (let i = 0; i < 4; i++) await page.keyboard.press("w");
+    await page.mouse.click(
+      box.x + GUTTER + fractionOf(int8, "selective_scan", 0) * (box.width - GUTTER),
+      box.y + COMPUTE,
+    );
+    await page.waitForFunction(() => location.hash.includes("span="));
+    await page.getByRole("button", { name: "Copy link" }).click();
+    const link = await page.evaluate(() => navigator.clipboard.readText());
+    const range = await rangeOf();
+    const details = await page.locator(".facts").last().innerText();
+    const other = await context.newPage();
+    await other.goto(link);
+    await other.waitForSelector("[data-loaded]");
+    expect(await other.locator(".details h3").innerText()).toBe("selective_scan");
+    expect(await other.locator(".details .facts").innerText()).toBe(details);
+    expect(await other.locator(".range").innerText()).toBe(range);
+  });
+
+  test("fades a kind of op by its legend", async () => {
+    const canvas = await openRun("f16");
+    const before = await canvas.screenshot();
+    const button = page.getByRole("button", { name: "GEMM" });
+    await button.click();
+    expect(await button.getAttribute("aria-pressed")).toBe("false");
+    await page.waitForFunction(() => location.hash === "#hide=gemm");
+    expect((await canvas.screenshot()).equals(before)).toBe(false);
+  });
+
+  test("walks along spans, rows and occurrences by keyboard alone", async () => {
+    const canvas = await openRun("int8");
+    await canvas.focus();
+    const heading = page.locator(".details h3");
+    await page.keyboard.press("ArrowRight");
+    expect(await heading.innerText()).toBe("embed");
+    await page.keyboard.press("ArrowRight");
+    expect(await heading.innerText()).toBe("norm");
+    await page.keyboard.press("ArrowRight");
+    expect(await heading.innerText()).toBe("in_proj.x");
+    await page.keyboard.press(".");
+    expect(await heading.innerText()).toBe("in_proj.x");
+    expect(await page.locator(".details .facts").innerText()).toMatch(/layer 1/);
+    await page.keyboard.press("ArrowDown");
+    expect(await heading.innerText()).toMatch(/^all_reduce/);
+  });
+
+  test("has a table of what is on the screen, which follows the window", async () => {
+    await openRun("int8");
+    await page.getByText("What is on the screen, as a table").click();
+    const table = page.locator(".visible-tables table");
+    const scan = (): Promise<string> =>
+      table.locator("tr", { hasText: "selective_scan" }).locator("td").first().innerText();
+    expect(await scan()).toBe("16");
+    for (let i = 0; i < 4; i++) await page.keyboard.press("w");
+    await page.waitForFunction(() => {
+      const row = [...document.querySelectorAll(".visible-tables tr")].find((tr) =>
+        tr.textContent.includes("selective_scan"),
+      );
+      return row?.querySelector("td")?.textContent !== "16";
+    });
+    expect(Number(await scan())).toBeLessThan(16);
+  });
+
+  test("lists its keys on a question mark", async () => {
+    await openRun("f16");
+    await page.keyboard.press("?");
+    expect(await page.getByRole("dialog", { name: "Keys and gestures" }).isVisible()).toBe(true);
+    await page.keyboard.press("Escape");
+    expect(await page.getByRole("dialog").isVisible()).toBe(false);
+  });
+
+  test("changes its colours with the theme and remembers it", async () => {
+    const canvas = await openRun("f16");
+    const corner = async (): Promise<number> => ((await coloursOf(canvas, 1, 100, 1, 1))[0] ?? 0) & 255;
+    expect(await corner()).toBe(255);
+    await page.getByRole("button", { name: /light and dark/ }).click();
+    await page.waitForTimeout(60);
+    expect(await corner()).toBeLessThan(60);
+    await page.reload();
+    await page.waitForSelector("[data-loaded]");
+    expect(await corner()).toBeLessThan(60);
+  });
+});
+
+describe("the comparison of two runs", () => {
+  async function openComparison(): Promise<void> {
+    await page.goto(server.urlOf("/compare?a=f16&b=int8"));
+    await page.waitForSelector("[data-loaded]");
+    await page.waitForSelector(".verdict");
+  }
+
+  test("states the verdict and the totals of both runs with their differences", async () => {
+    await openComparison();
+    const comparison = compareRuns(f16, int8);
+    expect(await page.locator(".verdict").innerText()).toBe(comparison.verdict);
+    const { wireBytes } = comparison;
+    expect(await page.locator(".stats").innerText()).toContain(formatBytes(wireBytes.b));
+    const gemm = comparison.kinds.find(({ kind }) => kind === "gemm");
+    const row = page.getByRole("region", { name: /by kind of op/ }).locator("tr", { hasText: "GEMM" });
+    const [a, b, difference] = await row.locator("td").allInnerTexts();
+    expect([a, b]).toEqual([formatTime(gemm?.a ?? NaN), formatTime(gemm?.b ?? NaN)]);
+    expect(difference?.replace("−", "-")).toContain(formatTime(Math.abs(gemm?.difference ?? NaN)));
+    expect(await page.getByText("only B").count()).toBe(4);
+  });
+
+  test("draws both timelines on one scale and zooms them together", async () => {
+    await openComparison();
+    const canvases = page.locator(".timeline canvas:not(.overlay)");
+    expect(await canvases.count()).toBe(2);
+    const first = await boxOf(canvases.nth(0));
+    const second = await boxOf(canvases.nth(1));
+    expect([second.x, second.width]).toEqual([first.x, first.width]);
+    // The shorter run ends before the right edge: at the same scale its last pixels are empty.
+    const longest = Math.max(f16.info.durationNs, int8.info.durationNs);
+    expect(await rangeOf()).toContain(`(${formatTime(longest)})`);
+    await canvases.nth(0).scrollIntoViewIfNeeded();
+    const before = await Promise.all([canvases.nth(0).screenshot(), canvases.nth(1).screenshot()]);
+    const { x, y } = await boxOf(canvases.nth(0));
+    await page.mouse.move(x + 700, y + COMPUTE);
+    await page.mouse.wheel(0, -300);
+    await page.mouse.move(5, 5);
+    await page.waitForTimeout(100);
+    expect((await canvases.nth(0).screenshot()).equals(before[0])).toBe(false);
+    expect((await canvases.nth(1).screenshot()).equals(before[1])).toBe(false);
+  });
+
+  test("asks which runs when the address does not say", async () => {
+    await page.goto(server.urlOf("/compare?a=f16"));
+    await page.getByRole("combobox").nth(1).selectOption("int8");
+    await page.getByRole("button", { name: "Compare" }).click();
+    await page.waitForURL(/a=f16&b=int8/);
+    await page.waitForSelector("[data-loaded]");
+  });
+});

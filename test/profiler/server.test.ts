@@ -1,0 +1,234 @@
+import { request as httpRequest, type IncomingHttpHeaders, type RequestOptions } from "node:http";
+import { createServer, type AddressInfo } from "node:net";
+import { startServer, type ProfilerServer } from "../../profiler-ui/server/index";
+import { summarise } from "../../profiler-ui/trace/summary";
+import { decodeEvents } from "../../profiler-ui/trace/wire-format";
+import { sourceOf } from "./support/source";
+import { syntheticRun } from "./support/synthetic-run";
+
+interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+const f16 = syntheticRun({ id: "f16" });
+const int8 = syntheticRun({ id: "int8", wireType: "int8" });
+let server: ProfilerServer;
+
+/** A request as it stands: no normalised paths, any header. */
+function ask(path: string, options: RequestOptions = {}): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest({ host: "127.0.0.1", port: server.port, path, ...options }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on("data", (chunk: Buffer) => chunks.push(chunk));
+      response.on("end", () =>
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }),
+      );
+    });
+    request.on("error", reject);
+    request.end();
+  });
+}
+
+const bearer = { authorization: "Bearer secret" };
+
+function errorCode({ body }: Answer): unknown {
+  return (JSON.parse(body.toString()) as { error: { code: unknown } }).error.code;
+}
+
+beforeAll(async () => {
+  server = await startServer({ source: sourceOf([int8, f16]), token: "secret" });
+});
+
+afterAll(() => server.close());
+
+describe("the profiler's server", () => {
+  test("listens on this machine only, at an address that holds the token", () => {
+    expect(server.url).toBe(`http://127.0.0.1:${server.port}/?token=secret`);
+    expect(server.urlOf("/compare?a=f16&b=int8")).toBe(
+      `http://127.0.0.1:${server.port}/compare?a=f16&b=int8&token=secret`,
+    );
+  });
+
+  test("makes up a long token unless it is given one", async () => {
+    const other = await startServer({ source: sourceOf([]) });
+    expect(other.token).toMatch(/^[\w-]{32}$/);
+    await other.close();
+  });
+
+  test.each(["/", "/runs/f16", "/compare?a=f16&b=int8", "/api/runs", "/api/runs/f16/overview"])(
+    "answers 401 to %s without a token and 403 with a wrong one",
+    async (path) => {
+      const without = await ask(path);
+      expect([without.status, errorCode(without)]).toEqual([401, "E_TOKEN_REQUIRED"]);
+      const wrong = await ask(path, { headers: { authorization: "Bearer secrex" } });
+      expect([wrong.status, errorCode(wrong)]).toEqual([403, "E_TOKEN_WRONG"]);
+    },
+  );
+
+  test("says on a page what to do when a browser comes without the token", async () => {
+    const { status, headers, body } = await ask("/", { headers: { accept: "text/html,*/*;q=0.8" } });
+    expect([status, headers["content-type"]]).toEqual([401, "text/html; charset=utf-8"]);
+    expect(body.toString()).toContain("<code>stateline serve</code>");
+  });
+
+  test("turns the token of the address into a cookie that scripts and other sites cannot use", async () => {
+    const first = await ask("/?token=secret");
+    const [cookie = ""] = first.headers["set-cookie"] ?? [];
+    expect(first.status).toBe(200);
+    expect(cookie).toMatch(/^stateline-\d+=secret; Path=\/; HttpOnly; SameSite=Strict$/);
+    expect((await ask("/api/runs", { headers: { cookie: cookie.split(";")[0] } })).status).toBe(200);
+  });
+
+  test.each(["evil.example", "evil.example:80", "127.0.0.1.evil.example", "[::2]", "127.0.0.1:1:2"])(
+    "refuses the host %j",
+    async (host) => {
+      const answer = await ask("/api/runs", { headers: { ...bearer, host } });
+      expect(answer.status).toBeGreaterThanOrEqual(400);
+      expect(answer.body.toString()).not.toContain("synthetic");
+    },
+  );
+
+  test("refuses scripts of other origins and writing methods", async () => {
+    const foreign = await ask("/api/runs", { headers: { ...bearer, origin: "http://evil.example" } });
+    expect([foreign.status, errorCode(foreign)]).toEqual([403, "E_ORIGIN_REFUSED"]);
+    const site = await ask("/api/runs", {
+      headers: { ...bearer, "sec-fetch-site": "cross-site", "sec-fetch-mode": "cors" },
+    });
+    expect(errorCode(site)).toBe("E_ORIGIN_REFUSED");
+    const own = await ask("/api/runs", {
+      headers: { ...bearer, origin: `http://127.0.0.1:${server.port}`, host: `127.0.0.1:${server.port}` },
+    });
+    expect(own.status).toBe(200);
+    const post = await ask("/api/runs", { method: "POST", headers: bearer });
+    expect([post.status, errorCode(post)]).toEqual([405, "E_METHOD_REFUSED"]);
+  });
+
+  test("lets a link from another page open a page", async () => {
+    const headers = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" };
+    expect((await ask("/?token=secret", { headers })).status).toBe(200);
+  });
+
+  test("forbids inline scripts and styles on every answer", async () => {
+    for (const path of ["/?token=secret", "/style.css", "/nowhere"]) {
+      const { headers } = await ask(path);
+      expect(headers["content-security-policy"]).toBe(
+        "default-src 'none';script-src 'self';style-src 'self';img-src 'self' data: blob:;connect-src 'self';base-uri 'none';form-action 'none';frame-ancestors 'none'",
+      );
+      expect(headers["x-content-type-options"]).toBe("nosniff");
+      expect(headers["referrer-policy"]).toBe("no-referrer");
+      expect(headers["x-powered-by"]).toBeUndefined();
+    }
+  });
+
+  test.each([
+    "/api/runs/..%2f..%2fetc%2fpasswd",
+    "/api/runs/%2e%2e",
+    "/api/runs/%2e%2e/summary",
+    "/runs/..%5c..%5csecret",
+    "/api/runs/.hidden",
+    "/api/runs/a%00b",
+    `/api/runs/${"a".repeat(200)}`,
+    "/api/compare?a=../../x&b=f16",
+    "/api/compare?a=f16",
+  ])("refuses %s as a run's id", async (path) => {
+    const answer = await ask(path, { headers: bearer });
+    expect([answer.status, errorCode(answer)]).toEqual([400, "E_RUN_ID_INVALID"]);
+  });
+
+  test.each([
+    "/../package.json",
+    "/..%2fpackage.json",
+    "/%2e%2e/%2e%2e/package.json",
+    "/.env",
+    "/index.html",
+    "/api/runs/%zz",
+  ])("gives no file for %s", async (path) => {
+    const answer = await ask(path, { headers: bearer });
+    expect(answer.status).toBeGreaterThanOrEqual(400);
+    expect(answer.status).toBeLessThan(500);
+    expect(answer.body.toString()).not.toMatch(/devDependencies|<!doctype html>/);
+  });
+
+  test("gives runs, summaries and comparisons as JSON", async () => {
+    const json = async (path: string): Promise<unknown> =>
+      JSON.parse((await ask(path, { headers: bearer })).body.toString());
+    expect(await json("/api/runs")).toEqual([int8.info, f16.info]);
+    expect(await json("/api/runs/f16")).toEqual(f16.info);
+    expect(await json("/api/runs/f16/summary")).toEqual(JSON.parse(JSON.stringify(summarise(f16.events))));
+    expect(await json("/api/compare?a=f16&b=int8")).toMatchObject({
+      a: { id: "f16" },
+      b: { id: "int8" },
+      verdict: expect.any(String) as string,
+    });
+    const missing = await ask("/api/runs/none", { headers: bearer });
+    expect([missing.status, errorCode(missing)]).toEqual([404, "E_RUN_NOT_FOUND"]);
+  });
+
+  test("gives every event exactly once in the tiles of its lane", async () => {
+    const lanes = JSON.parse((await ask("/api/runs/int8/lanes", { headers: bearer })).body.toString()) as {
+      rank: number;
+      stream: number;
+      events: number;
+      tiles: number;
+    }[];
+    expect(lanes.map(({ rank, stream }) => [rank, stream])).toEqual([
+      [0, 2],
+      [0, 0],
+      [0, 1],
+      [1, 2],
+      [1, 0],
+      [1, 1],
+    ]);
+    let events = 0;
+    for (const { rank, stream, events: expected, tiles } of lanes) {
+      for (let tile = 0; tile < tiles; tile++) {
+        const { body } = await ask(`/api/runs/int8/lanes/${rank}/${stream}/${tile}`, { headers: bearer });
+        const columns = decodeEvents(new Uint8Array(body).buffer);
+        expect(new Set(columns.rank)).toEqual(new Set([rank]));
+        expect(columns.count).toBe(expected);
+        events += columns.count;
+      }
+    }
+    expect(events).toBe(int8.events.count);
+    const beyond = await ask("/api/runs/int8/lanes/0/0/9", { headers: bearer });
+    expect([beyond.status, errorCode(beyond)]).toEqual([404, "E_TILE_NOT_FOUND"]);
+  });
+
+  test("says which port is in use, and which is none", async () => {
+    const blocker = createServer();
+    await new Promise<void>((resolve) => blocker.listen(0, "127.0.0.1", resolve));
+    const { port } = blocker.address() as AddressInfo;
+    const failure = await startServer({ source: sourceOf([]), port }).catch((error: unknown) => error);
+    expect(failure).toMatchObject({ code: "E_PORT_IN_USE", details: { port } });
+    await new Promise((resolve) => blocker.close(resolve));
+    await expect(startServer({ source: sourceOf([]), port: 70_000 })).rejects.toMatchObject({ code: "E_PORT_INVALID" });
+  });
+
+  test("closes within a second though a client keeps its connection, twice without harm", async () => {
+    const other = await startServer({ source: sourceOf([f16]) });
+    const response = await fetch(`http://127.0.0.1:${other.port}/api/runs`, {
+      headers: { authorization: `Bearer ${other.token}` },
+    });
+    expect(response.status).toBe(200);
+    const begin = Date.now();
+    await Promise.all([other.close(), other.close()]);
+    expect(Date.now() - begin).toBeLessThan(1000);
+    await expect(fetch(`http://127.0.0.1:${other.port}/`)).rejects.toThrow();
+  });
+
+  test("answers a source that fails with its code, and a bug without its stack", async () => {
+    const failing = sourceOf([]);
+    const other = await startServer({
+      source: { ...failing, list: () => Promise.reject(new TypeError("secret detail")) },
+      token: "t",
+    });
+    const response = await fetch(`http://127.0.0.1:${other.port}/api/runs`, { headers: { authorization: "Bearer t" } });
+    expect(response.status).toBe(500);
+    expect(await response.text()).toBe(
+      '{"error":{"code":"E_INTERNAL","message":"The server failed; its output has the reason.","details":{}}}',
+    );
+    await other.close();
+  });
+});
