@@ -80,7 +80,7 @@ rmSync(results, { recursive: true, force: true });
 mkdirSync(results, { recursive: true });
 
 check("types", process.execPath, [require.resolve("typescript/bin/tsc"), "--noEmit", "-p", "test/tsconfig.json"]);
-check("lint", process.execPath, [require.resolve("eslint/bin/eslint.js"), "."]);
+check("lint", process.execPath, [join(root, "node_modules/eslint/bin/eslint.js"), "."]);
 check("format", process.execPath, ["scripts/format.mjs"]);
 native("release");
 if (process.argv.includes("--sanitizers")) {
