@@ -2,15 +2,16 @@
 // --sanitizers adds the C++ tests under ASan/UBSan and TSan, which .ci/run does.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
-import { createRequire } from "node:module";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { ensureBuilt } from "./ensure.mjs";
 import { root } from "./lib.mjs";
 
-const require = createRequire(import.meta.url);
 const results = join(root, "build/test-results");
 const tally = { passed: 0, failed: 0 };
+
+/** A package's program by its file: not every package exports the path. */
+const bin = (name, program = `${name}.js`) => join(root, "node_modules", name, "bin", program);
 
 function count(title, passed, failed) {
   tally.passed += passed;
@@ -63,7 +64,7 @@ function jest(env) {
   const report = join(results, "jest.json");
   const ok = succeeds(
     process.execPath,
-    [require.resolve("jest/bin/jest.js"), "--ci", "--json", `--outputFile=${report}`, "--testLocationInResults=false"],
+    [bin("jest"), "--ci", "--json", `--outputFile=${report}`, "--testLocationInResults=false"],
     env,
   );
   if (!existsSync(report)) return count("Jest", 0, 1);
@@ -79,8 +80,8 @@ await ensureBuilt();
 rmSync(results, { recursive: true, force: true });
 mkdirSync(results, { recursive: true });
 
-check("types", process.execPath, [require.resolve("typescript/bin/tsc"), "--noEmit", "-p", "test/tsconfig.json"]);
-check("lint", process.execPath, [join(root, "node_modules/eslint/bin/eslint.js"), "."]);
+check("types", process.execPath, [bin("typescript", "tsc"), "--noEmit", "-p", "test/tsconfig.json"]);
+check("lint", process.execPath, [bin("eslint"), "."]);
 check("format", process.execPath, ["scripts/format.mjs"]);
 native("release");
 if (process.argv.includes("--sanitizers")) {
