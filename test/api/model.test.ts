@@ -293,7 +293,9 @@ test("a model closes after the generation that runs; what comes later is refused
 });
 
 test("a model, its plan and its memory draw themselves", async () => {
-  expect(plainText(model)).toMatch(/^bf16 on cpu, 1 thread a rank of 2\ntiny-mamba: mamba, 4\.0\d M parameters/);
+  expect(plainText(model)).toMatch(
+    /^tiny-mamba: mamba, 4\.0\d M parameters on 2 ranks .*, bf16 on cpu, 1 thread a rank\n/,
+  );
   expect(plainText(model.plan)).toContain("rows of each of 2 parts");
   expect(JSON.parse(JSON.stringify(model.plan))).toMatchObject({ tensorParallel: 2, parameters: 4028672 });
   expect(plainText(model.memory)).toMatch(/^rank +weights/);

@@ -137,20 +137,21 @@ export async function generate(
   const result = await cancellable("generate", signal, () => engine.cancel(tag.job), run);
   if (failure) throw failure.error;
   if (signal?.aborted && result.finish === "cancelled") throw aborted("generate", signal, { tokens, text });
-  return drawable(outcome(result, prompt.length, tokens, text), () => drawGeneration(tokens.length, text, result));
+  // The engine may have come to its last token before it saw the cancellation.
+  const finish = stream.stopped || result.finish !== "length" ? "stop" : "length";
+  const generation = { text, tokens, promptTokens: prompt.length, finish, ...figures(prompt.length, result) } as const;
+  return drawable(generation, () => drawGeneration(tokens.length, text, result));
 }
 
 function samplingOf({ temperature = 0, topK = 0, topP = 1, seed = 0 }: GenerateOptions): Sampling {
   return { temperature, topK, topP, seed };
 }
 
-function outcome(result: GenerateResult, promptTokens: number, tokens: readonly number[], text: string): Generation {
+type Figures = Pick<Generation, "ttftMs" | "prefillTokensPerSecond" | "decodeTokensPerSecond" | "wireBytes">;
+
+function figures(promptTokens: number, result: GenerateResult): Figures {
   const rate = (count: number, ns: number): number => (ns > 0 ? (count * 1e9) / ns : 0);
   return {
-    text,
-    tokens,
-    promptTokens,
-    finish: result.finish === "length" ? "length" : "stop",
     ttftMs: result.ttftNs / 1e6,
     prefillTokensPerSecond: rate(promptTokens, result.prefillNs),
     decodeTokensPerSecond: rate(result.tokens.length - 1, result.decodeNs),
