@@ -35,6 +35,8 @@ export interface CellFunction {
   readonly imports: readonly string[];
   /** Names the cell declares. */
   readonly names: readonly string[];
+  /** Those of them that a `var` inside a statement declares: the converter writes no declarations of these. */
+  readonly hoisted: readonly string[];
   /** From the ES module to the text that became `javascript`. */
   readonly edits: readonly LineEdit[];
   /** Source map (JSON) of `javascript` over the edited text. */
@@ -59,6 +61,12 @@ export function cellFunction(typescript: TypeScript, module: string, lastExpress
   const insert = (offset: number, text: string): void => void edits.push({ offset, removed: 0, text });
   const names = exportedNames(typescript, file);
   const inPlace = new Set<string>();
+  const nested = nestedVariables(typescript, file);
+  const hoisted = [...new Set(nested.flatMap(({ declarations }) => listNames(typescript, declarations)))].filter(
+    (name) => names.has(name) && !declaresAtTop(typescript, file, name),
+  );
+  if (hoisted.length > 0) insert(0, `export var ${hoisted.join(", ")}; `);
+  for (const list of nested) assignInstead(typescript, file, list, edits);
 
   for (const statement of file.statements) {
     if (typescript.isImportDeclaration(statement)) {
@@ -66,7 +74,7 @@ export function cellFunction(typescript: TypeScript, module: string, lastExpress
       for (const name of bound) inPlace.add(name);
       insert(statement.end, bound.map((name) => ` exports.${name} = ${name};`).join(""));
     } else if (typescript.isVariableStatement(statement)) {
-      const bound = statement.declarationList.declarations.flatMap(({ name }) => boundNames(typescript, name));
+      const bound = listNames(typescript, statement.declarationList.declarations);
       const first = statement.declarationList.declarations[0];
       if (first !== undefined && lastExpression !== undefined && bound[0] === lastExpression) {
         const offset = statement.getStart(file);
@@ -76,7 +84,7 @@ export function cellFunction(typescript: TypeScript, module: string, lastExpress
         for (const name of bound) inPlace.add(name);
       }
     } else if (typescript.isExportDeclaration(statement)) {
-      const rest = [...names].filter((name) => !inPlace.has(name));
+      const rest = [...names].filter((name) => !inPlace.has(name) && !hoisted.includes(name));
       const offset = statement.getStart(file);
       edits.push({ offset, removed: statement.end - offset, text: `export { ${rest.join(", ")} };` });
     }
@@ -117,6 +125,7 @@ export function cellFunction(typescript: TypeScript, module: string, lastExpress
         : [],
     ),
     names: [...names],
+    hoisted,
     edits: lineEdits(module, edits),
     map: output.sourceMapText ?? "",
   };
@@ -171,6 +180,40 @@ function editCall(
   }
 }
 
+/** Lists of `var` in loops and blocks: their variables are the whole cell's. */
+function nestedVariables(typescript: TypeScript, file: ts.SourceFile): ts.VariableDeclarationList[] {
+  const lists: ts.VariableDeclarationList[] = [];
+  const search = (node: ts.Node): void => {
+    if (typescript.isFunctionLike(node) || typescript.isClassLike(node)) return;
+    const atTop = node.parent.parent === file && typescript.isVariableStatement(node.parent);
+    if (typescript.isVariableDeclarationList(node) && (node.flags & typescript.NodeFlags.BlockScoped) === 0 && !atTop)
+      lists.push(node);
+    typescript.forEachChild(node, search);
+  };
+  typescript.forEachChild(file, search);
+  return lists;
+}
+
+function declaresAtTop(typescript: TypeScript, file: ts.SourceFile, name: string): boolean {
+  return file.statements.some((statement) =>
+    typescript.isVariableStatement(statement)
+      ? listNames(typescript, statement.declarationList.declarations).includes(name)
+      : typescript.isFunctionDeclaration(statement) && statement.name?.text === name,
+  );
+}
+
+/** Of `var a = 1, { b } = c` the assignments: `(a = 1, { b } = c)`. */
+function assignInstead(
+  typescript: TypeScript,
+  file: ts.SourceFile,
+  list: ts.VariableDeclarationList,
+  edits: Edit[],
+): void {
+  const iterates = typescript.isForOfStatement(list.parent) || typescript.isForInStatement(list.parent);
+  edits.push({ offset: list.getStart(file), removed: "var".length, text: iterates ? "" : "(" });
+  if (!iterates) edits.push({ offset: list.declarations.end, removed: 0, text: ")" });
+}
+
 function isAwait(typescript: TypeScript, node: ts.Node): boolean {
   return typescript.isAwaitExpression(node) || (typescript.isForOfStatement(node) && node.awaitModifier !== undefined);
 }
@@ -202,6 +245,10 @@ function importedNames(typescript: TypeScript, statement: ts.ImportDeclaration):
   if (bindings === undefined) return names;
   if (typescript.isNamespaceImport(bindings)) return [...names, bindings.name.text];
   return [...names, ...bindings.elements.map(({ name }) => name.text)];
+}
+
+function listNames(typescript: TypeScript, declarations: readonly ts.VariableDeclaration[]): string[] {
+  return declarations.flatMap(({ name }) => boundNames(typescript, name));
 }
 
 function boundNames(typescript: TypeScript, name: ts.BindingName): string[] {

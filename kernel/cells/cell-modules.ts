@@ -65,7 +65,7 @@ export class CellModules {
       } catch (error) {
         if (!isImportOnly(error)) continue;
         const namespace = await this.#dynamicImport(specifier).catch(() => undefined);
-        if (namespace !== undefined) this.#namespaces.set(specifier, namespace);
+        if (namespace !== undefined) this.#namespaces.set(specifier, asRequired(namespace as object));
       }
     }
   }
@@ -109,4 +109,14 @@ export class CellModules {
 
 function isImportOnly(error: unknown): boolean {
   return error instanceof Error && "code" in error && IMPORT_ONLY.has(String(error.code));
+}
+
+/** An ES namespace as compiled `import` statements want it from `require`: marked, so that `default` is its default export. */
+function asRequired(namespace: object): object {
+  if ("__esModule" in namespace) return namespace;
+  const getters = Object.keys(namespace).map((name) => [
+    name,
+    { enumerable: true, get: (): unknown => Reflect.get(namespace, name) },
+  ]);
+  return Object.create(null, { ...Object.fromEntries(getters), __esModule: { value: true } }) as object;
 }

@@ -1,7 +1,7 @@
 /** Compiles cells, one after the other: types and values of earlier cells are known in later ones. */
 import type { Converter, ConvertResult, Diagnostic } from "tslab/dist/converter";
 import type { CompiledCell, CompileReply, Completeness, Completion, Inspection, SideModule } from "./compiled-cell";
-import { cellFunction } from "./cell-function";
+import { cellFunction, type CellFunction } from "./cell-function";
 import { completeness } from "./completeness";
 import { diagnosticsReport } from "./diagnostics";
 import { loadTslab, type TslabCompiler } from "./tslab-compiler";
@@ -35,8 +35,8 @@ export class CellCompiler {
       for (const error of errors) this.#noteMissingModule(error);
       return { kind: "refused", error: diagnosticsReport(source, errors) };
     }
-    const { cell, names } = this.#executable(source, result);
-    if (keep) this.#declarations = declarations(result, names);
+    const { cell, names, hoisted } = this.#executable(source, result);
+    if (keep) this.#declarations = declarations(result, names) + this.#hoistedDeclarations(result, hoisted);
     return { kind: "compiled", cell };
   }
 
@@ -80,7 +80,12 @@ export class CellCompiler {
     this.#declarations = "";
   }
 
-  #executable(source: string, result: ConvertResult): { cell: CompiledCell; names: readonly string[] } {
+  #hoistedDeclarations(result: ConvertResult, hoisted: readonly string[]): string {
+    if (lacksDeclarations(result)) return ""; // they are among the names of any type
+    return hoisted.map((name) => `\ndeclare let ${name}: ${this.#tslab.typeOf(name)};`).join("");
+  }
+
+  #executable(source: string, result: ConvertResult): { cell: CompiledCell } & Pick<CellFunction, "names" | "hoisted"> {
     const { text, map } = splitInlineMap(result.output ?? "");
     const made = cellFunction(this.#tslab.typescript, text, result.lastExpressionVar);
     const cell = {
@@ -91,7 +96,7 @@ export class CellCompiler {
       sideModules: (result.sideOutputs ?? []).map((side) => this.#sideModule(side.path, side.data)),
       maps: { code: made.map, edits: made.edits, module: map, prefixLines: PREFIX_LINES },
     };
-    return { cell, names: made.names };
+    return { cell, names: made.names, hoisted: made.hoisted };
   }
 
   #sideModule(path: string, module: string): SideModule {
@@ -131,8 +136,12 @@ const ERROR_CATEGORY = 1;
  */
 function declarations(result: ConvertResult, names: readonly string[]): string {
   const text = result.declOutput ?? "";
-  if (!text.startsWith("undefined")) return text;
+  if (!lacksDeclarations(result)) return text;
   return text.slice("undefined".length) + names.map((name) => `\ndeclare let ${name}: any;`).join("");
+}
+
+function lacksDeclarations({ declOutput }: ConvertResult): boolean {
+  return declOutput?.startsWith("undefined") === true;
 }
 
 function splitInlineMap(output: string): { text: string; map: string } {

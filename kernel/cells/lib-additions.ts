@@ -1,6 +1,6 @@
 /**
- * Declarations of what Node 20 has and TypeScript 5.0's libraries do not know yet (ECMAScript 2023, change array by copy).
- * The compiler sees them as one more library file.
+ * Declarations of what Node 20 has and TypeScript 5.0's libraries do not know yet (ECMAScript 2023, change array by copy;
+ * `import.meta.dirname`). The compiler sees them as one more library file.
  */
 const typedArrays = [
   "Int8Array",
@@ -34,4 +34,9 @@ ${typedArrays
 }`,
   )
   .join("\n")}
+interface ImportMeta {
+  /** The notebook's folder. */
+  dirname: string;
+  filename: string;
+}
 `;

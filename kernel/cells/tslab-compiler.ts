@@ -25,12 +25,19 @@ export interface TslabCompiler {
   createConverter(): Converter;
   /** Tells the converter which of the user's files changed since the last call. */
   noticeChangedFiles(): void;
+  /** TypeScript for the type of a variable of the cell that was converted last. */
+  typeOf(name: string): string;
 }
 
 /** Fork's internals that are not in its declarations. */
 interface Internals {
   getPreEmitDiagnosticsOfFiles(program: ts.Program, files: readonly ts.SourceFile[]): readonly ts.Diagnostic[];
 }
+
+type SourceFileWithLocals = ts.SourceFile & { readonly locals?: ReadonlyMap<string, ts.Symbol> };
+
+/** tslab's name for the cell. */
+const CELL_FILE = "__tslab__.ts";
 
 interface WatchedFile {
   readonly notify: ts.FileWatcherCallback;
@@ -49,6 +56,7 @@ export function loadTslab(cwd: string): TslabCompiler {
   const typescript = load(compilerPath) as TypeScript & Internals;
   const watched = new Map<string, WatchedFile>();
   const sys = systemFor(typescript, cwd, watched);
+  let program: ts.Program | undefined;
 
   const adapted = {
     ...typescript,
@@ -71,6 +79,14 @@ export function loadTslab(cwd: string): TslabCompiler {
         system,
         ...rest,
       ),
+    createWatchProgram: (host: ts.WatchCompilerHostOfFilesAndCompilerOptions<ts.BuilderProgram>): unknown => {
+      const { afterProgramCreate } = host;
+      host.afterProgramCreate = (created): void => {
+        program = created.getProgram();
+        afterProgramCreate?.(created);
+      };
+      return typescript.createWatchProgram(host);
+    },
     getPreEmitDiagnosticsOfFiles: (program: ts.Program, files: readonly ts.SourceFile[]): readonly ts.Diagnostic[] =>
       typescript
         .getPreEmitDiagnosticsOfFiles(program, files)
@@ -89,6 +105,14 @@ export function loadTslab(cwd: string): TslabCompiler {
     createConverter(): Converter {
       watched.clear();
       return createConverter();
+    },
+    typeOf(name: string): string {
+      const file = program?.getSourceFile(join(cwd, CELL_FILE)) as SourceFileWithLocals | undefined;
+      const symbol = file?.locals?.get(name);
+      if (program === undefined || file === undefined || symbol === undefined) return "any";
+      const checker = program.getTypeChecker();
+      const type = checker.getTypeOfSymbolAtLocation(symbol, file);
+      return checker.typeToString(type, undefined, typescript.TypeFormatFlags.NoTruncation);
     },
     noticeChangedFiles(): void {
       for (const [path, file] of watched) {
