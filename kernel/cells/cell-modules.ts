@@ -114,9 +114,8 @@ function isImportOnly(error: unknown): boolean {
 /** An ES namespace as compiled `import` statements want it from `require`: marked, so that `default` is its default export. */
 function asRequired(namespace: object): object {
   if ("__esModule" in namespace) return namespace;
-  const getters = Object.keys(namespace).map((name) => [
-    name,
-    { enumerable: true, get: (): unknown => Reflect.get(namespace, name) },
-  ]);
-  return Object.create(null, { ...Object.fromEntries(getters), __esModule: { value: true } }) as object;
+  const module = Object.create(null, { __esModule: { value: true } }) as object;
+  for (const name of Object.keys(namespace))
+    Object.defineProperty(module, name, { enumerable: true, get: (): unknown => Reflect.get(namespace, name) });
+  return module;
 }

@@ -80,10 +80,10 @@ export function loadTslab(cwd: string): TslabCompiler {
         ...rest,
       ),
     createWatchProgram: (host: ts.WatchCompilerHostOfFilesAndCompilerOptions<ts.BuilderProgram>): unknown => {
-      const { afterProgramCreate } = host;
+      const theirs = host.afterProgramCreate?.bind(host);
       host.afterProgramCreate = (created): void => {
         program = created.getProgram();
-        afterProgramCreate?.(created);
+        theirs?.(created);
       };
       return typescript.createWatchProgram(host);
     },
