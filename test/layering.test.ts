@@ -26,7 +26,7 @@ const mayImport: Record<string, readonly string[]> = {
   "profiler-ui/server": ["profiler-ui/trace"],
   "profiler-ui/web": ["profiler-ui/trace"],
   "kernel/api": ["profiler-ui/trace"],
-  "kernel/cells": ["kernel/api"],
+  "kernel/cells": ["kernel/api", "profiler-ui/trace"],
   // The worker's messages are types that both processes share.
   "kernel/worker": ["kernel/cells"],
   "kernel/jupyter": ["kernel/worker/messages", "profiler-ui/trace"],

@@ -25,6 +25,7 @@ export const cellParameters = [
   "$interrupted",
   "$import",
   "$meta",
+  "$magics",
 ] as const;
 
 export interface CellFunction {

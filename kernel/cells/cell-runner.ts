@@ -6,6 +6,8 @@ import type { CompiledCell, ErrorReport } from "./compiled-cell";
 import { CellContext, currentCell, installCellHost, runInCell, type CellOutputs } from "./cell-context";
 import { cellParameters } from "./cell-function";
 import { CellModules, installOwnModules } from "./cell-modules";
+import { helpBundle } from "./magics";
+import type * as Magics from "./run-magics";
 import { INTERRUPT_FLAG, INTERRUPTS_HANDLED } from "./interrupt-flag";
 import { errorReport, installStackTraces, registerCell } from "./traceback";
 
@@ -57,11 +59,13 @@ export class CellRunner {
       const slot: { value?: unknown } = {};
       const body = async (): Promise<void> => {
         await this.#modules.prepare(cell.imports);
-        await this.#enter(cell, name, slot);
+        await this.#enter(cell, name, context, slot);
         // What a reader of `run.timeline()` on a last line wants to see is the timeline.
         if (slot.value instanceof Promise) slot.value = await slot.value;
       };
-      await Promise.race([runInCell(context, body), interrupted]);
+      const whole = (): Promise<void> =>
+        cell.magics.length === 0 ? body() : magics().withMagics(cell.magics, context, body);
+      await Promise.race([runInCell(context, whole), interrupted]);
       // What the cell's signal has cancelled may well end without an error, with a part of the result.
       if (context.interrupted) throw this.#stop;
       return { kind: "value", value: slot.value };
@@ -87,7 +91,7 @@ export class CellRunner {
   }
 
   /** Calls the cell's function so that SIGINT breaks its synchronous part, also inside packages. */
-  async #enter(cell: CompiledCell, name: string, slot: { value?: unknown }): Promise<void> {
+  async #enter(cell: CompiledCell, name: string, context: CellContext, slot: { value?: unknown }): Promise<void> {
     const head = `(${cell.hasAwait ? "async " : ""}function (${cellParameters.join(", ")}) { `;
     const script = new vm.Script(`${head}${cell.javascript}\n})`, { filename: name, columnOffset: -head.length });
     const call = script.runInThisContext({ displayErrors: false }) as (...values: readonly unknown[]) => unknown;
@@ -104,9 +108,21 @@ export class CellRunner {
       $interrupted: (): boolean => currentCell()?.interrupted === true,
       $import: this.#modules.import,
       $meta: { url: pathToFileURL(file).href, filename: file, dirname: this.#cwd },
+      $magics: {
+        bash: (script: string): Promise<void> => magics().bash(script, context.host.signal),
+        get help(): object {
+          return { [Symbol.for("Jupyter.display")]: helpBundle };
+        },
+      },
     };
     await breakable(() => call(...cellParameters.map((parameter) => values[parameter])));
   }
+}
+
+/** Loaded by the first cell that needs it: it brings the engine's API with it. */
+function magics(): typeof Magics {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  return require("./run-magics") as typeof Magics;
 }
 
 const ENTER = Symbol.for("stateline.enterCell");

@@ -1,4 +1,5 @@
 /** What compiling a cell, and asking about one, gives: plain data that threads and processes can exchange. */
+import type { CellMagic } from "./magics";
 
 /** Data by MIME type. */
 export type MimeBundle = Readonly<Record<string, unknown>>;
@@ -32,6 +33,7 @@ export interface CompiledCell {
   readonly hasAwait: boolean;
   readonly imports: readonly string[];
   readonly sideModules: readonly SideModule[];
+  readonly magics: readonly CellMagic[];
   readonly maps: CellMaps;
 }
 

@@ -4,6 +4,7 @@ import type { CompiledCell, CompileReply, Completeness, Completion, Inspection, 
 import { cellFunction, type CellFunction } from "./cell-function";
 import { completeness } from "./completeness";
 import { diagnosticsReport } from "./diagnostics";
+import { completeMagic, inspectMagic, readMagics, type CellMagic } from "./magics";
 import { loadTslab, type TslabCompiler } from "./tslab-compiler";
 
 /** tslab puts `export {};` on a line of its own before a cell. */
@@ -28,22 +29,42 @@ export class CellCompiler {
 
   /** @param keep Later cells see what this one declares, also when it fails half-way, as in other kernels. */
   compile(source: string, keep: boolean): CompileReply {
-    this.#refresh(source);
-    const result = this.#converter.convert(this.#declarations, source);
+    const text = readMagics(source);
+    switch (text.kind) {
+      case "typescript":
+        return this.#compile(source, text.source, text.magics, keep);
+      case "bash":
+        return { kind: "compiled", cell: plainCell(source, `await $magics.bash(${JSON.stringify(text.script)});`) };
+      case "help":
+        return { kind: "compiled", cell: plainCell(source, "$cell.value = $magics.help;") };
+      case "wrong":
+        return { kind: "refused", error: text.error };
+    }
+  }
+
+  /** @param text `source` without its magics. */
+  #compile(source: string, text: string, magics: readonly CellMagic[], keep: boolean): CompileReply {
+    this.#refresh(text);
+    const result = this.#converter.convert(this.#declarations, text);
     const errors = result.diagnostics.filter(({ category }) => category === ERROR_CATEGORY);
     if (errors.length > 0) {
       for (const error of errors) this.#noteMissingModule(error);
       return { kind: "refused", error: diagnosticsReport(source, errors) };
     }
-    const { cell, names, hoisted } = this.#executable(source, result);
+    const { cell, names, hoisted } = this.#executable(source, magics, result);
     if (keep) this.#declarations = declarations(result, names) + this.#hoistedDeclarations(result, hoisted);
     return { kind: "compiled", cell };
   }
 
   /** Candidates at a position; those that begin as what is typed come first and alone. */
   complete(source: string, offset: number): Completion {
-    this.#refresh(source);
-    const { start, end, candidates, original } = this.#converter.complete(this.#declarations, source, offset);
+    const magic = completeMagic(source, offset);
+    if (magic !== undefined)
+      return { start: magic.start, end: offset, matches: magic.names.map((text) => ({ text, type: "magic" })) };
+    const text = typescriptOf(source);
+    if (text === undefined) return { start: offset, end: offset, matches: [] };
+    this.#refresh(text);
+    const { start, end, candidates, original } = this.#converter.complete(this.#declarations, text, offset);
     const typed = source.slice(start, offset);
     const same = candidates.filter((name) => name.startsWith(typed));
     const kinds = new Map(original?.entries.map(({ name, kind }) => [name, String(kind)]));
@@ -53,11 +74,16 @@ export class CellCompiler {
 
   /** What the compiler knows about the name at a position. */
   inspect(source: string, offset: number): Inspection | undefined {
-    this.#refresh(source);
+    const text = typescriptOf(source);
+    if (text === undefined || text !== source) {
+      const magic = inspectMagic(source, offset);
+      if (magic !== undefined || text === undefined) return magic;
+    }
+    this.#refresh(text);
     // Behind a name counts as on it, as in `foo|(`.
     for (const position of [offset, offset - 1]) {
       if (position < 0) continue;
-      const info = this.#converter.inspect(this.#declarations, source, position);
+      const info = this.#converter.inspect(this.#declarations, text, position);
       const parts = info?.displayParts;
       if (parts === undefined) continue;
       const signature = parts.map(({ text }) => text).join("");
@@ -73,7 +99,12 @@ export class CellCompiler {
   }
 
   isComplete(source: string): Completeness {
-    return completeness(this.#tslab.typescript, source);
+    const text = readMagics(source);
+    if (text.kind === "typescript" && (text.magics.length === 0 || text.source.trim() !== ""))
+      return completeness(this.#tslab.typescript, text.source);
+    // What a console cannot know to be whole ends with a blank line, as in IPython.
+    const whole = text.kind === "help" || text.kind === "wrong" || /\n[ \t]*\n?$/.test(source);
+    return whole ? { status: "complete" } : { status: "incomplete", indent: "" };
   }
 
   reset(): void {
@@ -85,7 +116,11 @@ export class CellCompiler {
     return hoisted.map((name) => `\ndeclare let ${name}: ${this.#tslab.typeOf(name)};`).join("");
   }
 
-  #executable(source: string, result: ConvertResult): { cell: CompiledCell } & Pick<CellFunction, "names" | "hoisted"> {
+  #executable(
+    source: string,
+    magics: readonly CellMagic[],
+    result: ConvertResult,
+  ): { cell: CompiledCell } & Pick<CellFunction, "names" | "hoisted"> {
     const { text, map } = splitInlineMap(result.output ?? "");
     const made = cellFunction(this.#tslab.typescript, text, result.lastExpressionVar);
     const cell = {
@@ -93,6 +128,7 @@ export class CellCompiler {
       javascript: made.javascript,
       hasAwait: made.hasAwait,
       imports: made.imports,
+      magics,
       sideModules: (result.sideOutputs ?? []).map((side) => this.#sideModule(side.path, side.data)),
       maps: { code: made.map, edits: made.edits, module: map, prefixLines: PREFIX_LINES },
     };
@@ -125,6 +161,18 @@ export class CellCompiler {
     const name = code === MODULE_NOT_FOUND ? /'([^']+)'/.exec(messageText)?.[1] : undefined;
     if (name !== undefined) this.#missingModules.add(name);
   }
+}
+
+/** The TypeScript of a cell, its magics blanked; undefined for a cell that has none. */
+function typescriptOf(source: string): string | undefined {
+  const text = readMagics(source);
+  return text.kind === "typescript" ? text.source : undefined;
+}
+
+/** A cell of our own JavaScript. */
+function plainCell(source: string, javascript: string): CompiledCell {
+  const maps = { code: "", edits: [], module: "", prefixLines: PREFIX_LINES };
+  return { source, javascript, hasAwait: true, imports: [], sideModules: [], magics: [], maps };
 }
 
 /** `ts.DiagnosticCategory.Error`. */
