@@ -7,6 +7,7 @@
 import type * as Api from "../api/index";
 import type * as Profiling from "../api/runs/profile";
 import type * as Progress from "../api/progress";
+import type * as Notebooks from "./notebook/index";
 import type * as Server from "../../profiler-ui/server/index";
 
 /* eslint-disable @typescript-eslint/no-require-imports */
@@ -25,4 +26,8 @@ export function profiling(): typeof Profiling {
 
 export function progress(): typeof Progress {
   return require("../api/progress") as typeof Progress;
+}
+
+export function notebooks(): typeof Notebooks {
+  return require("./notebook/index") as typeof Notebooks;
 }

@@ -9,6 +9,7 @@ import { evalCommand } from "./eval";
 import { generateCommand } from "./generate";
 import { kernelCommand } from "./kernel";
 import { logitsCommand } from "./logits";
+import { notebookCommand } from "./notebook";
 import { runsCommand } from "./runs";
 import { serveCommand } from "./serve";
 import { startCommand } from "./start";
@@ -26,6 +27,7 @@ export function program(): Command {
     evalCommand(),
     serveCommand(),
     runsCommand(),
+    notebookCommand(),
     kernelCommand(),
     doctorCommand(),
   ];

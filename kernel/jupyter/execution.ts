@@ -25,7 +25,7 @@ export interface ExecutionParts {
   readonly compiler: CompilerClient;
   readonly cells: CellProcess;
   readonly outputs: OutputRouter;
-  readonly history: History;
+  readonly history: Pick<History, "add">;
   readonly publish: (message: Outgoing) => void;
   /** Brackets a request with status busy and idle. */
   readonly busy: (message: Message, work: () => Promise<void>) => Promise<void>;

@@ -1,0 +1,89 @@
+/** `stateline notebook run`: executes a notebook without Jupyter. */
+
+import { basename, dirname, resolve } from "node:path";
+import { writeFile } from "node:fs/promises";
+
+import { Command } from "commander";
+
+import { KernelError } from "../jupyter/connection";
+import { notebooks } from "./lazy";
+import { joined, type MultilineText, type Output } from "./notebook/format";
+import { positiveInteger, withJson, type OutputFlags } from "./options";
+import { interruptible, note, printJson, printLine } from "./output";
+
+interface Flags extends OutputFlags {
+  readonly output?: string;
+  readonly html?: string;
+  readonly allowErrors?: boolean;
+  readonly timeout?: number;
+}
+
+export function notebookCommand(): Command {
+  const run = new Command("run")
+    .description("execute a notebook without Jupyter, in the notebook's folder; what its cells print goes to stdout")
+    .argument("<notebook>", "an .ipynb file")
+    .option("-o, --output <file>", "write the executed notebook (may be the same file)")
+    .option("--html <file>", "write it as one HTML page")
+    .option("--allow-errors", "go on after a cell that fails")
+    .option("--timeout <seconds>", "interrupt a cell that takes longer", positiveInteger);
+  withJson(run).action((path: string, flags: Flags) => interruptible((signal) => runNotebook(path, flags, signal)));
+  return new Command("notebook").description("notebooks without Jupyter").addCommand(run);
+}
+
+async function runNotebook(path: string, flags: Flags, signal: AbortSignal): Promise<void> {
+  const { readNotebook, writeNotebook, executeNotebook, notebookHtml } = notebooks();
+  const source = resolve(path);
+  const files = {
+    output: flags.output === undefined ? undefined : resolve(flags.output),
+    html: flags.html === undefined ? undefined : resolve(flags.html),
+  };
+  const read = await readNotebook(source);
+  process.chdir(dirname(source)); // where Jupyter runs a notebook
+  const start = performance.now();
+  const { notebook, failure } = await executeNotebook(read, {
+    allowErrors: flags.allowErrors === true,
+    timeoutMs: flags.timeout === undefined ? undefined : flags.timeout * 1000,
+    signal,
+    onCell: (ordinal, count) => note(`[${ordinal}/${count}]`),
+    onOutput: (output) => {
+      if (flags.json !== true) print(output);
+    },
+  });
+  await writing(files.output, (file) => writeNotebook(file, notebook));
+  await writing(files.html, async (file) => writeFile(file, await notebookHtml(notebook, basename(source, ".ipynb"))));
+  const cells = notebook.cells.filter(({ execution_count: count }) => typeof count === "number").length;
+  if (flags.json)
+    printJson({
+      notebook: source,
+      cells,
+      seconds: (performance.now() - start) / 1000,
+      failure: failure ?? null,
+      output: files.output ?? null,
+      html: files.html ?? null,
+    });
+  if (signal.aborted)
+    throw new KernelError("E_ABORTED", `${path} was interrupted after ${cells} cells`, { path, cells });
+  if (failure === undefined) return;
+  const { cell, ename, evalue } = failure;
+  throw new KernelError("E_CELL_FAILED", `cell ${cell} of ${path} failed: ${ename}: ${evalue}`, { path, ...failure });
+}
+
+function print(output: Output): void {
+  switch (output.output_type) {
+    case "stream":
+      return void (output.name === "stdout" ? process.stdout : process.stderr).write(output.text);
+    case "error":
+      return note(output.traceback.join("\n"));
+    case "display_data":
+    case "execute_result":
+      return printLine(joined((output.data["text/plain"] ?? "") as MultilineText));
+  }
+}
+
+async function writing(file: string | undefined, write: (file: string) => Promise<void>): Promise<void> {
+  if (file === undefined) return;
+  await write(file).catch((error: unknown) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new KernelError("E_NOTEBOOK_NOT_WRITTEN", `cannot write ${file}: ${reason}`, { file });
+  });
+}

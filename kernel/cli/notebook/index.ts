@@ -1,0 +1,5 @@
+/** Notebooks without Jupyter: the file, its execution, its page. */
+
+export { executeNotebook } from "./execute";
+export { readNotebook, writeNotebook } from "./format";
+export { notebookHtml } from "./html";
