@@ -373,6 +373,94 @@ describe("the timeline", () => {
     expect(Number(await scan())).toBeLessThan(16);
   });
 
+  test("finds spans, counts them, and walks through the hits by button and key", async () => {
+    const canvas = await openRun("int8");
+    const before = await canvas.screenshot();
+    await page.keyboard.press("/");
+    await page.keyboard.type("out_proj wire:int8 rank:1");
+    const hits = page.locator(".hits");
+    const calls = summarise(int8.events).ops.find(({ name }) => name === "all_reduce.out_proj")?.count ?? NaN;
+    await page.waitForFunction(() => document.querySelector(".hits")?.textContent !== "");
+    expect(await hits.innerText()).toMatch(new RegExp(`^${calls / 2} · [\\d.]+ [mµ]s$`));
+    expect((await canvas.screenshot()).equals(before)).toBe(false);
+    await page.keyboard.press("Enter");
+    expect(await page.locator(".details h3").innerText()).toBe("all_reduce.out_proj");
+    expect(await page.locator(".details .facts").innerText()).toMatch(/rank 1 · communication[\s\S]*layer 0/);
+    await page.getByRole("button", { name: "Next hit" }).click();
+    expect(await hits.innerText()).toMatch(/^2 of /);
+    await canvas.focus();
+    await page.keyboard.press("p");
+    await page.keyboard.press("p");
+    expect(await hits.innerText()).toMatch(new RegExp(`^${calls / 2} of `));
+    await page.waitForFunction(() => location.hash.includes("find=out_proj"));
+    await page.reload();
+    await page.waitForSelector("[data-loaded]");
+    expect(await hits.innerText()).toMatch(new RegExp(`^${calls / 2} of `));
+  });
+
+  test("says which word of a search it cannot read", async () => {
+    await openRun("int8");
+    await page.getByRole("searchbox", { name: "Find spans" }).fill("layer:many");
+    await page.waitForFunction(() => document.querySelector(".hits")?.textContent !== "");
+    expect(await page.locator(".hits").innerText()).toContain("layer:many");
+  });
+
+  test("adds up a selected area by op, and keeps it in the link", async () => {
+    const canvas = await openRun("int8");
+    const box = await boxOf(canvas);
+    await page.keyboard.down("Shift");
+    await page.mouse.move(box.x + GUTTER, box.y + COMPUTE);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width - 1, box.y + COMPUTE + 5, { steps: 4 });
+    await page.mouse.up();
+    await page.keyboard.up("Shift");
+    const table = page.getByRole("region", { name: "Ops in the selected area" });
+    const scans = table.locator("tr", { hasText: "selective_scan" }).locator("td").first();
+    expect(await scans.innerText()).toBe("8");
+    expect(await page.locator(".details h3").innerText()).toMatch(/on rank 0$/);
+    await page.waitForFunction(() => location.hash.includes("area=0."));
+    await page.reload();
+    await page.waitForSelector("[data-loaded]");
+    expect(await scans.innerText()).toBe("8");
+    await page.keyboard.press("Escape");
+    expect(await page.locator(".details").innerText()).toContain("Click a span");
+    await page.keyboard.press("m");
+    expect(await scans.innerText()).toBe("16");
+  });
+
+  test("folds and pins ranks by their names", async () => {
+    const canvas = await openRun("int8");
+    const { height } = await boxOf(canvas);
+    await page.getByRole("button", { name: "Rank 0, fold" }).click();
+    await page.waitForFunction(
+      (tall) => (document.querySelector(".timeline canvas")?.clientHeight ?? tall) < tall,
+      height,
+    );
+    await page.getByRole("button", { name: "Rank 1, pin to the top" }).focus();
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => location.hash.includes("pin=1") && location.hash.includes("fold=0"));
+    const names = await page.getByRole("group", { name: "Ranks" }).locator("button:not(.pin)").allInnerTexts();
+    expect(names.map((name) => name.replace(/[^a-z0-9 ]/g, "").trim())).toEqual(["rank 1", "rank 0"]);
+  });
+
+  test("moves its window on the minimap", async () => {
+    const canvas = await openRun("int8");
+    const { x, y, width } = await boxOf(canvas);
+    await page.mouse.move(x + 700, y + COMPUTE);
+    for (let i = 0; i < 8; i++) await page.keyboard.press("w");
+    const zoomed = await rangeOf();
+    const map = await boxOf(page.locator(".minimap"));
+    await page.mouse.click(map.x + GUTTER + 5, map.y + 5);
+    expect(await rangeOf()).toMatch(/^0 ns/);
+    await page.mouse.move(map.x + GUTTER + 5, map.y + 5);
+    await page.mouse.down();
+    await page.mouse.move(map.x + width - 2, map.y + 5, { steps: 4 });
+    await page.mouse.up();
+    const last = await rangeOf();
+    expect(last).not.toBe(zoomed);
+    expect(last).toContain(`– ${formatTime(int8.info.durationNs)}`);
+  });
+
   test("lists its keys on a question mark", async () => {
     await openRun("f16");
     await page.keyboard.press("?");

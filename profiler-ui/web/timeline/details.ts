@@ -10,6 +10,8 @@ import { factsOf, kindOf, nameOf } from "./span-facts";
 export interface DetailsActions {
   readonly fit: () => void;
   readonly clear: () => void;
+  /** Select the previous or next span of the same op. */
+  readonly occurrence: (direction: -1 | 1) => void;
 }
 
 /** The panel's empty state. */
@@ -45,6 +47,16 @@ export function detailsOf(span: SpanRef, linked: readonly SpanRef[], actions: De
       swatch(KIND_COLOURS[kindOf(span)]),
       el("h3", {}, nameOf(span)),
       el("span", { class: "grow" }),
+      el(
+        "button",
+        { type: "button", class: "quiet", title: "Previous of this op ( , )", onclick: () => actions.occurrence(-1) },
+        "‹ Previous",
+      ),
+      el(
+        "button",
+        { type: "button", class: "quiet", title: "Next of this op ( . )", onclick: () => actions.occurrence(1) },
+        "Next ›",
+      ),
       el("button", { type: "button", class: "quiet", onclick: actions.fit }, "Zoom to it"),
       copy,
       el("button", { type: "button", class: "quiet", onclick: actions.clear }, "Close"),

@@ -41,8 +41,8 @@ function drawSteps(context: CanvasRenderingContext2D, scene: Scene, lane: LaneVi
   const { view, width, theme } = scene;
   const perNs = (width - GUTTER) / (view.to - view.from);
   const { events } = lane;
-  /** Neighbouring steps of one phase make one band. */
-  let phase = { text: "", left: 0, right: 0 };
+  /** Neighbouring steps of one phase and notebook cell make one band. */
+  let phase: PhaseBand = { text: "", cell: -1, left: 0, right: 0 };
   const endPhase = (): void => {
     if (phase.text !== "") drawPhase(context, scene, phase);
   };
@@ -51,11 +51,12 @@ function drawSteps(context: CanvasRenderingContext2D, scene: Scene, lane: LaneVi
     const left = GUTTER + (start - view.from) * perNs;
     const right = GUTTER + (end - view.from) * perNs;
     const text = events.phase.texts[events.phase.codes[i] ?? 0] ?? "";
-    if (text === phase.text) {
+    const cell = events.cell[i] ?? -1;
+    if (text === phase.text && cell === phase.cell) {
       phase.right = right;
     } else {
       endPhase();
-      phase = { text, left, right };
+      phase = { text, cell, left, right };
     }
     const step = events.step[i] ?? 0;
     const wide = count === 1 && right - left > 4;
@@ -72,12 +73,21 @@ function drawSteps(context: CanvasRenderingContext2D, scene: Scene, lane: LaneVi
   endPhase();
 }
 
+interface PhaseBand {
+  readonly text: string;
+  /** Notebook cell, -1 outside notebooks. */
+  readonly cell: number;
+  readonly left: number;
+  right: number;
+}
+
 function drawPhase(
   context: CanvasRenderingContext2D,
   { theme, width }: Scene,
-  { text, left, right }: { readonly text: string; readonly left: number; readonly right: number },
+  { text: phase, cell, left, right }: PhaseBand,
 ): void {
-  context.fillStyle = text === "prefill" ? theme.prefill : theme.decode;
+  const text = cell < 0 ? phase : `${phase} · cell ${cell}`;
+  context.fillStyle = phase === "prefill" ? theme.prefill : theme.decode;
   context.fillRect(left, 0, Math.max(1, right - left - 1), PHASE_HEIGHT);
   // The name stays on the screen as long as a part of its band does.
   const visibleLeft = Math.max(left, GUTTER);

@@ -1,6 +1,7 @@
 /** Over the lanes: what the pointer is on, what is selected, and the selected collective on all ranks. */
 
 import { streamName } from "../../trace/kinds";
+import type { Area } from "./area";
 import type { Scene } from "./draw";
 import type { SpanRef } from "./lane-view";
 import { GUTTER, HEADER } from "./layout";
@@ -12,6 +13,7 @@ export interface Overlay {
   readonly linked: readonly SpanRef[];
   /** Time under the pointer, null when it is elsewhere. */
   readonly pointer: number | null;
+  readonly area: Area | null;
 }
 
 interface Box {
@@ -29,8 +31,12 @@ export function drawOverlay(context: CanvasRenderingContext2D, scene: Scene, ove
   context.beginPath();
   context.rect(GUTTER, HEADER, width - GUTTER, height - HEADER);
   context.clip();
+  if (overlay.area) drawArea(context, scene, overlay.area);
   if (overlay.pointer !== null) drawPointer(context, scene, overlay.pointer);
-  if (overlay.linked.length > 1) drawLinks(context, scene, overlay.linked);
+  if (overlay.linked.length > 1) {
+    drawLinks(context, scene, overlay.linked);
+    drawFlow(context, scene, overlay.linked);
+  }
   for (const linked of overlay.linked) outline(context, boxOf(scene, linked), theme.accent, 1.5);
   if (overlay.selected) outline(context, boxOf(scene, overlay.selected), theme.accent, 2.5);
   if (overlay.hovered) outline(context, boxOf(scene, overlay.hovered), theme.text, 1);
@@ -88,6 +94,52 @@ function drawLinks(context: CanvasRenderingContext2D, scene: Scene, linked: read
     context.lineTo(box.x + box.width, box.y);
   }
   context.fill();
+  context.globalAlpha = 1;
+}
+
+/** Arrows from the rank that came last to those that had waited for it: from then on data flows. */
+function drawFlow(context: CanvasRenderingContext2D, scene: Scene, linked: readonly SpanRef[]): void {
+  const startOf = ({ lane, index }: SpanRef): number => lane.events.startNs[index] ?? 0;
+  const late = linked.reduce((last, span) => (startOf(span) > startOf(last) ? span : last));
+  const from = boxOf(scene, late);
+  if (!from) return;
+  context.strokeStyle = context.fillStyle = scene.theme.text;
+  context.lineWidth = 1.25;
+  for (const span of linked) {
+    const to = span === late ? null : boxOf(scene, span);
+    if (!to) continue;
+    const down = to.y > from.y;
+    const x = from.x;
+    const y0 = down ? from.y + from.height : from.y;
+    const y1 = down ? to.y : to.y + to.height;
+    const bend = Math.min(22, Math.abs(y1 - y0) / 3);
+    const tip = x + 10;
+    context.beginPath();
+    context.moveTo(x, y0);
+    context.bezierCurveTo(x - bend, y0 + (down ? bend : -bend), tip - bend, y1 - (down ? bend : -bend), tip, y1);
+    context.stroke();
+    const side = down ? -1 : 1;
+    context.beginPath();
+    context.moveTo(tip, y1);
+    context.lineTo(tip - 7, y1 + side * 4);
+    context.lineTo(tip - 3, y1 + side * 8);
+    context.fill();
+  }
+}
+
+function drawArea(context: CanvasRenderingContext2D, { layout, view, width, scrollY, theme }: Scene, area: Area): void {
+  const ranks = layout.ranks.filter(({ rank }) => rank >= area.firstRank && rank <= area.lastRank);
+  const perNs = (width - GUTTER) / (view.to - view.from);
+  const left = GUTTER + Math.max(-10, (area.from - view.from) * perNs);
+  const right = GUTTER + Math.min(width, (area.to - view.from) * perNs);
+  context.fillStyle = context.strokeStyle = theme.accent;
+  context.lineWidth = 1;
+  for (const { y, height } of ranks) {
+    context.globalAlpha = 0.14;
+    context.fillRect(left, HEADER + y - scrollY - 3, right - left, height + 6);
+    context.globalAlpha = 0.9;
+    context.strokeRect(left + 0.5, HEADER + y - scrollY - 2.5, right - left - 1, height + 5);
+  }
   context.globalAlpha = 1;
 }
 

@@ -4,10 +4,12 @@
  * pattern and text.
  */
 
-import { bucketNs, visitVisible } from "../../trace/level-of-detail";
+import { KINDS } from "../../trace/kinds";
+import { bucketNs, visitVisible, type Forest } from "../../trace/level-of-detail";
 import { formatTime } from "../../trace/format";
 import { wirePattern } from "../../trace/palette";
 import { drawGrid, drawHeader } from "./draw-header";
+import type { Hits } from "./hits";
 import { GUTTER, HEADER, type Band, type Layout } from "./layout";
 import { patternFor } from "./patterns";
 import { paintsOf, type CanvasTheme, type Paint } from "./theme";
@@ -23,10 +25,14 @@ export interface Scene {
   readonly scrollY: number;
   readonly theme: CanvasTheme;
   readonly hidden: ReadonlySet<string>;
+  /** What a search found: the rest stands back. */
+  readonly hits: Hits | null;
 }
 
 /** Narrowest rectangle drawn by itself, in device pixels. */
 const NARROW = 3;
+
+const EVERY_KIND: ReadonlySet<string> = new Set(KINDS);
 
 /** Narrowest span that gets a text. */
 const TEXT_WIDTH = 30;
@@ -74,13 +80,11 @@ export class Painter {
     const { context } = this;
     context.font = `11px ${theme.font}`;
     context.textBaseline = "middle";
-    bands.forEach((band, line) => {
-      const { lane, depth } = band;
-      const forest = lane.rows[depth];
-      if (!forest) return;
-      const { codes } = lane.events.kind;
+    // Wide spans are drawn after the image, which would cover them where it is not empty.
+    const wide: (() => void)[] = [];
+    const paintRow = (band: Band, line: number, forest: Forest, paints: readonly Paint[]): void => {
+      const { codes } = band.lane.events.kind;
       const { index } = forest.row;
-      const paints = paintsOf(lane, depth, theme, hidden);
       visitVisible(forest, view.from, view.to, bucket, (position, count, start, end, cover) => {
         const left = Math.max(0, (start - view.from) * perNs);
         const right = Math.min(columns, (end - view.from) * perNs);
@@ -94,15 +98,24 @@ export class Painter {
           const pixel = ((60 + 195 * cover) << 24) | paint.pixel;
           pixels.fill(pixel, line * columns + first, line * columns + after);
         } else {
-          this.#drawSpan(scene, band, i, paint, left / dpr, (right - left) / dpr);
+          wide.push(() => this.#drawSpan(scene, band, i, paint, left / dpr, (right - left) / dpr));
         }
       });
+    };
+    bands.forEach((band, line) => {
+      const { lane, depth } = band;
+      const forest = lane.rows[depth];
+      if (!forest) return;
+      const found = scene.hits?.rows.get(lane)?.[depth];
+      paintRow(band, line, forest, paintsOf(lane, depth, theme, scene.hits ? EVERY_KIND : hidden));
+      if (found) paintRow(band, line, found, paintsOf(lane, depth, theme, hidden));
     });
     this.#strip.getContext("2d")?.putImageData(image, 0, 0);
     context.imageSmoothingEnabled = false;
     bands.forEach(({ y, height }, line) => {
       context.drawImage(this.#strip, 0, line, columns, 1, GUTTER, HEADER + y - scrollY, columns / dpr, height - 1);
     });
+    for (const draw of wide) draw();
   }
 
   #drawSpan(scene: Scene, { lane, depth, y, height }: Band, i: number, paint: Paint, left: number, wide: number): void {
@@ -152,17 +165,11 @@ export class Painter {
   #drawLabels({ layout, scrollY, theme }: Scene): void {
     const { context } = this;
     context.textBaseline = "middle";
-    for (const { rank, y } of layout.ranks) {
-      context.font = `600 12px ${theme.font}`;
-      context.fillStyle = theme.text;
-      const first = layout.bands.find((band) => band.lane.rank === rank && band.lane.stream !== 2) ?? { y };
-      context.fillText(`rank ${rank}`, 2, HEADER + first.y - scrollY + 10);
-    }
     context.font = `11px ${theme.font}`;
     context.fillStyle = theme.muted;
     context.textAlign = "right";
-    for (const { lane, depth, y } of layout.bands) {
-      if (depth > 0 || lane.stream === 2) continue;
+    for (const { lane, depth, y, height } of layout.bands) {
+      if (depth > 0 || lane.stream === 2 || height < 12) continue;
       const name = ["compute", "comm"][lane.stream] ?? `stream ${lane.stream}`;
       context.fillText(name, GUTTER - 9, HEADER + y - scrollY + 10);
     }

@@ -35,7 +35,8 @@ export function attachGestures(host: GestureHost): Gestures {
   const behaviour = zoom<HTMLCanvasElement, unknown>()
     .filter((event: Event) => {
       if (event instanceof WheelEvent) return !pageScrolls() && !isPan(event);
-      return !(event instanceof MouseEvent && event.button !== 0) && !(event instanceof KeyboardEvent);
+      // Shift and a drag select an area.
+      return !(event instanceof MouseEvent && (event.button !== 0 || event.shiftKey));
     })
     .on("start", (event: D3ZoomEvent<HTMLCanvasElement, unknown>) => {
       lastY = pointerY(event.sourceEvent) ?? lastY;

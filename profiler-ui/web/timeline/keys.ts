@@ -15,6 +15,12 @@ export interface KeyHost {
   /** Select the span above or below at the same time. */
   row(direction: -1 | 1): void;
   help(): void;
+  /** Go to the field that finds spans. */
+  find(): void;
+  /** Select the previous or next hit of the search. */
+  hit(direction: -1 | 1): void;
+  /** Select all that is on the screen as an area. */
+  area(): void;
 }
 
 /** Everything the keyboard and the pointer do, for the help sheet. */
@@ -26,6 +32,9 @@ export const HELP: readonly (readonly [keys: readonly string[], meaning: string]
   [["←", "→"], "previous and next span of the row (timeline focused)"],
   [["↑", "↓"], "span in the row above or below (timeline focused)"],
   [[",", "."], "previous and next span of the same op"],
+  [["/"], "find spans by name, layer, step, duration …"],
+  [["N", "P"], "next and previous hit"],
+  [["Shift + drag", "M"], "select an area; what is on the screen"],
   [["Esc"], "clear the selection"],
   [["?"], "this sheet"],
 ];
@@ -89,6 +98,10 @@ function act(host: KeyHost, key: string, focused: boolean): boolean {
   else if (key === ",") host.occurrence(-1);
   else if (key === ".") host.occurrence(1);
   else if (key === "?") host.help();
+  else if (key === "/") host.find();
+  else if (key === "n") host.hit(1);
+  else if (key === "p") host.hit(-1);
+  else if (key === "m") host.area();
   else return false;
   return true;
 }

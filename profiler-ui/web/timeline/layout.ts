@@ -1,4 +1,4 @@
-/** Where each row of each lane stands: ranks from top to bottom, in each its steps, compute and communication. */
+/** Where each row of each lane stands: ranks from top to bottom, pinned ones first, in each its steps, compute and communication. */
 
 import type { LaneView } from "./lane-view";
 
@@ -11,6 +11,7 @@ export const HEADER = 50;
 const ROW = 20;
 const NESTED_ROW = 15;
 const STEP_ROW = 7;
+const FOLDED_ROW = 9;
 const LANE_GAP = 3;
 const RANK_GAP = 15;
 
@@ -34,22 +35,36 @@ export interface Layout {
   readonly height: number;
 }
 
-export function layoutLanes(lanes: readonly LaneView[]): Layout {
+/** Which ranks come first, and which are reduced to two thin rows. */
+export interface Arrangement {
+  readonly pinned: ReadonlySet<number>;
+  readonly folded: ReadonlySet<number>;
+}
+
+export const AS_RECORDED: Arrangement = { pinned: new Set(), folded: new Set() };
+
+export function layoutLanes(lanes: readonly LaneView[], { pinned, folded }: Arrangement = AS_RECORDED): Layout {
   const bands: Band[] = [];
   const ranks: RankBand[] = [];
   let y = 8;
-  for (const rank of new Set(lanes.map((lane) => lane.rank))) {
+  const all = [...new Set(lanes.map((lane) => lane.rank))];
+  const ordered = [...all.filter((rank) => pinned.has(rank)), ...all.filter((rank) => !pinned.has(rank))];
+  for (const rank of ordered) {
     const top = y;
+    const isFolded = folded.has(rank);
     for (const lane of lanes.filter((candidate) => candidate.rank === rank)) {
+      if (isFolded && lane.stream === 2) continue;
       lane.rows.forEach((_, depth) => {
-        const height = lane.stream === 2 ? STEP_ROW : depth > 0 ? NESTED_ROW : ROW;
+        if (isFolded && depth > 0) return;
+        const height = isFolded ? FOLDED_ROW : lane.stream === 2 ? STEP_ROW : depth > 0 ? NESTED_ROW : ROW;
         bands.push({ lane, depth, y, height });
         y += height;
       });
-      y += LANE_GAP;
+      if (!isFolded) y += LANE_GAP;
     }
+    if (isFolded) y = Math.max(y, top + 18) + LANE_GAP;
     ranks.push({ rank, y: top, height: y - LANE_GAP - top });
-    y += RANK_GAP;
+    y += isFolded ? 4 : RANK_GAP;
   }
   return { bands, ranks, height: Math.max(40, y - RANK_GAP + 10) };
 }
@@ -57,4 +72,12 @@ export function layoutLanes(lanes: readonly LaneView[]): Layout {
 /** The band at height `y`; null between bands. */
 export function bandAt(layout: Layout, y: number): Band | null {
   return layout.bands.find((band) => y >= band.y && y < band.y + band.height) ?? null;
+}
+
+/** The rank at height `y`, or the nearest one. */
+export function rankAt({ ranks }: Layout, y: number): number {
+  let best: RankBand | undefined;
+  const distance = ({ y: top, height }: RankBand): number => Math.max(top - y, y - top - height, 0);
+  for (const band of ranks) if (!best || distance(band) < distance(best)) best = band;
+  return best?.rank ?? 0;
 }

@@ -5,14 +5,20 @@
 
 import type { RunInfo } from "../../trace/run";
 import { el } from "../dom";
+import { parseQuery, type Query } from "../../trace/search";
+import { areaDetails, type Area } from "./area";
 import { detailsOf, noDetails } from "./details";
 import { helpSheet } from "./help";
+import { findHits, nextHit, ordinalOf, type Hits } from "./hits";
 import { attachKeys } from "./keys";
+import type { Arrangement } from "./layout";
 import { findSpan, loadLanes, loadOverview, spanKey, type LaneView, type SpanRef } from "./lane-view";
+import { Minimap } from "./minimap";
 import { firstIn, neighbourOf, occurrenceOf, rowBeside } from "./navigation";
 import { readState, writeState } from "./permalink";
+import { SearchBox } from "./search-box";
 import { Timeline } from "./timeline";
-import { Toolbar } from "./toolbar";
+import { Toolbar, type ToolbarActions } from "./toolbar";
 import { clampView, panView, zoomView, type View } from "./view";
 import { visibleTable } from "./visible-table";
 
@@ -38,27 +44,45 @@ export class TimelinePane {
   );
   readonly #help = helpSheet();
   #length = 1;
+  readonly #search: SearchBox;
+  readonly #minimap = new Minimap({ go: (view) => this.#active.go(view) });
   #hidden: ReadonlySet<string>;
+  #arrangement: Arrangement;
+  #query: Query;
+  readonly #hits = new Map<Timeline, Hits | null>();
   #active: Timeline;
   #settling: number | undefined;
 
   constructor(readonly runs: readonly [RunInfo, ...RunInfo[]]) {
     const state = readState(location.hash);
     this.#hidden = new Set(state.hidden);
+    this.#arrangement = { pinned: new Set(state.pinned), folded: new Set(state.folded) };
+    this.#query = parseQuery(state.find);
     const make = (run: RunInfo): Timeline => {
       const timeline: Timeline = new Timeline({
         label: `Timeline of ${run.label || run.id}, ${run.tensorParallel} ranks`,
         onView: (view) => this.#follow(view, timeline),
         onSelect: (span) => this.#selected(timeline, span),
+        onArea: (area) => this.#selectArea(timeline, area),
+        ranks: {
+          fold: (rank) => this.#arrange("folded", rank),
+          pin: (rank) => this.#arrange("pinned", rank),
+        },
       });
       timeline.canvas.addEventListener("pointerenter", () => (this.#active = timeline));
       timeline.canvas.addEventListener("focus", () => (this.#active = timeline));
       timeline.setHidden(this.#hidden);
+      timeline.arrange(this.#arrangement);
       return timeline;
     };
     this.#active = make(runs[0]);
     this.#timelines = [this.#active, ...runs.slice(1).map(make)];
-    this.#toolbar = new Toolbar({
+    this.#search = new SearchBox({
+      search: (query) => this.#find(query),
+      next: (direction) => this.#toHit(direction),
+    });
+    this.#search.text = state.find;
+    const actions: ToolbarActions = {
       toggleKind: (kind) => {
         const next = new Set(this.#hidden);
         if (!next.delete(kind)) next.add(kind);
@@ -67,12 +91,14 @@ export class TimelinePane {
       zoom: (factor) => this.#zoom(factor),
       fit: () => this.#fit(),
       help: () => this.#help.showModal(),
-    });
+    };
+    this.#toolbar = new Toolbar(actions, this.#search.element);
     this.element = el(
       "section",
       { class: "pane", "aria-label": "Timeline" },
       this.#toolbar.element,
       this.#progress,
+      this.#minimap.element,
       ...this.#timelines.flatMap((timeline, k) =>
         runs.length > 1 ? [runHeading(runs[k] ?? runs[0], k), timeline.element] : [timeline.element],
       ),
@@ -85,11 +111,17 @@ export class TimelinePane {
       zoom: (factor) => this.#zoom(factor),
       pan: (by) => this.#active.go(panView(this.#active.view, by, this.#length)),
       fit: () => this.#fit(),
-      clear: () => this.#timelines.forEach((timeline) => timeline.select(null)),
+      clear: () => {
+        this.#selectArea(this.#active, null);
+        this.#timelines.forEach((timeline) => timeline.select(null));
+      },
       neighbour: (direction) => this.#step((span) => neighbourOf(span, direction)),
       occurrence: (direction) => this.#step((span) => occurrenceOf(span, direction)),
       row: (direction) => this.#step((span) => rowBeside(this.#active.lanes, span, direction)),
       help: () => this.#help.showModal(),
+      find: () => this.#search.focus(),
+      hit: (direction) => this.#toHit(direction),
+      area: () => this.#areaOfView(),
     });
     addEventListener("hashchange", () => this.#restore());
   }
@@ -103,6 +135,8 @@ export class TimelinePane {
       timeline.setLanes(overviews[k]?.lanes ?? []);
     });
     this.#toolbar.setView({ from: 0, to: this.#length });
+    this.#minimap.setLanes(overviews[0]?.lanes ?? [], this.#length);
+    this.#minimap.setView({ from: 0, to: this.#length });
     this.#restore();
     const done = this.runs.map(() => 0);
     const loading = overviews.map((overview, k) =>
@@ -114,6 +148,8 @@ export class TimelinePane {
     );
     await Promise.all(loading);
     this.#toolbar.setLegend(this.#allLanes(), this.#hidden);
+    this.#minimap.setLanes(this.#timelines[0]?.lanes ?? [], this.#length);
+    this.#find(this.#query);
     this.#restoreSelection();
     this.#progress.classList.add("done");
     this.element.dataset["loaded"] = "true";
@@ -129,6 +165,12 @@ export class TimelinePane {
     const state = readState(location.hash);
     if (state.view) this.#active.go(state.view);
     this.#hide(new Set(state.hidden));
+    this.#arrangement = { pinned: new Set(state.pinned), folded: new Set(state.folded) };
+    for (const timeline of this.#timelines) timeline.arrange(this.#arrangement);
+    if (state.find !== this.#search.text.trim()) {
+      this.#search.text = state.find;
+      this.#find(parseQuery(state.find));
+    }
     this.#restoreSelection();
   }
 
@@ -136,13 +178,69 @@ export class TimelinePane {
   #restoreSelection(): void {
     const state = readState(location.hash);
     const timeline = this.#timelines[state.run] ?? this.#active;
+    if (state.area) this.#selectArea(timeline, state.area);
     const span = state.span && findSpan(timeline.lanes, state.span);
     if (span) timeline.select(span);
+  }
+
+  /** Shows what fits `query` on all timelines. */
+  #find(query: Query): void {
+    this.#query = query;
+    this.#timelines.forEach((timeline) => {
+      const hits = findHits(timeline.lanes, query);
+      this.#hits.set(timeline, hits);
+      timeline.setHits(hits);
+    });
+    this.#minimap.setHits(this.#hits.get(this.#timelines[0] ?? this.#active) ?? null);
+    this.#showHits();
+    this.#settle();
+  }
+
+  #showHits(): void {
+    const hits = this.#hits.get(this.#active) ?? null;
+    const { selected } = this.#active;
+    this.#search.show(this.#query, hits, hits && selected ? ordinalOf(hits, selected) : 0);
+  }
+
+  #toHit(direction: -1 | 1): void {
+    const hits = this.#hits.get(this.#active);
+    if (!hits) return;
+    const { selected, view } = this.#active;
+    const span = nextHit(hits, selected ?? (direction > 0 ? view.from : view.to), direction);
+    if (!span) return;
+    this.#active.select(span);
+    this.#active.reveal(span);
+  }
+
+  #arrange(which: keyof Arrangement, rank: number): void {
+    const next = new Set(this.#arrangement[which]);
+    if (!next.delete(rank)) next.add(rank);
+    this.#arrangement = { ...this.#arrangement, [which]: next };
+    for (const timeline of this.#timelines) timeline.arrange(this.#arrangement);
+    this.#settle();
+  }
+
+  #areaOfView(): void {
+    const ranks = this.#active.lanes.map(({ rank }) => rank);
+    if (ranks.length === 0) return;
+    this.#selectArea(this.#active, {
+      ...this.#active.view,
+      firstRank: Math.min(...ranks),
+      lastRank: Math.max(...ranks),
+    });
+  }
+
+  #selectArea(timeline: Timeline, area: Area | null): void {
+    if (area) this.#timelines.forEach((other) => other.select(null));
+    for (const other of this.#timelines) other.setArea(other === timeline ? area : null);
+    this.#showDetails();
+    this.#settle();
   }
 
   #follow(view: View, source: Timeline): void {
     for (const timeline of this.#timelines) if (timeline !== source) timeline.show(view);
     this.#toolbar.setView(view);
+    this.#minimap.setView(view);
     this.#settle();
   }
 
@@ -157,13 +255,17 @@ export class TimelinePane {
   #writeAddress(): void {
     const { view } = this.#active;
     const whole = view.from <= 0 && view.to >= this.#length;
-    const run = this.#timelines.findIndex(({ selected }) => selected !== null);
+    const run = this.#timelines.findIndex(({ selected, area }) => selected !== null || area !== null);
     const span = this.#timelines[run]?.selected ?? null;
     const hash = writeState({
       view: whole ? null : view,
       span: span && spanKey(span),
       run: Math.max(0, run),
       hidden: [...this.#hidden],
+      pinned: [...this.#arrangement.pinned],
+      folded: [...this.#arrangement.folded],
+      find: this.#query.kind === "all" ? "" : this.#search.text.trim(),
+      area: this.#timelines[run]?.area ?? null,
     });
     history.replaceState(null, "", `${location.pathname}${location.search}${hash}`);
   }
@@ -209,14 +311,34 @@ export class TimelinePane {
   }
 
   #selected(timeline: Timeline, span: SpanRef | null): void {
-    if (span) for (const other of this.#timelines) if (other !== timeline) other.select(null);
-    const shown = this.#timelines.find(({ selected }) => selected !== null);
-    this.#details.replaceChildren(
-      shown?.selected
-        ? detailsOf(shown.selected, shown.linked, { fit: () => this.#fit(), clear: () => shown.select(null) })
-        : noDetails(),
-    );
+    if (span) {
+      for (const other of this.#timelines) {
+        if (other !== timeline) other.select(null);
+        other.setArea(null);
+      }
+    }
+    this.#showDetails();
+    this.#showHits();
     this.#settle();
+  }
+
+  #showDetails(): void {
+    const shown = this.#timelines.find(({ selected, area }) => selected !== null || area !== null);
+    this.#details.replaceChildren(shown ? this.#detailsIn(shown) : noDetails());
+  }
+
+  #detailsIn(timeline: Timeline): HTMLElement {
+    const { area, selected, lanes, linked } = timeline;
+    if (area) {
+      const clear = (): void => this.#selectArea(timeline, null);
+      return areaDetails(lanes, area, { fit: () => timeline.go(clampView(area, this.#length)), clear });
+    }
+    if (!selected) return noDetails();
+    return detailsOf(selected, linked, {
+      fit: () => this.#fit(),
+      clear: () => timeline.select(null),
+      occurrence: (direction) => this.#step((span) => occurrenceOf(span, direction)),
+    });
   }
 }
 

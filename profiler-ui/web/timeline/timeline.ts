@@ -4,12 +4,15 @@ import { longestIn } from "../../trace/level-of-detail";
 import { lowerBound, spanAt, upperBound } from "../../trace/lanes";
 import { el } from "../dom";
 import { onThemeChange } from "../page";
+import type { Area } from "./area";
 import { HoverCard } from "./card";
 import { Painter, type Scene } from "./draw";
 import { drawOverlay } from "./draw-overlay";
 import { attachGestures, type Gestures } from "./gestures";
+import type { Hits } from "./hits";
 import { findSpan, spanKey, spanRef, type LaneView, type SpanKey, type SpanRef } from "./lane-view";
-import { bandAt, GUTTER, HEADER, layoutLanes, type Layout } from "./layout";
+import { AS_RECORDED, bandAt, GUTTER, HEADER, layoutLanes, rankAt, type Arrangement, type Layout } from "./layout";
+import { RankTools, type RankToolActions } from "./rank-tools";
 import { linkedSpans } from "./span-facts";
 import { readTheme, type CanvasTheme } from "./theme";
 import { clampView, type View } from "./view";
@@ -21,6 +24,9 @@ export interface TimelineOptions {
   readonly onView: (view: View) => void;
   /** Another span was selected, or none. */
   readonly onSelect: (span: SpanRef | null) => void;
+  /** An area was dragged out. */
+  readonly onArea: (area: Area) => void;
+  readonly ranks: RankToolActions;
 }
 
 /** Tallest timeline on the page, as a share of the window's height; more lanes scroll inside. */
@@ -39,7 +45,14 @@ export class Timeline {
   #view: View = { from: 0, to: 1 };
   #scrollY = 0;
   #theme: CanvasTheme;
+  readonly #tools: RankTools;
+  #arrangement: Arrangement = AS_RECORDED;
   #hidden: ReadonlySet<string> = new Set();
+  #hits: Hits | null = null;
+  #area: Area | null = null;
+  /** Where a drag for an area began, and the area so far. */
+  #corner: { readonly time: number; readonly rank: number } | null = null;
+  #draft: Area | null = null;
   #hovered: SpanRef | null = null;
   #selected: SpanRef | null = null;
   #linked: readonly SpanRef[] = [];
@@ -53,7 +66,15 @@ export class Timeline {
       role: "application",
       "aria-label": `${options.label}. Arrow keys move between spans, question mark lists all keys.`,
     });
-    this.element = el("div", { class: "timeline" }, this.canvas, this.#overlay, this.#card.element);
+    this.#tools = new RankTools(options.ranks);
+    this.element = el(
+      "div",
+      { class: "timeline" },
+      this.canvas,
+      this.#overlay,
+      this.#tools.element,
+      this.#card.element,
+    );
 
     this.#theme = readTheme();
     const context = this.canvas.getContext("2d", { alpha: false });
@@ -68,7 +89,9 @@ export class Timeline {
     });
     this.canvas.addEventListener("pointermove", (event) => this.#point(event.offsetX, event.offsetY));
     this.canvas.addEventListener("pointerleave", () => this.#point(null, 0));
+    this.#attachArea();
     this.canvas.addEventListener("click", (event) => {
+      if (event.shiftKey) return;
       this.#point(event.offsetX, event.offsetY);
       this.select(this.#hovered);
     });
@@ -97,9 +120,30 @@ export class Timeline {
     return this.#pointer ? this.#timeAt(this.#pointer.x) : (from + to) / 2;
   }
 
+  get area(): Area | null {
+    return this.#area;
+  }
+
+  setHits(hits: Hits | null): void {
+    this.#hits = hits;
+    this.redraw();
+  }
+
+  setArea(area: Area | null): void {
+    this.#area = area;
+    this.#stale.overlay = true;
+    this.#schedule();
+  }
+
+  arrange(arrangement: Arrangement): void {
+    this.#arrangement = arrangement;
+    this.#layout = layoutLanes(this.#lanes, arrangement);
+    this.#resize();
+  }
+
   setLanes(lanes: readonly LaneView[]): void {
     this.#lanes = lanes;
-    this.#layout = layoutLanes(lanes);
+    this.#layout = layoutLanes(lanes, this.#arrangement);
     this.#hovered = null;
     const selected = this.#selected && spanKey(this.#selected);
     if (selected) this.select(findSpan(lanes, selected) ?? this.#selected);
@@ -167,6 +211,41 @@ export class Timeline {
   redraw(): void {
     this.#stale = { lanes: true, overlay: true };
     this.#schedule();
+  }
+
+  /** Shift and a drag: a stretch of time on the ranks that it crosses. */
+  #attachArea(): void {
+    const cornerAt = (event: PointerEvent): { time: number; rank: number } => ({
+      time: Math.min(Math.max(0, this.#timeAt(event.offsetX)), this.#length),
+      rank: rankAt(this.#layout, event.offsetY - HEADER + this.#scrollY),
+    });
+    this.canvas.addEventListener("pointerdown", (event) => {
+      if (!event.shiftKey || event.button !== 0 || event.offsetX < GUTTER) return;
+      this.#corner = cornerAt(event);
+      this.canvas.setPointerCapture(event.pointerId);
+      event.preventDefault();
+    });
+    this.canvas.addEventListener("pointermove", (event) => {
+      if (!this.#corner) return;
+      const { time, rank } = cornerAt(event);
+      this.#draft = {
+        from: Math.min(this.#corner.time, time),
+        to: Math.max(this.#corner.time, time),
+        firstRank: Math.min(this.#corner.rank, rank),
+        lastRank: Math.max(this.#corner.rank, rank),
+      };
+    });
+    const end = (): void => {
+      this.#corner = null;
+      this.#draft = null;
+      this.#stale.overlay = true;
+      this.#schedule();
+    };
+    this.canvas.addEventListener("pointerup", () => {
+      if (this.#draft && this.#draft.to > this.#draft.from) this.options.onArea(this.#draft);
+      end();
+    });
+    this.canvas.addEventListener("pointercancel", end);
   }
 
   #moved(view: View): void {
@@ -256,12 +335,14 @@ export class Timeline {
       scrollY: this.#scrollY,
       theme: this.#theme,
       hidden: this.#hidden,
+      hits: this.#hits,
     };
     if (scene.width <= GUTTER) return;
     if (this.#stale.lanes) {
       // What moved under a pointer that rests is no longer what the card says.
       if (this.#pointer) this.#point(this.#pointer.x, this.#pointer.y);
       this.#painter.draw(scene);
+      this.#tools.show(this.#layout, this.#arrangement, this.#scrollY, scene.height);
     }
     const context = this.#overlay.getContext("2d");
     if (context) {
@@ -270,6 +351,7 @@ export class Timeline {
         selected: this.#selected,
         linked: this.#linked,
         pointer: this.#pointer ? this.#timeAt(this.#pointer.x) : null,
+        area: this.#draft ?? this.#area,
       });
     }
     this.#stale = { lanes: false, overlay: false };

@@ -21,11 +21,14 @@ export class Toolbar {
   readonly #range = el("output", { class: "range figure" });
   #shown = "";
 
-  constructor(readonly actions: ToolbarActions) {
+  constructor(
+    readonly actions: ToolbarActions,
+    search: HTMLElement,
+  ) {
     this.element = el(
       "div",
       { class: "toolbar" },
-      this.#legend,
+      search,
       el("span", { class: "grow" }),
       this.#range,
       el(
@@ -56,6 +59,7 @@ export class Toolbar {
         { type: "button", class: "icon", title: "Keys (?)", "aria-label": "Keys", onclick: actions.help },
         "?",
       ),
+      this.#legend,
     );
   }
 
