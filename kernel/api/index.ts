@@ -5,6 +5,7 @@ export { Model, type LogitsOptions } from "./model/model";
 export type { GenerateOptions, Generation, TokenPiece } from "./model/generation";
 export type { Perplexity, PerplexityOptions } from "./model/perplexity";
 export type { Prompt } from "./model/prompt";
+export { makeModel, type MadeModel, type MakeModelOptions } from "./random/make";
 export type { AllReduceChoice, AllReduceOption } from "./model/all-reduce";
 export type { ModelConfig } from "./families/family";
 export type { Tokenizer } from "./text/tokenizer";

@@ -10,6 +10,7 @@ import { generateCommand } from "./generate";
 import { kernelCommand } from "./kernel";
 import { logitsCommand } from "./logits";
 import { notebookCommand } from "./notebook";
+import { modelsCommand } from "./models";
 import { runsCommand } from "./runs";
 import { serveCommand } from "./serve";
 import { startCommand } from "./start";
@@ -27,6 +28,7 @@ export function program(): Command {
     evalCommand(),
     serveCommand(),
     runsCommand(),
+    modelsCommand(),
     notebookCommand(),
     kernelCommand(),
     doctorCommand(),

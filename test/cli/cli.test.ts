@@ -102,6 +102,17 @@ test("doctor says what this machine can do", async () => {
   expect(jupyter.kernelspec).toBe(join(prefix, "share/jupyter/kernels/stateline"));
 });
 
+test("models make writes a model that generates", async () => {
+  const out = join(temporaryFolder(), "random");
+  const made = await cliJson<object>(["models", "make", "--like", "mamba-130m", "--layers", "1", "--out", out]);
+  expect(made).toMatchObject({ directory: out, parameters: 42_387_456, bytes: 84_774_912 });
+  const args = ["generate", "--model", out, "--tokens", "1,2", "--max-new-tokens", "3", "--tp", "2"];
+  expect(await cliJson<object>(args)).toMatchObject({ tokens: expect.any(Array) as unknown });
+  const again = await cli(["models", "make", "--like", "mamba-130m", "--out", out]);
+  expect([again.code, again.stdout]).toEqual([1, ""]);
+  expect(again.stderr).toMatch(/^stateline: .*is not empty.*\(E_DIRECTORY_NOT_EMPTY\)\n$/);
+});
+
 /** A checkpoint of another family. */
 const llama = temporaryFolder();
 cpSync(join(golden, "mamba-tiny"), llama, { recursive: true });
