@@ -36,7 +36,17 @@ export type TensorRole =
   | "out_proj"
   | "out_proj.bias"
   | "norm_f"
-  | "lm_head";
+  | "lm_head"
+  | "attention_norm"
+  | "q_proj"
+  | "k_proj"
+  | "v_proj"
+  | "o_proj"
+  | "mlp.norm"
+  | "mlp.gate"
+  | "mlp.up"
+  | "mlp.down"
+  | "hybrid_linear";
 
 /** A tensor the engine reads: where its bytes are and which part each rank holds. Vectors are [n, 1]. */
 export interface EngineTensor {
@@ -57,11 +67,11 @@ export type ComputeType = "f32" | "bf16";
 export type WireType = "f32" | "f16" | "bf16" | "int8";
 
 export interface EngineSpec {
-  readonly family: "mamba";
   readonly files: readonly string[];
   readonly tensors: readonly EngineTensor[];
   readonly hidden: number;
   readonly inner: number;
+  readonly mixerHeads: number;
   readonly states: number;
   readonly taps: number;
   readonly dtRank: number;
@@ -69,6 +79,12 @@ export interface EngineSpec {
   /** Rows of the embedding, which is the width of the logits. */
   readonly vocabulary: number;
   readonly epsilon: number;
+  /** Of the norms without weights on dt, B and C; 0: there are none. */
+  readonly ssmEpsilon: number;
+  /** Of the attention; 0: there is none. */
+  readonly headDim: number;
+  /** Most tokens of a sequence, of which hybrid layers keep keys and values; any number without hybrid layers. */
+  readonly contextLength: number;
   readonly ranks: number;
   readonly threadsPerRank: number;
   readonly computeType: ComputeType;

@@ -76,10 +76,6 @@ EngineTensor tensor(const Napi::Object& from) {
 
 EngineSpec engine_spec(const Napi::Object& from) {
   EngineSpec spec;
-  const std::string family = string_at(from, "family");
-  if (family != "mamba") {
-    throw Error("E_OPTION", "family must be mamba, got " + family, {{"option", "family"}, {"value", family}});
-  }
   const auto files = array_at(from, "files");
   for (uint32_t i = 0; i < files.Length(); ++i) {
     const Napi::Value file = files.Get(i);
@@ -96,6 +92,10 @@ EngineSpec engine_spec(const Napi::Object& from) {
   spec.shape.layers = integer_at(from, "layers");
   spec.shape.vocabulary = integer_at(from, "vocabulary");
   spec.shape.epsilon = static_cast<float>(number_at(from, "epsilon"));
+  spec.shape.mixer_heads = integer_at(from, "mixerHeads");
+  spec.shape.ssm_epsilon = static_cast<float>(number_at(from, "ssmEpsilon"));
+  spec.shape.head_dim = integer_at(from, "headDim");
+  spec.shape.context = integer_at(from, "contextLength");
   spec.ranks = int_at(from, "ranks");
   spec.threads_per_rank = int_at(from, "threadsPerRank");
   spec.compute_type = choice_at(from, "computeType", kComputeTypes);

@@ -52,11 +52,27 @@ struct SsmState {
   int64_t slot_stride = 0;
 };
 
+// Shape of an attention on one rank: groups of query heads share a key/value head.
+struct AttentionParameters {
+  int64_t heads = 0;
+  int64_t kv_heads = 0;  // divides heads
+  int64_t head_dim = 0;
+  float scale = 1;  // of the scores
+};
+
+// Keys and values of all slots in one layer. [slots, capacity, kv_heads · head_dim]
+struct KvCache {
+  float* keys = nullptr;
+  float* values = nullptr;
+  int64_t slot_stride = 0;
+};
+
 class Device {
  public:
   virtual ~Device() = default;
 
   // --- memory and weights (load time) ---
+  // Large blocks take room only once they are written to.
   virtual std::unique_ptr<Buffer> allocate(size_t floats) = 0;
   virtual std::unique_ptr<Matrix> pack(const TensorSlice& weight, const TensorSlice* bias, ComputeType type) = 0;
   // Copies a slice as f32, rows one after another, into memory of this device.
@@ -69,6 +85,14 @@ class Device {
   // residual += delta (skipped when delta is empty); out = residual · rsqrt(mean(residual²) + epsilon) · weight.
   virtual void norm(View<float> residual, View<const float> delta, const float* weight, float epsilon,
                     View<float> out) = 0;
+
+  // out = (a + b) · rsqrt(mean((a + b)²) + epsilon) · weight.
+  virtual void norm_sum(View<const float> a, View<const float> b, const float* weight, float epsilon,
+                        View<float> out) = 0;
+
+  // residual += delta (skipped when delta is empty); out = the norm of the row [residual ; other].  out [tokens, 2h]
+  virtual void norm_pair(View<float> residual, View<const float> delta, View<const float> other, const float* weight,
+                         float epsilon, View<float> out) = 0;
 
   // out = in · Wᵀ + bias.  in [tokens, columns], out [tokens, rows].
   virtual void matmul(const Matrix& weight, View<const float> in, View<float> out) = 0;
@@ -84,6 +108,14 @@ class Device {
   virtual void selective_scan(const ScanParameters& scan, View<const float> u, View<const float> delta,
                               View<const float> b, View<const float> c, View<const float> z, Segments segments,
                               SsmState state, View<float> out) = 0;
+
+  // Causal softmax attention without positions. Appends the segment's k and v to its slot, then each query attends to
+  // all that stands there up to its own token. q, out [tokens, heads · head_dim]; k, v [tokens, kv_heads · head_dim].
+  virtual void attention(const AttentionParameters& attention, View<const float> q, View<const float> k,
+                         View<const float> v, Segments segments, KvCache cache, View<float> out) = 0;
+
+  // out = gelu(gate)∘up with gelu(x) = x·Φ(x), the exact form. out may be either.
+  virtual void gelu_gate(View<const float> gate, View<const float> up, View<float> out) = 0;
 };
 
 }  // namespace stateline

@@ -45,6 +45,8 @@ struct TensorSlice {
   bool empty() const { return data == nullptr || rows() == 0 || columns() == 0; }
   int64_t rows() const;
   int64_t columns() const { return column_end - column_begin; }
+  // Rows [begin, begin + count) of this slice, in its order.
+  TensorSlice part(int64_t begin, int64_t count) const;
 };
 
 // A sequence's tokens inside a step: rows [begin, begin + length) of the activations, state in `slot`.
@@ -52,6 +54,7 @@ struct Segment {
   int32_t slot = 0;
   int32_t begin = 0;
   int32_t length = 0;
+  int32_t position = 0;  // tokens of the sequence before these
 };
 
 struct Segments {

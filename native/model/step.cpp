@@ -8,6 +8,7 @@ constexpr int64_t kFloat = sizeof(float);
 // Arithmetic of one value, an exponential or a division counted as one operation.
 constexpr int64_t kNormFlops = 4;          // square, add, scale, weight
 constexpr int64_t kSiluFlops = 4;          // negate, exp, add, divide
+constexpr int64_t kGeluFlops = 14;         // 1/(1 + p|x|) 3, polynomial 8, exp 2, gate
 constexpr int64_t kScanStateFlops = 7;     // Δ·a, exp2, ·S, Δu·B, +, ·C, +
 constexpr int64_t kScanChannelFlops = 12;  // softplus 3, Δu, D·u, +, silu(z) 4, gate, last sum
 
@@ -15,6 +16,30 @@ int64_t total(Segments segments) {
   int64_t tokens = 0;
   for (const Segment& segment : segments) tokens += segment.length;
   return tokens;
+}
+
+// What makes a head's recurrence depend on its input, by the rows of x_proj: dt, B, C.
+struct ScanInputs {
+  View<float> dt;  // [tokens, r]
+  View<float> b;   // [tokens, N]
+  View<float> c;   // [tokens, N]
+};
+
+ScanInputs inputs_of(const MixerHead& head, View<float> params) {
+  const int64_t r = head.dt_proj->columns(), n = head.scan.states;
+  return {params.columns_from(0, r), params.columns_from(r, n), params.columns_from(r + n, n)};
+}
+
+// Calls each(head, its first channel on this rank, its columns of `params`).
+template <class Each>
+void for_each_head(MixerHeads heads, View<float> params, Each each) {
+  int64_t channel = 0, parameter = 0;
+  for (const MixerHead& head : heads) {
+    const int64_t rows = head.x_proj->rows();
+    each(head, channel, params.columns_from(parameter, rows));
+    channel += head.channels();
+    parameter += rows;
+  }
 }
 
 }  // namespace
@@ -25,7 +50,14 @@ Step::Step(Tools& tools, Segments segments, bool record, const StepLabel& label)
 }
 
 View<float> Step::embed(const TensorSlice& table, const int32_t* ids) {
-  const auto out = tools_.workspace.residual(tokens_);
+  return embed(table, ids, tools_.workspace.residual(tokens_));
+}
+
+View<float> Step::keep_embedding(const TensorSlice& table, const int32_t* ids) {
+  return embed(table, ids, tools_.workspace.embedding(tokens_));
+}
+
+View<float> Step::embed(const TensorSlice& table, const int32_t* ids, View<float> out) {
   tools_.device.embed(table, ids, out);
   tools_.recorder.op(Op::embed, [&] {
     const int64_t values = tokens_ * out.columns;
@@ -45,13 +77,14 @@ View<float> Step::norm(View<float> residual, View<const float> delta, const floa
   return out;
 }
 
+Work Step::work_of(const Matrix& weight) const {
+  const int64_t rows = weight.rows(), columns = weight.columns();
+  return {2 * tokens_ * rows * columns, static_cast<int64_t>(weight.bytes()) + tokens_ * (rows + columns) * kFloat};
+}
+
 void Step::matmul(Op op, const Matrix& weight, View<const float> in, View<float> out) {
   tools_.device.matmul(weight, in, out);
-  tools_.recorder.op(op, [&] {
-    const int64_t rows = weight.rows(), columns = weight.columns();
-    return Work{2 * in.rows * rows * columns,
-                static_cast<int64_t>(weight.bytes()) + in.rows * (rows + columns) * kFloat};
-  });
+  tools_.recorder.op(op, [&] { return work_of(weight); });
 }
 
 View<float> Step::in_proj_x(const Matrix& weight, View<const float> in) {
@@ -77,24 +110,57 @@ View<float> Step::conv1d(const ConvParameters& conv, View<const float> x, ConvSt
   return out;
 }
 
-View<float> Step::x_proj(const Matrix& weight, View<const float> u) {
-  const auto out = tools_.workspace.params(tokens_);
-  matmul(Op::x_proj, weight, u, out);
-  return out;
+View<float> Step::x_proj(MixerHeads heads, View<const float> u) {
+  const auto params = tools_.workspace.params(tokens_);
+  for_each_head(heads, params, [&](const MixerHead& head, int64_t channel, View<float> out) {
+    tools_.device.matmul(*head.x_proj, u.columns_from(channel, head.channels()), out);
+  });
+  tools_.recorder.op(Op::x_proj, [&] {
+    Work work;
+    for (const MixerHead& head : heads) work += work_of(*head.x_proj);
+    return work;
+  });
+  return params;
 }
 
-View<float> Step::dt_proj(const Matrix& weight, View<const float> dt) {
-  const auto out = tools_.workspace.delta(tokens_);
-  matmul(Op::dt_proj, weight, dt, out);
-  return out;
+void Step::ssm_norm(MixerHeads heads, View<float> params, float epsilon) {
+  for_each_head(heads, params, [&](const MixerHead& head, int64_t, View<float> own) {
+    const auto in = inputs_of(head, own);
+    for (const View<float>& part : {in.dt, in.b, in.c}) tools_.device.norm(part, {}, nullptr, epsilon, part);
+  });
+  tools_.recorder.op(Op::ssm_norm, [&] {
+    const int64_t values = tokens_ * params.columns;
+    return Work{values * kNormFlops, values * kFloat * 2};
+  });
 }
 
-View<float> Step::selective_scan(const ScanParameters& scan, View<float> u, View<const float> delta,
-                                 const ScanInputs& in, View<const float> z, SsmState state) {
-  tools_.device.selective_scan(scan, u, delta, in.b, in.c, z, segments_, state, u);
+View<float> Step::dt_proj(MixerHeads heads, View<float> params) {
+  const auto delta = tools_.workspace.delta(tokens_);
+  for_each_head(heads, params, [&](const MixerHead& head, int64_t channel, View<float> own) {
+    tools_.device.matmul(*head.dt_proj, inputs_of(head, own).dt, delta.columns_from(channel, head.channels()));
+  });
+  tools_.recorder.op(Op::dt_proj, [&] {
+    Work work;
+    for (const MixerHead& head : heads) work += work_of(*head.dt_proj);
+    return work;
+  });
+  return delta;
+}
+
+View<float> Step::selective_scan(MixerHeads heads, View<float> u, View<const float> delta, View<float> params,
+                                 View<const float> z, SsmState state) {
+  for_each_head(heads, params, [&](const MixerHead& head, int64_t channel, View<float> own) {
+    const int64_t count = head.channels();
+    const auto in = inputs_of(head, own);
+    const auto y = u.columns_from(channel, count);
+    const SsmState of_head{state.data + channel * head.scan.states, state.slot_stride};
+    tools_.device.selective_scan(head.scan, y, delta.columns_from(channel, count), in.b, in.c,
+                                 z.columns_from(channel, count), segments_, of_head, y);
+  });
   tools_.recorder.op(decode_ ? Op::state_update : Op::selective_scan, [&] {
-    const int64_t values = tokens_ * u.columns, states = scan.states;
-    const int64_t floats = 4 * values + 2 * tokens_ * states + (1 + 2 * segments_.count) * states * u.columns;
+    const int64_t values = tokens_ * u.columns, states = heads.front().scan.states;
+    const int64_t inputs = 2 * tokens_ * states * static_cast<int64_t>(heads.size());
+    const int64_t floats = 4 * values + inputs + (1 + 2 * segments_.count) * states * u.columns;
     return Work{values * (kScanStateFlops * states + kScanChannelFlops), floats * kFloat};
   });
   return u;
@@ -107,11 +173,102 @@ View<float> Step::out_proj(const Matrix& weight, View<const float> y) {
 }
 
 void Step::start_all_reduce_x_proj(View<float> partial) {
-  tools_.communicator.start(partial, {WireType::f32}, Op::all_reduce_x_proj);
+  if (tools_.head_group) tools_.head_group->start(partial, {WireType::f32}, Op::all_reduce_x_proj);
+}
+
+void Step::finish_all_reduce_x_proj() {
+  if (tools_.head_group) tools_.head_group->finish();
 }
 
 void Step::all_reduce_out_proj(View<float> partial) {
-  tools_.communicator.all_reduce(partial, tools_.out_proj_wire, Op::all_reduce_out_proj);
+  tools_.communicator.all_reduce(partial, tools_.wire, Op::all_reduce_out_proj);
+}
+
+View<float> Step::norm_pair(View<float> residual, View<const float> delta, View<const float> embedding,
+                            const float* weight, float epsilon) {
+  const auto out = tools_.workspace.pair(tokens_);
+  tools_.device.norm_pair(residual, delta, embedding, weight, epsilon, out);
+  tools_.recorder.op(Op::norm, [&] {
+    const int64_t values = tokens_ * out.columns;
+    return Work{values * kNormFlops + tokens_ * residual.columns, values * kFloat * 3};
+  });
+  return out;
+}
+
+View<float> Step::norm_sum(View<const float> residual, View<const float> hybrid, const float* weight, float epsilon) {
+  const auto out = tools_.workspace.normed(tokens_);
+  tools_.device.norm_sum(residual, hybrid, weight, epsilon, out);
+  tools_.recorder.op(Op::norm, [&] {
+    const int64_t values = tokens_ * out.columns;
+    return Work{values * (kNormFlops + 1), values * kFloat * 3};
+  });
+  return out;
+}
+
+View<float> Step::attention(const SharedBlock& block, View<const float> in, KvCache cache) {
+  const Workspace& workspace = tools_.workspace;
+  const auto q = workspace.q(tokens_), k = workspace.k(tokens_), v = workspace.v(tokens_);
+  tools_.device.matmul(*block.q_proj, in, q);
+  tools_.device.matmul(*block.k_proj, in, k);
+  tools_.device.matmul(*block.v_proj, in, v);
+  tools_.recorder.op(Op::qkv_proj, [&] {
+    Work work = work_of(*block.q_proj);
+    work += work_of(*block.k_proj);
+    return work += work_of(*block.v_proj);
+  });
+
+  const auto out = workspace.attended(tokens_);
+  tools_.device.attention(block.attention, q, k, v, segments_, cache, out);
+  tools_.recorder.op(Op::attention, [&] {
+    int64_t pairs = 0, kept = 0;  // query-key pairs of a head, tokens whose keys and values are read
+    for (const Segment& segment : segments_) {
+      const int64_t length = segment.length, before = segment.position;
+      pairs += length * before + length * (length + 1) / 2;
+      kept += before + length;
+    }
+    return Work{pairs * q.columns * 4, (2 * kept * k.columns + 2 * tokens_ * q.columns) * kFloat};
+  });
+  return out;
+}
+
+View<float> Step::o_proj(const Matrix& weight, View<const float> in) {
+  const auto out = tools_.workspace.out(tokens_);
+  matmul(Op::o_proj, weight, in, out);
+  return out;
+}
+
+void Step::all_reduce_o_proj(View<float> partial) {
+  tools_.communicator.all_reduce(partial, tools_.wire, Op::all_reduce_o_proj);
+}
+
+View<float> Step::mlp_up(const SharedBlock& block, View<const float> in) {
+  const auto gate = tools_.workspace.gate(tokens_), up = tools_.workspace.up(tokens_);
+  tools_.device.matmul(*block.gate, in, gate);
+  tools_.device.matmul(*block.up, in, up);
+  tools_.device.gelu_gate(gate, up, gate);
+  tools_.recorder.op(Op::mlp_up, [&] {
+    Work work = work_of(*block.gate);
+    work += work_of(*block.up);
+    const int64_t values = tokens_ * gate.columns;
+    return work += {values * kGeluFlops, values * kFloat * 3};
+  });
+  return gate;
+}
+
+View<float> Step::mlp_down(const Matrix& weight, View<const float> in) {
+  const auto out = tools_.workspace.out(tokens_);
+  matmul(Op::mlp_down, weight, in, out);
+  return out;
+}
+
+void Step::all_reduce_mlp(View<float> partial) {
+  tools_.communicator.all_reduce(partial, tools_.wire, Op::all_reduce_mlp);
+}
+
+View<float> Step::hybrid_linear(const Matrix& weight, View<const float> in) {
+  const auto out = tools_.workspace.hybrid(tokens_);
+  matmul(Op::hybrid_linear, weight, in, out);
+  return out;
 }
 
 View<const float> Step::logits(const ModelWeights& weights, View<const float> hidden) {

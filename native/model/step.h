@@ -1,10 +1,12 @@
 // One step of one rank: turns each call of the mathematics into an op of the device and a span of the trace.
 #pragma once
 
+#include <span>
+
 #include "comm/communicator.h"
 #include "device/device.h"
 #include "model/logits.h"
-#include "model/mixer_state.h"
+#include "model/layer_state.h"
 #include "model/sampling.h"
 #include "model/weights.h"
 #include "model/workspace.h"
@@ -19,15 +21,11 @@ struct Tools {
   Recorder& recorder;
   Workspace& workspace;
   LogitsBlock& logits;
-  Reduction out_proj_wire;
+  Communicator* head_group;  // ranks that share a mixer head; null where none do
+  Reduction wire;            // of all sums of h values
 };
 
-// The columns of x_proj's output: what makes the recurrence depend on its input.
-struct ScanInputs {
-  View<float> dt;  // [tokens, r]
-  View<float> b;   // [tokens, N]
-  View<float> c;   // [tokens, N]
-};
+using MixerHeads = std::span<const MixerHead>;
 
 class Step {
  public:
@@ -41,20 +39,36 @@ class Step {
   void layer(int index) { tools_.recorder.set_layer(index); }
 
   View<float> embed(const TensorSlice& table, const int32_t* ids);
+  // The embeddings once more, which no layer changes: the other half of a hybrid layer's input.
+  View<float> keep_embedding(const TensorSlice& table, const int32_t* ids);
   View<float> norm(View<float> residual, View<const float> delta, const float* weight, float epsilon);
   View<float> in_proj_x(const Matrix& weight, View<const float> in);
   View<float> in_proj_z(const Matrix& weight, View<const float> in);
   View<float> conv1d(const ConvParameters& conv, View<const float> x, ConvState state);
-  View<float> x_proj(const Matrix& weight, View<const float> u);  // partial sums
-  View<float> dt_proj(const Matrix& weight, View<const float> dt);
-  View<float> selective_scan(const ScanParameters& scan, View<float> u, View<const float> delta, const ScanInputs& in,
+  View<float> x_proj(MixerHeads heads, View<const float> u);  // partial sums, head beside head
+  // Falcon-Mamba's norms without weights, in place.
+  void ssm_norm(MixerHeads heads, View<float> params, float epsilon);
+  View<float> dt_proj(MixerHeads heads, View<float> params);
+  View<float> selective_scan(MixerHeads heads, View<float> u, View<const float> delta, View<float> params,
                              View<const float> z, SsmState state);
   View<float> out_proj(const Matrix& weight, View<const float> y);  // partial sums
 
   // dt feeds an exponential, and the message is small: exact on the wire. Between start and finish a rank may compute.
   void start_all_reduce_x_proj(View<float> partial);
-  void finish_all_reduce() { tools_.communicator.finish(); }
+  void finish_all_reduce_x_proj();
   void all_reduce_out_proj(View<float> partial);
+
+  // A hybrid layer's attention and MLP.
+  View<float> norm_pair(View<float> residual, View<const float> delta, View<const float> embedding,
+                        const float* weight, float epsilon);
+  View<float> norm_sum(View<const float> residual, View<const float> hybrid, const float* weight, float epsilon);
+  View<float> attention(const SharedBlock& block, View<const float> in, KvCache cache);
+  View<float> o_proj(const Matrix& weight, View<const float> in);  // partial sums
+  void all_reduce_o_proj(View<float> partial);
+  View<float> mlp_up(const SharedBlock& block, View<const float> in);
+  View<float> mlp_down(const Matrix& weight, View<const float> in);  // partial sums
+  void all_reduce_mlp(View<float> partial);
+  View<float> hybrid_linear(const Matrix& weight, View<const float> in);
 
   // Logits of at most LogitsBlock::kRows rows of `hidden`, in memory that all ranks see; valid until the call after
   // the next.  [rows, vocabulary]
@@ -64,6 +78,8 @@ class Step {
   int32_t sample(Sampler& sampler, View<const float> logits, int64_t ordinal);
 
  private:
+  View<float> embed(const TensorSlice& table, const int32_t* ids, View<float> out);
+  Work work_of(const Matrix& weight) const;
   void matmul(Op op, const Matrix& weight, View<const float> in, View<float> out);
 
   Tools& tools_;

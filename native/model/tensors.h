@@ -28,6 +28,16 @@ enum class Role : uint8_t {
   out_proj_bias,
   norm_f,
   lm_head,
+  attention_norm,  // of Zamba's shared block, as the ones that follow
+  q_proj,
+  k_proj,
+  v_proj,
+  o_proj,
+  mlp_norm,
+  mlp_gate,
+  mlp_up,
+  mlp_down,
+  hybrid_linear,
 };
 
 std::string_view name_of(Role role);

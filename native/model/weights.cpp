@@ -1,5 +1,6 @@
 #include "model/weights.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <string>
@@ -22,6 +23,10 @@ class Loader {
       LayerWeights& w = weights_.layers.emplace_back();
       w.norm = vector(tensors_.require(Role::norm, layer, h, 1));
       w.mixer = mixer(layer);
+      if (tensors_.find(Role::hybrid_linear, layer)) {
+        w.block = block(layer);
+        w.linear = matrix(Role::hybrid_linear, layer, h, h, nullptr);
+      }
     }
     weights_.norm_f = vector(tensors_.require(Role::norm_f, -1, h, 1));
     load_head();
@@ -30,7 +35,7 @@ class Loader {
 
  private:
   MixerWeights mixer(int layer) {
-    const int64_t h = shape_.hidden, r = shape_.dt_rank;
+    const int64_t h = shape_.hidden;
     const int64_t d = channels(layer);
     MixerWeights w;
     w.in_proj_x = matrix(Role::in_proj_x, layer, d, h, optional(Role::in_proj_x_bias, layer, d));
@@ -40,16 +45,64 @@ class Loader {
     w.conv.weight = transposed(tensors_.require(Role::conv1d, layer, d, shape_.taps));
     if (const TensorSlice* bias = optional(Role::conv1d_bias, layer, d)) w.conv.bias = vector(*bias);
 
-    w.x_proj = matrix(Role::x_proj, layer, shape_.x_proj_rows(), d, nullptr);
-    w.dt_proj = matrix(Role::dt_proj, layer, d, r, &tensors_.require(Role::dt_proj_bias, layer, d, 1));
-
-    w.scan.states = shape_.states;
-    w.scan.a = decay(tensors_.require(Role::a_log, layer, d, shape_.states));
-    w.scan.d = vector(tensors_.require(Role::d, layer, d, 1));
+    w.heads = heads(layer, d);
 
     // The AllReduce adds all ranks' outputs, so one rank alone brings the bias.
     w.out_proj = matrix(Role::out_proj, layer, h, d, rank_ == 0 ? optional(Role::out_proj_bias, layer, h) : nullptr);
     return w;
+  }
+
+  // This rank's heads, or its share of one. Rows of every tensor are in the order of heads.
+  std::vector<MixerHead> heads(int layer, int64_t d) {
+    const int64_t r = shape_.dt_rank, rows = shape_.x_proj_rows();
+    const TensorSlice* held = tensors_.find(Role::x_proj, layer);
+    const int64_t count = held ? std::max<int64_t>(1, held->rows() / rows) : 1;
+    const int64_t channels = d / count;
+    const TensorSlice& x_proj = tensors_.require(Role::x_proj, layer, count * rows, channels);
+    const TensorSlice& dt_proj = tensors_.require(Role::dt_proj, layer, count * channels, r);
+    const TensorSlice& bias = tensors_.require(Role::dt_proj_bias, layer, count * channels, 1);
+    const TensorSlice& a_log = tensors_.require(Role::a_log, layer, count * channels, shape_.states);
+    const TensorSlice& skip = tensors_.require(Role::d, layer, count * channels, 1);
+
+    std::vector<MixerHead> heads(count);
+    for (int64_t i = 0; i < count; ++i) {
+      const auto own = [&](const TensorSlice& slice) { return slice.part(i * channels, channels); };
+      const TensorSlice own_bias = own(bias);
+      heads[i].x_proj = packed(x_proj.part(i * rows, rows), nullptr);
+      heads[i].dt_proj = packed(own(dt_proj), &own_bias);
+      heads[i].scan = {decay(own(a_log)), vector(own(skip)), shape_.states};
+    }
+    return heads;
+  }
+
+  // The layer's own block, or else the one of the hybrid layer before it.
+  const SharedBlock* block(int layer) {
+    const TensorSlice* q = tensors_.find(Role::q_proj, layer);
+    if (!q && !weights_.blocks.empty()) return weights_.blocks.back().get();
+    const int64_t h = shape_.hidden, dim = shape_.head_dim;
+    const auto rows = [&](Role role) {
+      const TensorSlice* slice = tensors_.find(role, layer);
+      return slice ? slice->rows() : 0;
+    };
+    const int64_t queries = rows(Role::q_proj), keys = rows(Role::k_proj), inner = rows(Role::mlp_gate);
+    auto block = std::make_unique<SharedBlock>();
+    block->attention_norm = vector(tensors_.require(Role::attention_norm, layer, 2 * h, 1));
+    block->q_proj = matrix(Role::q_proj, layer, queries, 2 * h, nullptr);
+    block->k_proj = matrix(Role::k_proj, layer, keys, 2 * h, nullptr);
+    block->v_proj = matrix(Role::v_proj, layer, keys, 2 * h, nullptr);
+    block->o_proj = matrix(Role::o_proj, layer, h, queries, nullptr);
+    block->mlp_norm = vector(tensors_.require(Role::mlp_norm, layer, h, 1));
+    block->gate = matrix(Role::mlp_gate, layer, inner, h, nullptr);
+    block->up = matrix(Role::mlp_up, layer, inner, h, nullptr);
+    block->down = matrix(Role::mlp_down, layer, h, inner, nullptr);
+    if (queries % dim != 0 || keys % dim != 0 || queries % keys != 0) {
+      throw Error("E_TENSOR_SHAPE", "q_proj and k_proj must hold whole heads of " + std::to_string(dim) + " rows, got " +
+                                        std::to_string(queries) + " and " + std::to_string(keys),
+                  {{"tensor", "q_proj"}, {"layer", std::to_string(layer)}});
+    }
+    // Half of the concatenated input's head counts: transformers' Zamba scales by (head_dim / 2)^-1/2.
+    block->attention = {queries / dim, keys / dim, dim, 1 / std::sqrt(static_cast<float>(dim) / 2)};
+    return weights_.blocks.emplace_back(std::move(block)).get();
   }
 
   // All layers split alike; the first in_proj says how many channels are this rank's.
@@ -73,7 +126,10 @@ class Loader {
   }
 
   std::unique_ptr<Matrix> matrix(Role role, int layer, int64_t rows, int64_t columns, const TensorSlice* bias) {
-    const TensorSlice& slice = tensors_.require(role, layer, rows, columns);
+    return packed(tensors_.require(role, layer, rows, columns), bias);
+  }
+
+  std::unique_ptr<Matrix> packed(const TensorSlice& slice, const TensorSlice* bias) {
     auto packed = device_.pack(slice, bias, type_);
     weights_.bytes += packed->bytes();
     progress_(stored_bytes(slice) + (bias ? stored_bytes(*bias) : 0));

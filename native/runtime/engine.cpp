@@ -24,7 +24,7 @@ Engine::Engine(EngineSpec spec, Progress progress, Loaded loaded)
     : spec_(validated(std::move(spec))),
       queue_(spec_.ranks,
              [this](const Job& job, bool failed) {
-               if (failed) shared_->group.reset();
+               if (failed) shared_->reset();
                shared_->state_known[job.input().slot] = !failed && job.state_known();
              }),
       progress_(std::move(progress)),
@@ -131,7 +131,7 @@ void Engine::work(Rank& rank) {
       job->run(rank);
     } catch (...) {
       error = std::current_exception();
-      shared_->group.abort(error);
+      shared_->abort(error);
     }
     queue_.leave(error);
   }

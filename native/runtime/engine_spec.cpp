@@ -75,6 +75,9 @@ void validate(const EngineSpec& spec) {
   check_range("dtRank", shape.dt_rank, 1, kMost);
   check_range("layers", shape.layers, 1, std::numeric_limits<int16_t>::max());
   check_range("vocabulary", shape.vocabulary, 1, kMost - 1);
+  check_range("mixerHeads", shape.mixer_heads, 1, 4096);
+  check_range("headDim", shape.head_dim, 0, 1 << 20);
+  check_range("context", shape.context, shape.head_dim > 0 ? 1 : 0, 1 << 24);
   check_range("ranks", spec.ranks, 1, InProcessGroup::kMaxRanks);
   check_range("threadsPerRank", spec.threads_per_rank, 1, 1024);
   check_range("quantisationGroup", spec.quantisation_group, 1, 1 << 20);
@@ -82,6 +85,17 @@ void validate(const EngineSpec& spec) {
   check_range("slots", spec.slots, 1, 1 << 20);
   if (!(shape.epsilon > 0)) {
     throw Error("E_OPTION", "epsilon must be above 0, got " + std::to_string(shape.epsilon), {{"option", "epsilon"}});
+  }
+
+  if (!(shape.ssm_epsilon >= 0)) {
+    throw Error("E_OPTION", "ssmEpsilon must be 0 or more, got " + std::to_string(shape.ssm_epsilon),
+                {{"option", "ssmEpsilon"}});
+  }
+  if (spec.ranks % shape.mixer_heads != 0 && shape.mixer_heads % spec.ranks != 0) {
+    throw Error("E_PLAN",
+                "ranks must divide the mixer's heads or be a multiple of them, got " + std::to_string(spec.ranks) +
+                    " ranks and " + std::to_string(shape.mixer_heads) + " heads",
+                {{"ranks", std::to_string(spec.ranks)}, {"mixerHeads", std::to_string(shape.mixer_heads)}});
   }
 
   bool has_head = false;

@@ -41,7 +41,7 @@ GenerateJob::GenerateJob(JobInput input, GenerateOptions options, int64_t vocabu
 
 void GenerateJob::run(Rank& rank) {
   const int64_t started = monotonic_ns();
-  const int64_t sent = rank.communicator().sent();
+  const int64_t sent = rank.sent();
   const int64_t last = static_cast<int64_t>(input().tokens.size()) - 1;
   int32_t token = -1;
   const bool complete = prefill(rank, [&](Step& step, View<const float> hidden, int64_t first) {
@@ -52,7 +52,7 @@ void GenerateJob::run(Rank& rank) {
     if (options_.max_new_tokens > 0) token = step.sample(sampler_, logits, 0);
   });
   if (complete) decode(rank, token, started);
-  wire_bytes_ += rank.communicator().sent() - sent;
+  wire_bytes_ += rank.sent() - sent;
   // The sum is complete once all ranks have added theirs.
   rank.communicator().barrier();
   if (rank.decides()) result_.wire_bytes = wire_bytes_;

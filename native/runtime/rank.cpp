@@ -10,16 +10,34 @@
 namespace stateline {
 namespace {
 
+int64_t x_proj_bytes(const EngineSpec& spec) {
+  return Message({nullptr, spec.max_tokens, spec.shape.x_proj_rows(), spec.shape.x_proj_rows()}, {}).bytes();
+}
+
 InProcessOptions group_options(const EngineSpec& spec) {
   const Reduction wire{spec.wire_type, spec.quantisation_group};
-  const Message x_proj({nullptr, spec.max_tokens, spec.shape.x_proj_rows(), spec.shape.x_proj_rows()}, {});
   const Message out_proj({nullptr, spec.max_tokens, spec.shape.hidden, spec.shape.hidden}, wire);
   InProcessOptions options;
   options.ranks = spec.ranks;
   options.threads = spec.ranks * spec.threads_per_rank;
-  options.message_bytes = std::max(x_proj.bytes(), out_proj.bytes());
+  options.message_bytes = std::max(x_proj_bytes(spec), out_proj.bytes());
   options.verify = spec.verify_collectives;
   return options;
+}
+
+InProcessOptions head_group_options(const EngineSpec& spec, int64_t head) {
+  InProcessOptions options = group_options(spec);
+  options.ranks = spec.ranks / static_cast<int>(spec.shape.mixer_heads);
+  options.message_bytes = x_proj_bytes(spec);
+  options.ordinal = static_cast<int16_t>(1 + head);  // 0 is the group of all ranks
+  return options;
+}
+
+// Neighbours share a head: the ranks hold the channels in order.
+std::unique_ptr<Communicator> join_head_group(Shared& shared, int rank, Recorder& recorder) {
+  if (shared.head_groups.empty()) return nullptr;
+  const int size = shared.spec.ranks / static_cast<int>(shared.head_groups.size());
+  return shared.head_groups[rank / size]->join(rank % size, recorder);
 }
 
 }  // namespace
@@ -28,18 +46,42 @@ Shared::Shared(const EngineSpec& spec)
     : spec(spec),
       group(group_options(spec)),
       logits(spec.shape.vocabulary, spec.ranks),
-      state_known(spec.slots, true) {}
+      state_known(spec.slots, true) {
+  const int64_t heads = spec.shape.mixer_heads;
+  if (heads == 1 || spec.ranks <= heads) return;  // one group of all ranks, or whole heads on every rank
+  for (int64_t head = 0; head < heads; ++head) {
+    head_groups.push_back(std::make_unique<InProcessGroup>(head_group_options(spec, head)));
+  }
+}
+
+void Shared::abort(const std::exception_ptr& reason) {
+  group.abort(reason);
+  for (const auto& each : head_groups) each->abort(reason);
+}
+
+void Shared::reset() {
+  group.reset();
+  for (const auto& each : head_groups) each->reset();
+}
 
 Rank::Rank(Shared& shared, Recorder& recorder, const TensorTable& tensors, int index, const LoadProgress& progress)
     : shared_(shared),
       index_(index),
       device_(make_cpu_device(shared.spec.threads_per_rank)),
       communicator_(shared.group.join(index, recorder)),
+      head_group_(join_head_group(shared, index, recorder)),
       weights_(load_weights(*device_, tensors, shared.spec.shape, shared.spec.compute_type, index, progress)),
-      states_(*device_, shared.spec.shape, weights_.inner, shared.spec.slots),
-      workspace_(*device_, shared.spec.shape, weights_.inner, shared.spec.max_tokens),
-      tools_{*device_,   *communicator_, recorder,
-             workspace_, shared.logits,  {shared.spec.wire_type, shared.spec.quantisation_group}} {}
+      states_(*device_, shared.spec.shape, weights_, shared.spec.slots),
+      workspace_(*device_, shared.spec.shape, weights_, shared.spec.max_tokens),
+      tools_{*device_,
+             *communicator_,
+             recorder,
+             workspace_,
+             shared.logits,
+             shared.spec.shape.mixer_heads == 1 ? communicator_.get() : head_group_.get(),
+             {shared.spec.wire_type, shared.spec.quantisation_group}} {}
+
+int64_t Rank::sent() const { return communicator_->sent() + (head_group_ ? head_group_->sent() : 0); }
 
 void Rank::begin_job() {
   turn_ = 0;
@@ -70,8 +112,10 @@ Order Rank::agree(Order proposal) {
 
 Rank::Memory Rank::memory() const {
   const size_t ranks = shared_.spec.ranks;
+  int64_t wire = shared_.group.bytes();
+  for (const auto& each : shared_.head_groups) wire += each->bytes();
   return {weights_.bytes, states_.bytes(), workspace_.bytes() + shared_.logits.bytes() / ranks,
-          static_cast<size_t>(shared_.group.bytes()) / ranks};
+          static_cast<size_t>(wire) / ranks};
 }
 
 }  // namespace stateline

@@ -11,7 +11,7 @@
 #include "comm/in_process.h"
 #include "device/device.h"
 #include "model/logits.h"
-#include "model/mixer.h"
+#include "model/layers.h"
 #include "model/sampling.h"
 #include "model/step.h"
 #include "runtime/engine_spec.h"
@@ -32,8 +32,14 @@ struct Order {
 struct Shared {
   Shared(const EngineSpec& spec);
 
+  // Releases every rank from whatever collective it is in.
+  void abort(const std::exception_ptr& reason);
+  // After an abort, once no rank is inside a collective.
+  void reset();
+
   const EngineSpec& spec;
   InProcessGroup group;
+  std::vector<std::unique_ptr<InProcessGroup>> head_groups;  // a mixer head each, where several ranks share one
   LogitsBlock logits;
   std::array<Order, 2> orders;         // take turns like wire memory
   std::atomic<bool> recording{false};  // as last asked for
@@ -63,11 +69,15 @@ class Rank {
   // states [tokens, h] while the step still runs. At most spec().max_tokens ids.
   template <class Then>
   void step(std::span<const int32_t> ids, int slot, const StepLabel& label, bool record, Then then) {
-    const Segment segment{slot, 0, static_cast<int32_t>(ids.size())};
+    const Segment segment{slot, 0, static_cast<int32_t>(ids.size()), static_cast<int32_t>(states_.position(slot))};
+    states_.advance(slot, static_cast<int64_t>(ids.size()));
     Step step(tools_, {&segment, 1}, record, label);
-    then(step, hidden_states(step, weights_, spec().shape.epsilon, states_.layers(), ids.data()));
+    then(step, hidden_states(step, weights_, spec().shape, states_.layers(), ids.data()));
   }
   View<const float> logits(Step& step, View<const float> hidden) { return step.logits(weights_, hidden); }
+
+  // Bytes this rank has sent to others.
+  int64_t sent() const;
 
   struct Memory {
     size_t weights = 0;
@@ -83,6 +93,7 @@ class Rank {
   int index_;
   std::unique_ptr<Device> device_;
   std::unique_ptr<Communicator> communicator_;
+  std::unique_ptr<Communicator> head_group_;  // null unless Shared has head groups
   ModelWeights weights_;
   StateCache states_;
   Workspace workspace_;

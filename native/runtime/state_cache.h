@@ -1,5 +1,5 @@
 // One rank's states between steps: for each slot (a sequence) and layer the convolution's last inputs and the SSM
-// state. Their size does not grow with the sequence.
+// state, whose size does not grow with the sequence, and the keys and values of hybrid layers, which do.
 #pragma once
 
 #include <memory>
@@ -7,28 +7,38 @@
 #include <vector>
 
 #include "device/device.h"
-#include "model/mixer_state.h"
+#include "model/layer_state.h"
 #include "model/shape.h"
+#include "model/weights.h"
 
 namespace stateline {
 
 class StateCache {
  public:
-  // `inner`: channels of this rank.
-  StateCache(Device& device, const ModelShape& shape, int64_t inner, int slots);
+  StateCache(Device& device, const ModelShape& shape, const ModelWeights& weights, int slots);
 
   // One a layer; segments choose the slot.
-  std::span<const MixerState> layers() const { return layers_; }
+  std::span<const LayerState> layers() const { return layers_; }
   // The slot's sequence starts anew.
   void clear(int slot);
-  size_t bytes() const { return conv_->bytes() + ssm_->bytes(); }
+
+  // Tokens of the slot's sequence so far.
+  int64_t position(int slot) const { return positions_[slot]; }
+  // Makes place for `tokens` more. Throws E_CONTEXT when keys and values of so many are not kept.
+  void advance(int slot, int64_t tokens);
+
+  size_t bytes() const { return conv_->bytes() + ssm_->bytes() + keys_->bytes() + values_->bytes(); }
 
  private:
+  int64_t context_;  // 0: no layer keeps keys
   int64_t conv_size_;  // floats of a slot in a layer
   int64_t ssm_size_;
-  std::unique_ptr<Buffer> conv_;  // [layers, slots, K-1, d/P]
-  std::unique_ptr<Buffer> ssm_;   // [layers, slots, N, d/P]
-  std::vector<MixerState> layers_;
+  std::unique_ptr<Buffer> conv_;    // [layers, slots, K-1, d/P]
+  std::unique_ptr<Buffer> ssm_;     // [layers, slots, heads, N, channels]
+  std::unique_ptr<Buffer> keys_;    // [hybrid layers, slots, context, kv_heads/P · head_dim]
+  std::unique_ptr<Buffer> values_;  // as keys
+  std::vector<LayerState> layers_;
+  std::vector<int64_t> positions_;  // by slot
 };
 
 }  // namespace stateline

@@ -20,6 +20,12 @@ namespace stateline {
 struct Work {
   int64_t flops = 0;
   int64_t bytes = 0;
+
+  Work& operator+=(const Work& more) {
+    flops += more.flops;
+    bytes += more.bytes;
+    return *this;
+  }
 };
 
 // Whom a step's spans belong to.

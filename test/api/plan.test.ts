@@ -12,7 +12,7 @@ import { drawPlan } from "../../kernel/api/plan/draw";
 import { engineSpec } from "../../kernel/api/plan/engine-spec";
 import { planShards, type ShardPlan } from "../../kernel/api/plan/plan";
 import { sizeOf, sliceOfRank, type Split } from "../../kernel/api/plan/split";
-import { golden, goldenNames } from "../support/fixtures";
+import { degreesOf, golden, goldenNames } from "../support/fixtures";
 
 /** Which ranks hold each element of a [rows, columns] tensor. */
 function holders(rows: number, columns: number, slices: readonly RankSlice[]): number[][] {
@@ -40,6 +40,16 @@ function owners(split: Split, rows: number, columns: number, row: number, column
       return [Math.floor((row * ranks) / rows)];
     case "packedRows":
       return [Math.floor(((row % (rows / split.parts)) * ranks * split.parts) / rows)];
+    case "interleavedRows":
+      return [Math.floor((Math.floor(row / split.parts) * ranks * split.parts) / rows)];
+    case "headRows":
+    case "headColumns": {
+      const head = Math.floor((row * split.heads) / rows);
+      if (ranks <= split.heads) return [Math.floor((head * ranks) / split.heads)];
+      const group = ranks / split.heads;
+      const ofHead = Array.from({ length: group }, (_, index) => head * group + index);
+      return split.kind === "headRows" ? ofHead : [head * group + Math.floor((column * group) / columns)];
+    }
     case "columns":
       return [Math.floor((column * ranks) / columns)];
     case "unevenRows": {
@@ -61,11 +71,15 @@ test("every element is held by exactly the ranks that its split names", () => {
       { kind: "columns" },
     ),
     fc.integer({ min: 1, max: 3 }).map((parts): Split => ({ kind: "packedRows", parts })),
+    fc.integer({ min: 1, max: 3 }).map((parts): Split => ({ kind: "interleavedRows", parts })),
+    fc.constant<Split>({ kind: "headRows", heads: 2 }),
+    fc.constant<Split>({ kind: "headColumns", heads: 2 }),
   );
   const size = fc.integer({ min: 1, max: 5 });
   fc.assert(
-    fc.property(split, size, size, fc.integer({ min: 1, max: 6 }), fc.nat(5), (kind, height, width, ranks, extra) => {
-      const parts = kind.kind === "packedRows" ? kind.parts : 1;
+    fc.property(split, size, size, fc.integer({ min: 1, max: 6 }), fc.nat(5), (kind, height, width, degree, extra) => {
+      const ranks = "heads" in kind && degree > 1 ? degree + (degree % 2) : degree;
+      const parts = "parts" in kind ? kind.parts : "heads" in kind ? 2 : 1;
       const rows = kind.kind === "unevenRows" ? height * ranks + extra : height * ranks * parts;
       const columns = width * ranks;
       const slices = Array.from({ length: ranks }, (_, rank) => sliceOfRank(kind, rows, columns, rank, ranks));
@@ -82,7 +96,7 @@ async function planOf(name: string, ranks: number): Promise<ShardPlan> {
   return planShards(await openCheckpoint(join(golden, name)), ranks, chooseAllReduce("auto", ranks));
 }
 
-test.each(goldenNames("mamba"))("%s splits at every degree that divides d_inner, and at no other", async (name) => {
+test.each([...goldenNames("mamba"), ...goldenNames("falcon")])("%s splits at every degree that divides d_inner, and at no other", async (name) => {
   const { inner } = (await planOf(name, 1)).config;
   for (let ranks = 1; ranks <= 12; ranks++) {
     if (inner % ranks !== 0) {
@@ -108,6 +122,26 @@ test.each(goldenNames("mamba"))("%s splits at every degree that divides d_inner,
   }
 });
 
+test.each(goldenNames("zamba"))("%s splits at the degrees that divide heads, channels and MLP", async (name) => {
+  const works: number[] = [];
+  for (let ranks = 1; ranks <= 12; ranks++) {
+    const plan = await planOf(name, ranks).catch((error: unknown) => {
+      expect(error).toMatchObject({ code: "E_TP_INDIVISIBLE", message: expect.stringMatching(/ work, got/) as unknown });
+    });
+    if (!plan) continue;
+    works.push(ranks);
+    for (const { rows, columns, split, ranks: slices } of plan.tensors.filter(({ layer }) => layer <= 2)) {
+      const held = holders(rows, columns, slices);
+      const wrong = held.findIndex((by, index) => {
+        const expected = owners(split, rows, columns, Math.floor(index / columns), index % columns, ranks);
+        return by.join() !== expected.join();
+      });
+      expect(wrong).toBe(-1);
+    }
+  }
+  expect(works).toEqual(degreesOf(name));
+});
+
 test("in_proj reaches the engine as x and z, each the rank's rows of its half", async () => {
   const plan = await planOf("mamba-odd", 4);
   const spec = engineSpec(plan, {
@@ -116,6 +150,7 @@ test("in_proj reaches the engine as x and z, each the rank's rows of its half", 
     wireType: "f32",
     quantisationGroup: 128,
     maxTokens: 8,
+    contextLength: 8,
     slots: 1,
     verifyCollectives: false,
   });

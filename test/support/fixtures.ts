@@ -26,7 +26,6 @@ export interface GoldenCase {
   readonly toleranceF32: number;
   readonly toleranceBf16: number;
   readonly meanErrorBf16: number;
-  readonly tp: readonly number[];
 }
 
 interface Expected {
@@ -36,6 +35,7 @@ interface Expected {
   readonly tolerance_bf16: number;
   readonly bf16_compute_error: { readonly mean: number };
   readonly tp: number[];
+  readonly tp_with_replicated_kv_heads?: number[];
 }
 
 /** Names of the golden cases of a family. */
@@ -43,9 +43,19 @@ export function goldenNames(family: string): string[] {
   return readdirSync(golden).filter((name) => name.startsWith(`${family}-`));
 }
 
+function expectedOf(name: string): Expected {
+  return JSON.parse(readFileSync(join(golden, name, "expected.json"), "utf8")) as Expected;
+}
+
+/** Degrees of tensor parallelism at which a case works. */
+export function degreesOf(name: string): number[] {
+  const { tp, tp_with_replicated_kv_heads: more = [] } = expectedOf(name);
+  return [...new Set([...tp, ...more])];
+}
+
 export async function goldenCase(name: string): Promise<GoldenCase> {
   const directory = join(golden, name);
-  const expected = JSON.parse(readFileSync(join(directory, "expected.json"), "utf8")) as Expected;
+  const expected = expectedOf(name);
   const values = await floatTensors(join(directory, "expected.safetensors"));
   const lists = expected.tokens.map((one) => (typeof one === "number" ? expected.tokens : one)) as number[][];
   const batch = typeof expected.tokens[0] !== "number";
@@ -62,7 +72,6 @@ export async function goldenCase(name: string): Promise<GoldenCase> {
     toleranceF32: expected.tolerance_f32,
     toleranceBf16: expected.tolerance_bf16,
     meanErrorBf16: expected.bf16_compute_error.mean,
-    tp: expected.tp,
   };
 }
 

@@ -4,9 +4,11 @@ import type { Checkpoint } from "../checkpoint/checkpoint";
 import { CheckpointError } from "../errors";
 import { shown } from "../options";
 import type { Family } from "./family";
+import { falconMamba } from "./falcon-mamba";
 import { mamba } from "./mamba";
+import { zamba } from "./zamba";
 
-const families: readonly Family[] = [mamba];
+const families: readonly Family[] = [mamba, falconMamba, zamba];
 
 /**
  * Family of a checkpoint. state-spaces' original configs have no model_type but d_model and n_layer: they are Mamba.

@@ -4,6 +4,7 @@ import { availableParallelism } from "node:os";
 
 import { addon } from "../addon";
 import { openCheckpoint } from "../checkpoint/checkpoint";
+import type { JsonObject } from "../checkpoint/json";
 import { aborted, CheckpointError, DeviceError, native } from "../errors";
 import type { ComputeType, NativeEngine } from "../native";
 import {
@@ -37,6 +38,8 @@ export interface LoadOptions {
   readonly threadsPerRank?: number;
   /** Most tokens a step: longer prompts are prefilled in chunks of this many. 512 unless given. */
   readonly maxTokens?: number;
+  /** Most tokens of a sequence in a model with attention; the config's max_position_embeddings unless given. */
+  readonly contextLength?: number;
   /** Compare all ranks' bits after each AllReduce, to find faults; slow. */
   readonly verifyCollectives?: boolean;
   /** Ends the loading; the call rejects with AbortedError. */
@@ -52,6 +55,7 @@ const rules: Rules<LoadOptions> = {
   allReduce: allReduceRule,
   threadsPerRank: integer(1, 1024),
   maxTokens: integer(1, 65536),
+  contextLength: integer(1, 2 ** 24),
   verifyCollectives: flag,
   signal: abortSignal,
   onProgress: callback<(progress: Progress) => void>(),
@@ -97,12 +101,19 @@ export async function loadModel(directory: string, options?: LoadOptions): Promi
     wireType: choice.outProj,
     quantisationGroup: choice.group,
     maxTokens,
+    contextLength: checked.contextLength ?? contextLengthOf(checkpoint.config),
     slots: 1,
     verifyCollectives,
   };
   const stopTokens = await readStopTokens(checkpoint.directory, checkpoint.config, tokenizer);
   const engine = await loadEngine(plan, settings, checked.signal, checked.onProgress);
   return new Model({ engine, plan, tokenizer, stopTokens, settings, device: "cpu" });
+}
+
+/** Room that is reserved for keys and values takes memory only once it is used. */
+function contextLengthOf(config: JsonObject): number {
+  const positions = config["max_position_embeddings"];
+  return Number.isInteger(positions) && Number(positions) > 0 ? Math.min(Number(positions), 2 ** 24) : 4096;
 }
 
 async function loadEngine(

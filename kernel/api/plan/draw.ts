@@ -3,6 +3,7 @@
 import { formatCount } from "../../../profiler-ui/trace/format";
 import { escapeHtml, htmlTable, textTable, type Table } from "../draw/table";
 import type { MimeBundle } from "../display";
+import type { ModelConfig } from "../families/family";
 import type { RankSlice } from "../native";
 import { parametersOfRank, type PlannedTensor, type ShardPlan } from "./plan";
 
@@ -13,8 +14,14 @@ export function planHeading(plan: ShardPlan): string {
   return (
     `${plan.model}: ${config.family}, ${formatCount(plan.parameters)} parameters on ${ranks} ` +
     `(${config.layers} layers, hidden ${config.hidden}, inner ${config.inner}, states ${config.states}, ` +
-    `conv ${config.taps}, dt rank ${config.dtRank}, vocabulary ${config.vocabulary})`
+    `conv ${config.taps}, dt rank ${config.dtRank}, vocabulary ${config.vocabulary}${hybridText(config)})`
   );
+}
+
+function hybridText({ mixerHeads, hybrid }: ModelConfig): string {
+  if (!hybrid) return "";
+  const { layers, heads, headDim, mlp } = hybrid;
+  return `, ${mixerHeads} mixer heads; ${layers.length} hybrid layers with ${heads} heads of ${headDim} and an MLP of ${mlp}`;
 }
 
 export function drawPlan(plan: ShardPlan): MimeBundle {
@@ -64,8 +71,13 @@ function planTable(plan: ShardPlan): Table {
   };
 }
 
-function collectivesTable({ config, allReduce }: ShardPlan): Table {
+function collectivesTable({ config, tensorParallel, allReduce }: ShardPlan): Table {
   const { xProj, outProj, group, reason } = allReduce;
+  const { hidden, hybrid, mixerHeads } = config;
+  const sharing = tensorParallel / mixerHeads;
+  const wire = outProj === "int8" ? `int8, groups of ${group}` : outProj;
+  const why =
+    mixerHeads === 1 ? "dt, B and C stay in full precision" : `among the ${sharing} ranks of a head, in full precision`;
   return {
     columns: [
       { title: "AllReduce of each layer" },
@@ -74,8 +86,9 @@ function collectivesTable({ config, allReduce }: ShardPlan): Table {
       { title: "why" },
     ],
     rows: [
-      ["x_proj", String(config.dtRank + 2 * config.states), xProj, "dt, B and C stay in full precision"],
-      ["out_proj", String(config.hidden), outProj === "int8" ? `int8, groups of ${group}` : outProj, reason],
+      ...(sharing > 1 ? [["x_proj", String(config.dtRank + 2 * config.states), xProj, why]] : []),
+      ["out_proj", String(hidden), wire, reason],
+      ...(hybrid ? ["o_proj", "mlp"].map((name) => [`${name}, hybrid layers`, String(hidden), wire, reason]) : []),
     ],
   };
 }
@@ -84,6 +97,12 @@ function splitText({ split, roles }: PlannedTensor): string {
   switch (split.kind) {
     case "packedRows":
       return `rows of each of ${split.parts} parts`;
+    case "interleavedRows":
+      return `rows, ${split.parts} parts taking turns`;
+    case "headRows":
+      return "heads";
+    case "headColumns":
+      return "heads, then their columns";
     case "unevenRows":
       return "rows, uneven";
     case "first":

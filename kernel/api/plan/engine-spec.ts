@@ -6,13 +6,15 @@ import type { ShardPlan } from "./plan";
 /** What a load decides beyond the plan. */
 export type EngineSettings = Pick<
   EngineSpec,
-  "threadsPerRank" | "computeType" | "wireType" | "quantisationGroup" | "maxTokens" | "slots" | "verifyCollectives"
+  "threadsPerRank" | "computeType" | "wireType" | "quantisationGroup" | "contextLength" | "maxTokens" | "slots" | "verifyCollectives"
 >;
 
 export function engineSpec(plan: ShardPlan, settings: EngineSettings): EngineSpec {
-  const { family, hidden, inner, states, taps, dtRank, layers, vocabulary, epsilon } = plan.config;
+  const { hybrid, hidden, inner, mixerHeads, states, taps, dtRank, layers, vocabulary } = plan.config;
+  const { epsilon, ssmEpsilon } = plan.config;
   return {
-    ...{ family, hidden, inner, states, taps, dtRank, layers, vocabulary, epsilon },
+    ...{ hidden, inner, mixerHeads, states, taps, dtRank, layers, vocabulary, epsilon, ssmEpsilon },
+    headDim: hybrid?.headDim ?? 0,
     ...settings,
     files: plan.files,
     ranks: plan.tensorParallel,

@@ -18,7 +18,7 @@ export interface PlannedTensor {
   /** -1 outside layers. */
   readonly layer: number;
   readonly shape: readonly number[];
-  /** Shape as a matrix: the first size, and the product of the others. */
+  /** Shape as a matrix. */
   readonly rows: number;
   readonly columns: number;
   readonly dtype: StoredType;
@@ -60,8 +60,8 @@ export function planShards(checkpoint: Checkpoint, tensorParallel: number, allRe
   family.checkRanks(config, tensorParallel);
   const tensors = uses.map((use, index): PlannedTensor => {
     const { tensor, dtype } = stored[index] ?? storedTensor(checkpoint, use.name, use.shape);
-    const [rows = 1, ...rest] = use.shape;
-    const columns = rest.reduce((product, size) => product * size, 1);
+    const rows = use.matrixRows ?? use.shape[0] ?? 1;
+    const columns = use.shape.reduce((product, size) => product * size, 1) / rows;
     const ranks = Array.from({ length: tensorParallel }, (_, rank) =>
       sliceOfRank(use.split, rows, columns, rank, tensorParallel),
     );

@@ -8,6 +8,9 @@ import type { RankSlice, RowRun } from "../native";
  * - `first`: rank 0 alone, as a bias that is added once to a sum over ranks.
  * - `rows`: whole rows, equally many a rank.
  * - `packedRows`: so inside each of `parts` equal blocks, as Mamba's in_proj needs (its first half is x, its second z).
+ * - `interleavedRows`: so inside each of `parts` parts whose rows take turns, as Zamba's in_proj needs.
+ * - `headRows`: rows of whole heads; where the ranks are more than the heads, several hold the same one.
+ * - `headColumns`: rows of whole heads; where the ranks are more than the heads, the ranks of a head split its columns.
  * - `unevenRows`: whole rows, the first ranks one more where the ranks do not divide them, as the vocabulary needs.
  * - `columns`: equally many columns a rank, which leaves partial sums for an AllReduce.
  */
@@ -16,6 +19,9 @@ export type Split =
   | { readonly kind: "first" }
   | { readonly kind: "rows" }
   | { readonly kind: "packedRows"; readonly parts: number }
+  | { readonly kind: "interleavedRows"; readonly parts: number }
+  | { readonly kind: "headRows"; readonly heads: number }
+  | { readonly kind: "headColumns"; readonly heads: number }
   | { readonly kind: "unevenRows" }
   | { readonly kind: "columns" };
 
@@ -39,6 +45,27 @@ export function sliceOfRank(split: Split, rows: number, columns: number, rank: n
       const block = share(rows, split.parts);
       const parts = Array.from({ length: split.parts }, (_, index) => part(index * block, block, rank, ranks));
       return { rows: parts.flat(), ...whole };
+    }
+    case "interleavedRows": {
+      const [{ begin, end } = { begin: 0, end: 0 }] = part(0, share(rows, split.parts), rank, ranks);
+      const each = Array.from({ length: split.parts }, (_, index) => ({
+        begin: begin * split.parts + index,
+        end: end * split.parts,
+        step: split.parts,
+      }));
+      return { rows: each, ...whole };
+    }
+    case "headRows": {
+      if (split.heads % ranks === 0) return { rows: part(0, rows, rank, ranks), ...whole };
+      return { rows: part(0, rows, Math.floor(rank / share(ranks, split.heads)), split.heads), ...whole };
+    }
+    case "headColumns": {
+      if (split.heads % ranks === 0) return { rows: part(0, rows, rank, ranks), ...whole };
+      const group = share(ranks, split.heads);
+      const width = share(columns, group);
+      const begin = (rank % group) * width;
+      const head = part(0, rows, Math.floor(rank / group), split.heads);
+      return { rows: head, columnBegin: begin, columnEnd: begin + width };
     }
     case "unevenRows": {
       const begin = (of: number): number => of * Math.floor(rows / ranks) + Math.min(of, rows % ranks);

@@ -1,5 +1,5 @@
-// Ops as kernels over a team of threads: each op is cut along what its kernels treat independently, rows for norm and
-// embed, channels for conv1d and the scan, panels for matmul.
+// Ops as kernels over a team of threads: each op is cut along what its kernels treat independently, rows for norm,
+// gelu_gate and embed, channels for conv1d and the scan, panels for matmul, heads and queries for attention.
 #include "device/cpu/cpu_device.h"
 
 #include <algorithm>
@@ -71,6 +71,28 @@ class CpuDevice final : public Device {
     });
   }
 
+  void norm_sum(View<const float> a, View<const float> b, const float* weight, float epsilon,
+                View<float> out) override {
+    team_.split(a.rows, grain(a.columns), [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t) {
+        kernels_.add(a.row(t), b.row(t), out.row(t), a.columns);
+        kernels_.norm(out.row(t), nullptr, weight, epsilon, out.row(t), a.columns);
+      }
+    });
+  }
+
+  void norm_pair(View<float> residual, View<const float> delta, View<const float> other, const float* weight,
+                 float epsilon, View<float> out) override {
+    team_.split(residual.rows, grain(out.columns), [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t) {
+        if (!delta.empty()) kernels_.add(residual.row(t), delta.row(t), residual.row(t), residual.columns);
+        std::copy_n(residual.row(t), residual.columns, out.row(t));
+        std::copy_n(other.row(t), other.columns, out.row(t) + residual.columns);
+        kernels_.norm(out.row(t), nullptr, weight, epsilon, out.row(t), out.columns);
+      }
+    });
+  }
+
   void matmul(const Matrix& weight, View<const float> in, View<float> out) override {
     matmul_(static_cast<const PackedMatrix&>(weight), in, out);
   }
@@ -123,7 +145,54 @@ class CpuDevice final : public Device {
     });
   }
 
+  void attention(const AttentionParameters& attention, View<const float> q, View<const float> k, View<const float> v,
+                 Segments segments, KvCache cache, View<float> out) override {
+    const int64_t group = attention.heads / attention.kv_heads, dim = attention.head_dim;
+    for (const Segment& segment : segments) {
+      float* keys = cache.keys + segment.slot * cache.slot_stride;
+      float* values = cache.values + segment.slot * cache.slot_stride;
+      for (int64_t t = 0; t < segment.length; ++t) {
+        const int64_t at = (segment.position + t) * k.columns;
+        std::copy_n(k.row(segment.begin + t), k.columns, keys + at);
+        std::copy_n(v.row(segment.begin + t), v.columns, values + at);
+      }
+      // Later queries see more keys: blocks of a few are dealt out, so that the threads' shares differ little.
+      const int64_t blocks = (segment.length + kQueryBlock - 1) / kQueryBlock;
+      const int64_t items = attention.heads * blocks;
+      const auto run = [&](int64_t item) {
+        const int64_t head = item % attention.heads, first = item / attention.heads * kQueryBlock;
+        const int64_t column = head / group * dim, row = segment.begin + first;
+        kernels_.attention({.q = q.row(row) + head * dim,
+                            .q_stride = q.stride,
+                            .keys = keys + column,
+                            .values = values + column,
+                            .cache_stride = k.columns,
+                            .head_dim = dim,
+                            .scale = attention.scale,
+                            .position = segment.position + first,
+                            .tokens = std::min<int64_t>(kQueryBlock, segment.length - first),
+                            .out = out.row(row) + head * dim,
+                            .out_stride = out.stride});
+      };
+      if (items * (segment.position + segment.length) * dim < kSerialValues) {
+        for (int64_t item = 0; item < items; ++item) run(item);
+      } else {
+        team_.run([&](int part) {
+          for (int64_t item = part; item < items; item += team_.size()) run(item);
+        });
+      }
+    }
+  }
+
+  void gelu_gate(View<const float> gate, View<const float> up, View<float> out) override {
+    team_.split(gate.rows, grain(gate.columns), [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t) kernels_.gelu_gate(gate.row(t), up.row(t), out.row(t), gate.columns);
+    });
+  }
+
  private:
+  static constexpr int64_t kQueryBlock = 16;
+
   // Rows that are worth a thread.
   static int64_t grain(int64_t columns) { return std::max<int64_t>(1, kSerialValues / std::max<int64_t>(1, columns)); }
 

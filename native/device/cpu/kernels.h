@@ -60,6 +60,21 @@ struct Scan {
   int64_t tokens;
 };
 
+// Queries of one head and one segment against its keys; see Device::attention.
+struct Attention {
+  const float* q;
+  int64_t q_stride;
+  const float* keys;  // of the sequence's first token
+  const float* values;
+  int64_t cache_stride;
+  int64_t head_dim;
+  float scale;
+  int64_t position;  // tokens before the first query; query t attends to position + t + 1 tokens
+  int64_t tokens;
+  float* out;
+  int64_t out_stride;
+};
+
 struct Kernels {
   const char* isa;
 
@@ -79,6 +94,14 @@ struct Kernels {
   // One row of Device::norm. delta may be null; weight null means ones.
   void (*norm)(float* residual, const float* delta, const float* weight, float epsilon, float* out, int64_t n);
 
+  // out = a + b; out may be either.
+  void (*add)(const float* a, const float* b, float* out, int64_t n);
+
+  void (*attention)(const Attention& attention);
+
+  // out = gelu(gate)·up; out may be either.
+  void (*gelu_gate)(const float* gate, const float* up, float* out, int64_t n);
+
   // Wire codecs. All round to nearest even and carry NaN and infinity.
   void (*encode_f16)(const float* in, uint16_t* out, int64_t n);
   void (*encode_bf16)(const float* in, uint16_t* out, int64_t n);
@@ -93,10 +116,11 @@ struct Kernels {
   void (*sum_int8)(const int8_t* const* parts, const float* const* scales, int count, int32_t group, float* out,
                    int64_t n);
 
-  // out[i] = f(in[i]), as conv1d and scan compute it: for tests and for whoever plots the errors.
+  // out[i] = f(in[i]), as conv1d, scan and gelu_gate compute it: for tests and for whoever plots the errors.
   void (*exp2)(const float* in, float* out, int64_t n);
   void (*softplus)(const float* in, float* out, int64_t n);
   void (*silu)(const float* in, float* out, int64_t n);
+  void (*gelu)(const float* in, float* out, int64_t n);
 
   // Floors of the machine, for benchmarks. Each returns a value that depends on all work, so that none is dropped.
   float (*read)(const void* data, int64_t bytes);            // streams memory into registers

@@ -15,6 +15,9 @@ struct Softplus {
 struct Silu {
   static inline __attribute__((always_inline)) vf of(vf x) { return silu(x); }
 };
+struct Gelu {
+  static inline __attribute__((always_inline)) vf of(vf x) { return gelu(x); }
+};
 
 template <class Function>
 STATELINE_INLINE void apply(const float* in, float* out, int64_t n) {
@@ -29,5 +32,6 @@ STATELINE_INLINE void apply(const float* in, float* out, int64_t n) {
 void exp2_values(const float* in, float* out, int64_t n) { apply<Exp2>(in, out, n); }
 void softplus_values(const float* in, float* out, int64_t n) { apply<Softplus>(in, out, n); }
 void silu_values(const float* in, float* out, int64_t n) { apply<Silu>(in, out, n); }
+void gelu_values(const float* in, float* out, int64_t n) { apply<Gelu>(in, out, n); }
 
 }  // namespace stateline::cpu::STATELINE_ISA

@@ -1,4 +1,4 @@
-// Residual addition and RMS norm of one row.
+// Sum, and residual addition with RMS norm, of one row.
 #include <math.h>
 
 #include "device/cpu/kernels/ops.h"
@@ -41,6 +41,12 @@ void norm(float* residual, const float* delta, const float* weight, float epsilo
     const vf x = load(residual + i, n - i) * scale;
     store(out + i, weight ? x * load(weight + i, n - i) : x, n - i);
   }
+}
+
+void add(const float* a, const float* b, float* out, int64_t n) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(out + i, load(a + i) + load(b + i));
+  if (i < n) store(out + i, load(a + i, n - i) + load(b + i, n - i), n - i);
 }
 
 }  // namespace stateline::cpu::STATELINE_ISA

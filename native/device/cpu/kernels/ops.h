@@ -21,6 +21,9 @@ void product_bf16(const Product& product);
 void conv1d(const Conv& conv, int64_t begin, int64_t end);
 void scan(const Scan& scan, int64_t begin, int64_t end);
 void norm(float* residual, const float* delta, const float* weight, float epsilon, float* out, int64_t n);
+void add(const float* a, const float* b, float* out, int64_t n);
+void attention(const Attention& attention);
+void gelu_gate(const float* gate, const float* up, float* out, int64_t n);
 
 void encode_f16(const float* in, uint16_t* out, int64_t n);
 void encode_bf16(const float* in, uint16_t* out, int64_t n);
@@ -33,6 +36,7 @@ void sum_int8(const int8_t* const* parts, const float* const* scales, int count,
 void exp2_values(const float* in, float* out, int64_t n);
 void softplus_values(const float* in, float* out, int64_t n);
 void silu_values(const float* in, float* out, int64_t n);
+void gelu_values(const float* in, float* out, int64_t n);
 
 float read(const void* data, int64_t bytes);
 float multiply_add_f32(int64_t rounds, int64_t* flops);

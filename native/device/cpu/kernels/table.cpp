@@ -21,6 +21,9 @@ const Kernels table = {
     .conv1d = conv1d,
     .scan = scan,
     .norm = norm,
+    .add = add,
+    .attention = attention,
+    .gelu_gate = gelu_gate,
     .encode_f16 = encode_f16,
     .encode_bf16 = encode_bf16,
     .encode_int8 = encode_int8,
@@ -31,6 +34,7 @@ const Kernels table = {
     .exp2 = exp2_values,
     .softplus = softplus_values,
     .silu = silu_values,
+    .gelu = gelu_values,
     .read = read,
     .multiply_add = {multiply_add_f32, multiply_add_bf16},
 };

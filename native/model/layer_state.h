@@ -5,9 +5,10 @@
 
 namespace stateline {
 
-struct MixerState {
+struct LayerState {
   ConvState conv;
-  SsmState ssm;
+  SsmState ssm;  // of the mixer's first head; the others' follow within the slot
+  KvCache kv;    // of hybrid layers
 };
 
 }  // namespace stateline
