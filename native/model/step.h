@@ -5,8 +5,8 @@
 
 #include "comm/communicator.h"
 #include "device/device.h"
-#include "model/logits.h"
 #include "model/layer_state.h"
+#include "model/logits.h"
 #include "model/sampling.h"
 #include "model/weights.h"
 #include "model/workspace.h"
@@ -59,8 +59,8 @@ class Step {
   void all_reduce_out_proj(View<float> partial);
 
   // A hybrid layer's attention and MLP.
-  View<float> norm_pair(View<float> residual, View<const float> delta, View<const float> embedding,
-                        const float* weight, float epsilon);
+  View<float> norm_pair(View<float> residual, View<const float> delta, View<const float> embedding, const float* weight,
+                        float epsilon);
   View<float> norm_sum(View<const float> residual, View<const float> hybrid, const float* weight, float epsilon);
   View<float> attention(const SharedBlock& block, View<const float> in, KvCache cache);
   View<float> o_proj(const Matrix& weight, View<const float> in);  // partial sums

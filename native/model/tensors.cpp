@@ -11,8 +11,9 @@ namespace {
 constexpr std::array<std::string_view, 27> kNames = {
     "embed",  "norm",        "in_proj.x",     "in_proj.x.bias", "in_proj.z",    "in_proj.z.bias",
     "conv1d", "conv1d.bias", "x_proj",        "dt_proj",        "dt_proj.bias", "A_log",
-    "D",      "out_proj",    "out_proj.bias", "norm_f",         "lm_head",
-    "attention_norm", "q_proj", "k_proj", "v_proj", "o_proj", "mlp.norm", "mlp.gate", "mlp.up", "mlp.down", "hybrid_linear"};
+    "D",      "out_proj",    "out_proj.bias", "norm_f",         "lm_head",      "attention_norm",
+    "q_proj", "k_proj",      "v_proj",        "o_proj",         "mlp.norm",     "mlp.gate",
+    "mlp.up", "mlp.down",    "hybrid_linear"};
 static_assert(kNames.size() == static_cast<size_t>(Role::hybrid_linear) + 1);
 
 std::string describe(Role role, int layer) {

@@ -96,8 +96,9 @@ class Loader {
     block->up = matrix(Role::mlp_up, layer, inner, h, nullptr);
     block->down = matrix(Role::mlp_down, layer, h, inner, nullptr);
     if (queries % dim != 0 || keys % dim != 0 || queries % keys != 0) {
-      throw Error("E_TENSOR_SHAPE", "q_proj and k_proj must hold whole heads of " + std::to_string(dim) + " rows, got " +
-                                        std::to_string(queries) + " and " + std::to_string(keys),
+      throw Error("E_TENSOR_SHAPE",
+                  "q_proj and k_proj must hold whole heads of " + std::to_string(dim) + " rows, got " +
+                      std::to_string(queries) + " and " + std::to_string(keys),
                   {{"tensor", "q_proj"}, {"layer", std::to_string(layer)}});
     }
     // Half of the concatenated input's head counts: transformers' Zamba scales by (head_dim / 2)^-1/2.

@@ -56,7 +56,7 @@ struct ModelWeights {
   TensorSlice embedding;  // [vocabulary, h], where it is mapped
   std::vector<LayerWeights> layers;
   std::vector<std::unique_ptr<SharedBlock>> blocks;  // one, unless hybrid layers have blocks of their own
-  const float* norm_f = nullptr;    // [h]
+  const float* norm_f = nullptr;                     // [h]
   std::unique_ptr<Matrix> lm_head;  // rows [head_begin, …) of [vocabulary, h]; null when there are none
   int64_t head_begin = 0;
   std::vector<std::unique_ptr<Buffer>> vectors;  // what the pointers above point into

@@ -25,8 +25,8 @@ class Workspace {
   View<float> out(int64_t tokens) const { return first(out_, tokens); }  // [tokens, h]
 
   // Of hybrid layers; empty in models without.
-  View<float> embedding(int64_t tokens) const { return first(embedding_, tokens); }  // [tokens, h]
-  View<float> pair(int64_t tokens) const { return first(pair_, tokens); }            // [tokens, 2h]
+  View<float> embedding(int64_t tokens) const { return first(embedding_, tokens); }                     // [tokens, h]
+  View<float> pair(int64_t tokens) const { return first(pair_, tokens); }                               // [tokens, 2h]
   View<float> hybrid(int64_t tokens) const { return pair(tokens).columns_from(0, residual_.columns); }  // pair is spent
   View<float> q(int64_t tokens) const { return first(q_, tokens); }
   View<float> k(int64_t tokens) const { return first(k_, tokens); }

@@ -43,10 +43,7 @@ std::unique_ptr<Communicator> join_head_group(Shared& shared, int rank, Recorder
 }  // namespace
 
 Shared::Shared(const EngineSpec& spec)
-    : spec(spec),
-      group(group_options(spec)),
-      logits(spec.shape.vocabulary, spec.ranks),
-      state_known(spec.slots, true) {
+    : spec(spec), group(group_options(spec)), logits(spec.shape.vocabulary, spec.ranks), state_known(spec.slots, true) {
   const int64_t heads = spec.shape.mixer_heads;
   if (heads == 1 || spec.ranks <= heads) return;  // one group of all ranks, or whole heads on every rank
   for (int64_t head = 0; head < heads; ++head) {

@@ -10,8 +10,8 @@
 
 #include "comm/in_process.h"
 #include "device/device.h"
-#include "model/logits.h"
 #include "model/layers.h"
+#include "model/logits.h"
 #include "model/sampling.h"
 #include "model/step.h"
 #include "runtime/engine_spec.h"

@@ -30,7 +30,7 @@ class StateCache {
   size_t bytes() const { return conv_->bytes() + ssm_->bytes() + keys_->bytes() + values_->bytes(); }
 
  private:
-  int64_t context_;  // 0: no layer keeps keys
+  int64_t context_;    // 0: no layer keeps keys
   int64_t conv_size_;  // floats of a slot in a layer
   int64_t ssm_size_;
   std::unique_ptr<Buffer> conv_;    // [layers, slots, K-1, d/P]

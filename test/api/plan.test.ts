@@ -96,37 +96,43 @@ async function planOf(name: string, ranks: number): Promise<ShardPlan> {
   return planShards(await openCheckpoint(join(golden, name)), ranks, chooseAllReduce("auto", ranks));
 }
 
-test.each([...goldenNames("mamba"), ...goldenNames("falcon")])("%s splits at every degree that divides d_inner, and at no other", async (name) => {
-  const { inner } = (await planOf(name, 1)).config;
-  for (let ranks = 1; ranks <= 12; ranks++) {
-    if (inner % ranks !== 0) {
-      const refused = planOf(name, ranks);
-      await expect(refused).rejects.toBeInstanceOf(ShardError);
-      await expect(refused).rejects.toMatchObject({
-        code: "E_TP_INDIVISIBLE",
-        message: expect.stringMatching(
-          `^tensorParallel must divide d_inner = ${inner} \\(1, 2, .*\\), got ${ranks}$`,
-        ) as unknown,
-      });
-      continue;
+test.each([...goldenNames("mamba"), ...goldenNames("falcon")])(
+  "%s splits at every degree that divides d_inner, and at no other",
+  async (name) => {
+    const { inner } = (await planOf(name, 1)).config;
+    for (let ranks = 1; ranks <= 12; ranks++) {
+      if (inner % ranks !== 0) {
+        const refused = planOf(name, ranks);
+        await expect(refused).rejects.toBeInstanceOf(ShardError);
+        await expect(refused).rejects.toMatchObject({
+          code: "E_TP_INDIVISIBLE",
+          message: expect.stringMatching(
+            `^tensorParallel must divide d_inner = ${inner} \\(1, 2, .*\\), got ${ranks}$`,
+          ) as unknown,
+        });
+        continue;
+      }
+      const { tensors } = await planOf(name, ranks);
+      for (const { rows, columns, split, ranks: slices } of tensors.filter(({ layer }) => layer <= 0)) {
+        const held = holders(rows, columns, slices);
+        const wrong = held.findIndex((by, index) => {
+          const expected = owners(split, rows, columns, Math.floor(index / columns), index % columns, ranks);
+          return by.length !== expected.length || by.some((rank, i) => rank !== expected[i]);
+        });
+        expect(wrong).toBe(-1);
+      }
     }
-    const { tensors } = await planOf(name, ranks);
-    for (const { rows, columns, split, ranks: slices } of tensors.filter(({ layer }) => layer <= 0)) {
-      const held = holders(rows, columns, slices);
-      const wrong = held.findIndex((by, index) => {
-        const expected = owners(split, rows, columns, Math.floor(index / columns), index % columns, ranks);
-        return by.length !== expected.length || by.some((rank, i) => rank !== expected[i]);
-      });
-      expect(wrong).toBe(-1);
-    }
-  }
-});
+  },
+);
 
 test.each(goldenNames("zamba"))("%s splits at the degrees that divide heads, channels and MLP", async (name) => {
   const works: number[] = [];
   for (let ranks = 1; ranks <= 12; ranks++) {
     const plan = await planOf(name, ranks).catch((error: unknown) => {
-      expect(error).toMatchObject({ code: "E_TP_INDIVISIBLE", message: expect.stringMatching(/ work, got/) as unknown });
+      expect(error).toMatchObject({
+        code: "E_TP_INDIVISIBLE",
+        message: expect.stringMatching(/ work, got/) as unknown,
+      });
     });
     if (!plan) continue;
     works.push(ranks);

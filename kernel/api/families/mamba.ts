@@ -32,7 +32,9 @@ export function transformersSizes(checkpoint: Checkpoint, json: JsonObject): Siz
   checkActivation(checkpoint, json, "hidden_act", "silu");
   const hidden = size("hidden_size");
   const inner =
-    json["intermediate_size"] == null ? innerOf(checkpoint, "expand", json["expand"], hidden) : size("intermediate_size");
+    json["intermediate_size"] == null
+      ? innerOf(checkpoint, "expand", json["expand"], hidden)
+      : size("intermediate_size");
   return {
     hidden,
     inner,

@@ -78,7 +78,8 @@ function hybridLayersOf(checkpoint: Checkpoint, json: JsonObject, layers: number
 }
 
 /** Names of before the merge: all Mamba layers in one list, the linears in another, one shared block. */
-const isOld = (checkpoint: Checkpoint): boolean => checkpoint.tensors.has("model.mamba_layers.0.input_layernorm.weight");
+const isOld = (checkpoint: Checkpoint): boolean =>
+  checkpoint.tensors.has("model.mamba_layers.0.input_layernorm.weight");
 
 /** Where a hybrid layer's shared tensor stands: in its own place if it is there, else in any other hybrid layer's. */
 function blockTensor(checkpoint: Checkpoint, hybrids: readonly number[], layer: number, name: string): string {
@@ -113,8 +114,7 @@ function tensors(model: ModelConfig, checkpoint: Checkpoint): TensorUse[] {
 /** Where transformers ties nothing it reads a block of every hybrid layer; the engine keeps one until the next. */
 function hasOwnBlock({ config: json, tensors: stored }: Checkpoint, layer: number): boolean {
   return (
-    json["tie_word_embeddings"] === false &&
-    stored.has(`model.layers.${layer}.shared_transf.self_attn.q_proj.weight`)
+    json["tie_word_embeddings"] === false && stored.has(`model.layers.${layer}.shared_transf.self_attn.q_proj.weight`)
   );
 }
 

@@ -6,7 +6,14 @@ import type { ShardPlan } from "./plan";
 /** What a load decides beyond the plan. */
 export type EngineSettings = Pick<
   EngineSpec,
-  "threadsPerRank" | "computeType" | "wireType" | "quantisationGroup" | "contextLength" | "maxTokens" | "slots" | "verifyCollectives"
+  | "threadsPerRank"
+  | "computeType"
+  | "wireType"
+  | "quantisationGroup"
+  | "contextLength"
+  | "maxTokens"
+  | "slots"
+  | "verifyCollectives"
 >;
 
 export function engineSpec(plan: ShardPlan, settings: EngineSettings): EngineSpec {

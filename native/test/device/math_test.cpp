@@ -67,8 +67,22 @@ TEST("silu is right to 1e-6 near zero and to 5e-6 far below") {
   CHECK_EQUAL(apply(cpu::kernels().silu, {kInfinity})[0], kInfinity);
 }
 
-TEST("NaN goes through exp2, softplus and silu") {
-  for (const Function function : {cpu::kernels().exp2, cpu::kernels().softplus, cpu::kernels().silu}) {
+TEST("gelu is right to 1e-6, in the tail below zero too") {
+  std::vector<float> in;
+  for (int i = -120000; i <= 120000; ++i) in.push_back(static_cast<float>(i) * 1e-4f);
+  const auto out = apply(cpu::kernels().gelu, in);
+  double worst = 0;
+  for (size_t i = 0; i < in.size(); ++i) {
+    worst = std::max(worst, std::abs(out[i] - reference::gelu(in[i])) / std::max(1.0, std::abs(double{in[i]})));
+  }
+  CHECK_NEAR(worst, 0, 1e-6);
+  CHECK_EQUAL(apply(cpu::kernels().gelu, {1e15f})[0], 1e15f);
+  CHECK_NEAR(apply(cpu::kernels().gelu, {-1e15f})[0], 0, 1e-6);
+}
+
+TEST("NaN goes through exp2, softplus, silu and gelu") {
+  const auto& kernels = cpu::kernels();
+  for (const Function function : {kernels.exp2, kernels.softplus, kernels.silu, kernels.gelu}) {
     CHECK(std::isnan(apply(function, {std::nanf("")})[0]));
   }
 }

@@ -43,6 +43,54 @@ TEST("norm adds the residual and scales rows as the reference does, with and wit
   }
 }
 
+TEST("norm_sum and norm_pair are the norm of the sum and of the pair, and only norm_pair moves the residual") {
+  auto generator = random(33);
+  for (const int threads : {1, 3}) {
+    const auto device = make_cpu_device(threads);
+    for (const int64_t columns : {1, 37, 128, 3000}) {
+      constexpr int64_t kRows = 11;
+      const auto a = normal(generator, kRows * columns), b = normal(generator, kRows * columns),
+                 other = normal(generator, kRows * columns), weight = normal(generator, 2 * columns);
+      Padded left(a, columns), right(b, columns), embedding(other, columns), sum(kRows, columns),
+          pair(kRows, 2 * columns);
+      device->norm_sum(left.view(), right.view(), weight.data(), 1e-5f, sum.view());
+      CHECK(left.dense() == a);
+      device->norm_pair(left.view(), right.view(), embedding.view(), weight.data(), 1e-5f, pair.view());
+      Values expected_sum, expected_pair;
+      for (int64_t row = 0; row < kRows; ++row) {
+        const auto at = [&](const std::vector<float>& all) {
+          return Values(all.begin() + row * columns, all.begin() + (row + 1) * columns);
+        };
+        Values added = at(a);
+        const Values own = reference::norm(added, at(b), Values(weight.begin(), weight.begin() + columns), 1e-5);
+        expected_sum.insert(expected_sum.end(), own.begin(), own.end());
+        const Values beside = at(other);
+        added.insert(added.end(), beside.begin(), beside.end());
+        const Values both = reference::norm(added, {}, wide(weight), 1e-5);
+        expected_pair.insert(expected_pair.end(), both.begin(), both.end());
+      }
+      check_values(sum.dense(), expected_sum, [&](size_t i) { return 3e-6 * (1 + std::abs(expected_sum[i])); });
+      check_values(pair.dense(), expected_pair, [&](size_t i) { return 3e-6 * (1 + std::abs(expected_pair[i])); });
+      for (size_t i = 0; i < a.size(); ++i) CHECK_EQUAL(left.dense()[i], a[i] + b[i]);
+      CHECK(sum.padding_untouched() && pair.padding_untouched());
+    }
+  }
+}
+
+TEST("a part of a slice is its rows in order, across runs and steps") {
+  auto generator = random(34);
+  const StoredTensor stored(generator, DType::f32, 40, 3);
+  const TensorSlice slice = stored.slice({{0, 9, 2}, {12, 12, 1}, {20, 31, 5}, {33, 37, 1}}, 1, 3);
+  const Values all = stored.values_of(slice);
+  for (int64_t begin = 0; begin <= slice.rows(); ++begin) {
+    for (int64_t count = 0; begin + count <= slice.rows(); ++count) {
+      const TensorSlice part = slice.part(begin, count);
+      CHECK_EQUAL(part.rows(), count);
+      CHECK(stored.values_of(part) == Values(all.begin() + begin * 2, all.begin() + (begin + count) * 2));
+    }
+  }
+}
+
 TEST("a row of zeros has a norm of zeros") {
   const auto device = make_cpu_device(1);
   Padded residual(std::vector<float>(50, 0.0f), 50), out(1, 50);

@@ -1,5 +1,6 @@
 #include "test/reference/ops.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace stateline::reference {
@@ -74,6 +75,27 @@ Values norm(Values& residual, const Values& delta, const Values& weight, double 
   const double scale = 1 / std::sqrt(squares / static_cast<double>(n) + epsilon);
   Values out(n);
   for (size_t i = 0; i < n; ++i) out[i] = residual[i] * scale * (weight.empty() ? 1 : weight[i]);
+  return out;
+}
+
+double gelu(double x) { return x * 0.5 * std::erfc(-x / std::sqrt(2.0)); }
+
+Values attention(const Values& q, const Values& k, const Values& v, int64_t dim, int64_t position, double scale) {
+  const int64_t queries = static_cast<int64_t>(q.size()) / dim;
+  Values out(q.size());
+  for (int64_t t = 0; t < queries; ++t) {
+    const int64_t keys = position + t + 1;
+    Values weights(keys);
+    double most = -INFINITY, total = 0;
+    for (int64_t key = 0; key < keys; ++key) {
+      for (int64_t i = 0; i < dim; ++i) weights[key] += q[t * dim + i] * k[key * dim + i] * scale;
+      most = std::max(most, weights[key]);
+    }
+    for (double& weight : weights) total += weight = std::exp(weight - most);
+    for (int64_t key = 0; key < keys; ++key) {
+      for (int64_t i = 0; i < dim; ++i) out[t * dim + i] += weights[key] / total * v[key * dim + i];
+    }
+  }
   return out;
 }
 

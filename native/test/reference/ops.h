@@ -29,4 +29,11 @@ Values selective_scan(const Values& a, const Values& d, int64_t states, int64_t 
 // Adds delta (or nothing, if empty) to residual and returns the normed row; weight empty means ones.
 Values norm(Values& residual, const Values& delta, const Values& weight, double epsilon);
 
+// x·Φ(x)
+double gelu(double x);
+
+// One head of one sequence: query t of `q` [queries, dim] attends to the first position + t + 1 of `k`, `v` [keys,
+// dim].
+Values attention(const Values& q, const Values& k, const Values& v, int64_t dim, int64_t position, double scale);
+
 }  // namespace stateline::reference

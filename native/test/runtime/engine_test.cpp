@@ -30,19 +30,34 @@ std::vector<float> rows_from(const std::vector<float>& logits, int64_t row) {
 }  // namespace
 
 TEST("logits agree for 1, 2, 3, 4 and 8 ranks, one or two threads each, at once, in chunks and token by token") {
-  const RandomModel model;
-  const auto tokens = random_tokens(150, kVocabulary);
-  RunningEngine one(model.spec(1));
-  const auto expected = one.forward(input(tokens));
-  for (const int ranks : {1, 2, 3, 4, 8}) {
-    for (const int threads : {1, 2}) {
-      const Context context(text(ranks) + " ranks of " + text(threads) + " threads");
-      auto spec = model.spec(ranks);
-      spec.threads_per_rank = threads;
-      RunningEngine engine(spec);
-      for (const int64_t chunk : {1, 7, 64}) check_near(engine.forward(input(tokens, chunk)), expected, 1e-4);
+  for (const auto& options : {RandomModelOptions{}, hybrid_model()}) {
+    const bool hybrid = options.shape.head_dim > 0;
+    const RandomModel model(options);
+    const auto tokens = random_tokens(150, kVocabulary);
+    RunningEngine one(model.spec(1));
+    const auto expected = one.forward(input(tokens));
+    for (const int ranks : {1, 2, 3, 4, 8}) {
+      if (hybrid && ranks == 3) continue;  // heads are not divided
+      for (const int threads : {1, 2}) {
+        const Context context((hybrid ? "hybrid, " : "") + text(ranks) + " ranks of " + text(threads) + " threads");
+        auto spec = model.spec(ranks);
+        spec.threads_per_rank = threads;
+        RunningEngine engine(spec);
+        for (const int64_t chunk : {1, 7, 64}) check_near(engine.forward(input(tokens, chunk)), expected, 1e-4);
+      }
     }
   }
+}
+
+TEST("a hybrid model keeps keys for as many tokens as it was given room, and says when more are needed") {
+  auto options = hybrid_model();
+  options.shape.context = 30;
+  const RandomModel model(options);
+  RunningEngine engine(model.spec(4));
+  const auto tokens = random_tokens(30, kVocabulary);
+  const auto expected = engine.forward(input(tokens));
+  CHECK_THROWS(engine.forward(input(random_tokens(31, kVocabulary), 8)), "E_CONTEXT");
+  check_near(engine.forward(input(tokens)), expected, 0);
 }
 
 TEST("narrow wires change the logits a little, and the same for every chunking of the prompt's rows") {
@@ -64,7 +79,7 @@ TEST("narrow wires change the logits a little, and the same for every chunking o
 }
 
 TEST("a sequence goes on from its slot's state, and slots do not mix") {
-  const RandomModel model;
+  const RandomModel model(hybrid_model());
   RunningEngine engine(model.spec(2));
   const auto a = random_tokens(40, kVocabulary, 1), b = random_tokens(40, kVocabulary, 2);
   const auto whole_a = engine.forward(input(a)), whole_b = engine.forward(input(b));

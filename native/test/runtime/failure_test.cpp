@@ -109,7 +109,7 @@ TEST("a queued job is cancelled at once, while another runs") {
 }
 
 TEST("a rank that throws in the middle of a step ends its job with that error, and the engine serves on") {
-  const RandomModel model;
+  const RandomModel model(hybrid_model());
   RunningEngine engine(model.spec(4));
   const auto expected = engine.generate(numbered(1), kFour).tokens;
   for (int rank = 0; rank < 4; ++rank) {

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -53,6 +54,7 @@ RandomModel::RandomModel(const RandomModelOptions& options)
   };
   const auto around_one = [&](int64_t) { return 1 + 0.1f * normal(generator); };
 
+  const int64_t heads = shape_.mixer_heads;
   const int64_t h = shape_.hidden, d = shape_.inner, n = shape_.states, r = shape_.dt_rank;
   const auto fan = [&](int64_t inputs) { return scaled(1 / std::sqrt(static_cast<float>(inputs))); };
   store(Role::embed, -1, shape_.vocabulary, h, scaled(1));
@@ -62,13 +64,26 @@ RandomModel::RandomModel(const RandomModelOptions& options)
     store(Role::in_proj_z, layer, d, h, fan(h));
     store(Role::conv1d, layer, d, shape_.taps, scaled(0.5f));
     store(Role::conv1d_bias, layer, d, 1, scaled(0.1f));
-    store(Role::x_proj, layer, r + 2 * n, d, fan(d));
+    store(Role::x_proj, layer, heads * (r + 2 * n), d / heads, fan(d / heads));
     store(Role::dt_proj, layer, d, r, fan(r));
     store(Role::dt_proj_bias, layer, d, 1, [&](int64_t) { return -3 + normal(generator); });
     store(Role::a_log, layer, d, n, [n](int64_t i) { return std::log(static_cast<float>(i % n + 1)); });
     store(Role::d, layer, d, 1, around_one);
     store(Role::out_proj, layer, h, d, fan(d));
     store(Role::out_proj_bias, layer, h, 1, scaled(0.1f));
+    if (shape_.head_dim == 0 || layer == 0) continue;
+    store(Role::hybrid_linear, layer, h, h, fan(h));
+    if (layer > 1) continue;
+    const int64_t queries = 8 * shape_.head_dim, keys = 4 * shape_.head_dim, inner = 40;
+    store(Role::attention_norm, layer, 2 * h, 1, around_one);
+    store(Role::q_proj, layer, queries, 2 * h, fan(2 * h));
+    store(Role::k_proj, layer, keys, 2 * h, fan(2 * h));
+    store(Role::v_proj, layer, keys, 2 * h, fan(2 * h));
+    store(Role::o_proj, layer, h, queries, fan(queries));
+    store(Role::mlp_norm, layer, h, 1, around_one);
+    store(Role::mlp_gate, layer, inner, h, fan(h));
+    store(Role::mlp_up, layer, inner, h, fan(h));
+    store(Role::mlp_down, layer, h, inner, fan(inner));
   }
   store(Role::norm_f, -1, h, 1, around_one);
   store(Role::lm_head, -1, shape_.vocabulary, h, fan(h));
@@ -76,6 +91,21 @@ RandomModel::RandomModel(const RandomModelOptions& options)
 }
 
 RandomModel::~RandomModel() { std::filesystem::remove(path_); }
+
+// Whole heads; beyond that the ranks of a head split its columns.
+RankSlice RandomModel::x_proj_slice(const Stored& stored, int rank, int ranks) const {
+  const int64_t heads = shape_.mixer_heads, each = stored.rows / heads;
+  const int64_t group = std::max<int64_t>(1, ranks / heads);  // ranks of a head
+  const int64_t first = rank * heads / ranks, count = std::max<int64_t>(1, heads / ranks);
+  const int64_t width = stored.columns / group, column = rank % group * width;
+  return {{{first * each, (first + count) * each, 1}}, column, column + width};
+}
+
+// Four heads; at eight ranks two hold the same one.
+RowRun RandomModel::key_rows(int64_t rows, int rank, int ranks) const {
+  const int64_t first = rank * 4 / ranks, count = std::max(1, 4 / ranks);
+  return {first * rows / 4, (first + count) * rows / 4, 1};
+}
 
 EngineSpec RandomModel::spec(int ranks) const {
   EngineSpec spec;
@@ -95,9 +125,20 @@ EngineSpec RandomModel::spec(int ranks) const {
         case Role::norm:
         case Role::norm_f:
         case Role::out_proj_bias:
+        case Role::attention_norm:
+        case Role::mlp_norm:
+        case Role::hybrid_linear:
           break;
         case Role::x_proj:
+          slice = x_proj_slice(stored, rank, ranks);
+          break;
+        case Role::k_proj:
+        case Role::v_proj:
+          slice.rows = {key_rows(stored.rows, rank, ranks)};
+          break;
         case Role::out_proj:
+        case Role::o_proj:
+        case Role::mlp_down:
           slice.column_begin = share(stored.columns).begin;
           slice.column_end = share(stored.columns).end;
           break;

@@ -1,4 +1,4 @@
-// A small Mamba with random weights in a file of its own, and the plan that splits it.
+// A small model with random weights in a file of its own, and the plan that splits it.
 #pragma once
 
 #include <string>
@@ -13,6 +13,15 @@ struct RandomModelOptions {
   DType dtype = DType::f32;
 };
 
+// Zamba: two mixer heads, layers 1 and 2 with a shared block of 8 query heads on 4 of keys and an MLP of 40.
+inline RandomModelOptions hybrid_model() {
+  RandomModelOptions options;
+  options.shape.mixer_heads = 2;
+  options.shape.head_dim = 12;
+  options.shape.context = 200;
+  return options;
+}
+
 class RandomModel {
  public:
   explicit RandomModel(const RandomModelOptions& options = {});
@@ -20,7 +29,7 @@ class RandomModel {
   RandomModel(const RandomModel&) = delete;
 
   const std::string& path() const { return path_; }
-  // The split of design 4 over `ranks`, which must divide the inner channels.
+  // The split of design 4 over `ranks`, which must divide what is split.
   EngineSpec spec(int ranks) const;
 
  private:
@@ -31,6 +40,9 @@ class RandomModel {
     int64_t columns;
     uint64_t offset;
   };
+
+  RankSlice x_proj_slice(const Stored& stored, int rank, int ranks) const;
+  RowRun key_rows(int64_t rows, int rank, int ranks) const;
 
   ModelShape shape_;
   DType dtype_;

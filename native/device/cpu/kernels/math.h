@@ -1,5 +1,5 @@
-// exp2, softplus, silu and gelu of a vector. Coefficients: own Remez fits of the relative error; test/device/math_test.cpp
-// measures the errors stated here, rounding included.
+// exp2, softplus, silu and gelu of a vector. Coefficients: own Remez fits of the relative error;
+// test/device/math_test.cpp measures the errors stated here, rounding included.
 #pragma once
 
 #include "device/cpu/kernels/simd.h"
