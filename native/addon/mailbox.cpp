@@ -35,7 +35,6 @@ void Mailbox::deliver(Napi::Env env) {
   {
     std::lock_guard lock(mutex_);
     letters.swap(letters_);
-    for (PromiseTask* task : letters) task->queued_ = false;
   }
   for (PromiseTask* task : letters) {
     Napi::HandleScope scope(env);

@@ -9,6 +9,7 @@ bool PromiseTask::deliver(Napi::Env env) {
   {
     std::lock_guard lock(mailbox_.mutex());
     done = done_;
+    queued_ = false;  // no earlier: a task that ends here must not wait in the mailbox once more
   }
   if (!thrown_) {
     try {

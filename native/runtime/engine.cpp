@@ -145,6 +145,7 @@ void Engine::check(const JobInput& input) const {
     refuse("chunk", "1 to maxTokens = " + std::to_string(spec_.max_tokens), input.chunk);
   }
   if (input.tokens.empty()) refuse("tokens", "at least one", 0);
+  check_context(spec_.shape, static_cast<int64_t>(input.tokens.size()));
   for (const int32_t token : input.tokens) {
     if (token >= 0 && token < spec_.shape.vocabulary) continue;
     throw Error(

@@ -18,16 +18,24 @@ int64_t key_columns(const ModelWeights& weights) {
 
 }  // namespace
 
+void check_context(const ModelShape& shape, int64_t tokens) {
+  if (shape.head_dim == 0 || tokens <= shape.context) return;
+  throw Error("E_CONTEXT",
+              "the sequence has " + std::to_string(tokens) + " tokens, but keys and values of only " +
+                  std::to_string(shape.context) + " are kept; load the model with a larger contextLength",
+              {{"tokens", std::to_string(tokens)}, {"contextLength", std::to_string(shape.context)}});
+}
+
 StateCache::StateCache(Device& device, const ModelShape& shape, const ModelWeights& weights, int slots)
-    : context_(weights.blocks.empty() ? 0 : shape.context),
+    : shape_(shape),
       conv_size_((shape.taps - 1) * weights.inner),
       ssm_size_(shape.states * weights.inner),
       conv_(device.allocate(shape.layers * slots * conv_size_)),
       ssm_(device.allocate(shape.layers * slots * ssm_size_)),
-      keys_(device.allocate(hybrid_layers(weights) * slots * context_ * key_columns(weights))),
-      values_(device.allocate(hybrid_layers(weights) * slots * context_ * key_columns(weights))),
+      keys_(device.allocate(hybrid_layers(weights) * slots * shape.context * key_columns(weights))),
+      values_(device.allocate(hybrid_layers(weights) * slots * shape.context * key_columns(weights))),
       positions_(slots) {
-  const int64_t kv_size = context_ * key_columns(weights);
+  const int64_t kv_size = shape.context * key_columns(weights);
   int64_t hybrid = 0;
   for (int64_t layer = 0; layer < shape.layers; ++layer) {
     LayerState& state = layers_.emplace_back();
@@ -49,12 +57,7 @@ void StateCache::clear(int slot) {
 
 void StateCache::advance(int slot, int64_t tokens) {
   const int64_t needed = positions_[slot] + tokens;
-  if (context_ > 0 && needed > context_) {
-    throw Error("E_CONTEXT",
-                "the sequence has " + std::to_string(needed) + " tokens, but keys and values of only " +
-                    std::to_string(context_) + " are kept; load the model with a larger contextLength",
-                {{"tokens", std::to_string(needed)}, {"contextLength", std::to_string(context_)}});
-  }
+  check_context(shape_, needed);
   positions_[slot] = needed;
 }
 

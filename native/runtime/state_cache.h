@@ -13,6 +13,9 @@
 
 namespace stateline {
 
+// Throws E_CONTEXT when keys and values of so many tokens are not kept.
+void check_context(const ModelShape& shape, int64_t tokens);
+
 class StateCache {
  public:
   StateCache(Device& device, const ModelShape& shape, const ModelWeights& weights, int slots);
@@ -24,13 +27,13 @@ class StateCache {
 
   // Tokens of the slot's sequence so far.
   int64_t position(int slot) const { return positions_[slot]; }
-  // Makes place for `tokens` more. Throws E_CONTEXT when keys and values of so many are not kept.
+  // Makes place for `tokens` more. Throws E_CONTEXT.
   void advance(int slot, int64_t tokens);
 
   size_t bytes() const { return conv_->bytes() + ssm_->bytes() + keys_->bytes() + values_->bytes(); }
 
  private:
-  int64_t context_;    // 0: no layer keeps keys
+  const ModelShape& shape_;
   int64_t conv_size_;  // floats of a slot in a layer
   int64_t ssm_size_;
   std::unique_ptr<Buffer> conv_;    // [layers, slots, K-1, d/P]

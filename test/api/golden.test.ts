@@ -1,6 +1,6 @@
 /** Every case of the golden values, at every degree, in f32 and bf16, however the prompt is prefilled. */
 
-import { readFileSync } from "node:fs";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { textTable } from "../../kernel/api/draw/table";
@@ -120,6 +120,8 @@ test.each(["sse2", "avx2", "avx512", "avx512bf16"])(
     for (const [compute, name] of [
       ["f32", "mamba-odd"],
       ["bf16", "mamba-bf16-sharded"],
+      ["f32", "zamba-odd"],
+      ["bf16", "zamba-odd"],
     ] as const) {
       const golden = await goldenCase(name);
       const [prompt] = golden.prompts;
@@ -147,6 +149,46 @@ test.each(["sse2", "avx2", "avx512", "avx512bf16"])(
     }
   },
 );
+
+test("names of before Zamba was part of transformers give the same logits", async () => {
+  const golden = await goldenCase("zamba-tiny");
+  const directory = temporaryFolder();
+  cpSync(join(golden.directory, "config.json"), join(directory, "config.json"));
+  writeFileSync(
+    join(directory, "model.safetensors"),
+    renamed(readFileSync(join(golden.directory, "model.safetensors"))),
+  );
+  await withModel(directory, { tensorParallel: 2, computeType: "f32", threadsPerRank: 1 }, async (model) => {
+    expect((await errorOf(model, golden, 512)).max).toBeLessThanOrEqual(golden.toleranceF32);
+  });
+});
+
+/** A Zamba file with hybrids 2 and 7 under its old names; */
+function renamed(bytes: Buffer): Buffer {
+  const length = Number(bytes.readBigUInt64LE(0));
+  const header = bytes
+    .toString("utf8", 8, 8 + length)
+    .replaceAll(/model\.layers\.2\.shared_transf\./g, "model.block.")
+    .replaceAll("model.layers.2.linear.", "model.linear_layers.0.")
+    .replaceAll("model.layers.7.linear.", "model.linear_layers.1.")
+    .replaceAll(".mamba_decoder.", ".")
+    .replaceAll("model.layers.", "model.mamba_layers.");
+  const text = Buffer.from(header);
+  const size = Buffer.alloc(8);
+  size.writeBigUInt64LE(BigInt(text.length));
+  return Buffer.concat([size, text, bytes.subarray(8 + length)]);
+}
+
+test("a hybrid model's sequence ends where its keys and values have no more room", async () => {
+  const golden = await goldenCase("zamba-tiny");
+  const [{ tokens, greedy } = { tokens: [], greedy: [] }] = golden.prompts;
+  const options = { computeType: "f32", contextLength: tokens.length + 5, threadsPerRank: 1 } as const;
+  await withModel(golden.directory, options, async (model) => {
+    const full = await model.generate(tokens, { stopTokens: [] });
+    expect(full).toMatchObject({ finish: "length", tokens: greedy.slice(0, 6) });
+    await expect(model.logits([...tokens, ...greedy])).rejects.toMatchObject({ code: "E_CONTEXT" });
+  });
+});
 
 function floats(bytes: Buffer): Float32Array {
   const values = new Float32Array(bytes.length / 4);

@@ -124,33 +124,40 @@ test("an error in onToken ends the generation and is the caller's", async () => 
   await expect(model.generate(prompt, { onToken })).rejects.toThrow(new TypeError("mine"));
 });
 
-test("perplexity of the held-out text is the reference's, window by window", async () => {
-  const expected = (
-    JSON.parse(readFileSync(join(heldoutText, "../expected.json"), "utf8")) as Record<string, { window_nll: number[] }>
-  )["tiny-mamba"];
-  const text = readFileSync(heldoutText, "utf8");
-  const exact = await loadModel(tinyMamba, { computeType: "f32", tensorParallel: 2, threadsPerRank: 1 });
-  const int8 = await loadModel(tinyMamba, {
-    computeType: "f32",
-    tensorParallel: 2,
-    threadsPerRank: 1,
-    allReduce: "int8",
-  });
-  try {
-    const progress: number[] = [];
-    const result = await exact.perplexity(text, { limit: 6, onProgress: ({ done }) => progress.push(done) });
-    expect(progress).toEqual([1, 2, 3, 4, 5, 6]);
-    expect(result).toMatchObject({ windows: 6, tokens: 3072, scoredTokens: 3066 });
-    for (const [window, nll] of result.windowNll.entries())
-      expect(nll).toBeCloseTo(expected?.window_nll[window] ?? NaN, 1);
-    // int8 on the wire costs less than half a percent.
-    const quantised = await int8.perplexity(text, { limit: 6 });
-    expect(quantised.perplexity).not.toBe(result.perplexity);
-    expect(Math.abs(quantised.perplexity / result.perplexity - 1)).toBeLessThan(0.005);
-  } finally {
-    await Promise.all([exact.close(), int8.close()]);
-  }
-});
+test.each(["tiny-mamba", "tiny-falcon-mamba", "tiny-zamba"])(
+  "perplexity of %s is the reference's, window by window",
+  async (name) => {
+    const expected = (
+      JSON.parse(readFileSync(join(heldoutText, "../expected.json"), "utf8")) as Record<
+        string,
+        { window_nll: number[] }
+      >
+    )[name];
+    const text = readFileSync(heldoutText, "utf8");
+    const directory = join(tinyMamba, "..", name);
+    const exact = await loadModel(directory, { computeType: "f32", tensorParallel: 2, threadsPerRank: 1 });
+    const int8 = await loadModel(directory, {
+      computeType: "f32",
+      tensorParallel: 2,
+      threadsPerRank: 1,
+      allReduce: "int8",
+    });
+    try {
+      const progress: number[] = [];
+      const result = await exact.perplexity(text, { limit: 6, onProgress: ({ done }) => progress.push(done) });
+      expect(progress).toEqual([1, 2, 3, 4, 5, 6]);
+      expect(result).toMatchObject({ windows: 6, tokens: 3072, scoredTokens: 3066 });
+      for (const [window, nll] of result.windowNll.entries())
+        expect(nll).toBeCloseTo(expected?.window_nll[window] ?? NaN, 1);
+      // int8 on the wire costs less than half a percent.
+      const quantised = await int8.perplexity(text, { limit: 6 });
+      expect(quantised.perplexity).not.toBe(result.perplexity);
+      expect(Math.abs(quantised.perplexity / result.perplexity - 1)).toBeLessThan(0.005);
+    } finally {
+      await Promise.all([exact.close(), int8.close()]);
+    }
+  },
+);
 
 test.each(["f16", "bf16", "int8"] as const)("after a %s AllReduce all ranks hold the same bits", async (allReduce) => {
   for (const tensorParallel of [2, 4, 8]) {

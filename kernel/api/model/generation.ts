@@ -83,6 +83,8 @@ export interface Generator {
   readonly stopTokens: readonly number[];
   /** Most tokens a prefill step. */
   readonly maxTokens: number;
+  /** Most tokens of a sequence; a generation ends there. */
+  readonly contextLength: number;
 }
 
 /**
@@ -97,7 +99,9 @@ export async function generate(
   request: number,
 ): Promise<Generation> {
   const { engine, tokenizer } = generator;
-  const { maxNewTokens = 128, stop = [], signal, onToken } = options;
+  const { stop = [], signal, onToken } = options;
+  // The last token is not fed back. A prompt that is too long is the engine's to refuse.
+  const maxNewTokens = Math.min(options.maxNewTokens ?? 128, Math.max(1, generator.contextLength - prompt.length + 1));
   const stopTokens = new Set(options.stopTokens ?? generator.stopTokens);
   const stream = new TextStream(tokenizer, typeof stop === "string" ? [stop] : stop);
   const tag = newJob(request);

@@ -201,7 +201,9 @@ export class Model {
     let done = 0;
     const watched = view ? { ...options, onToken: () => view.update({ done: ++done, total }) } : options;
     const { engine, tokenizer } = this;
-    const parts = { engine, tokenizer, stopTokens: this.#stopTokens, maxTokens: this.settings.maxTokens };
+    const { maxTokens } = this.settings;
+    const contextLength = this.config.hybrid ? this.settings.contextLength : Infinity;
+    const parts = { engine, tokenizer, stopTokens: this.#stopTokens, maxTokens, contextLength };
     try {
       const generation = await generate(parts, tokens, watched, request);
       recording?.finished({
