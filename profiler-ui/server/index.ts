@@ -54,7 +54,8 @@ export async function startServer(options: ServerOptions): Promise<ProfilerServe
   app.use(guardHost(host));
   app.use(staticFiles());
   app.use(guardToken(token));
-  app.use("/api", apiRoutes(new RunCache(source)));
+  const runs = new RunCache(source);
+  app.use("/api", apiRoutes(runs));
   app.use(pageRoutes());
   app.use(refuseUnknown);
   app.use(answerErrors);
@@ -70,7 +71,13 @@ export async function startServer(options: ServerOptions): Promise<ProfilerServe
     return url.href;
   };
   let closing: Promise<void> | undefined;
-  return { url: urlOf("/"), token, port: bound, urlOf, close: () => (closing ??= closeGently(server)) };
+  return {
+    url: urlOf("/"),
+    token,
+    port: bound,
+    urlOf,
+    close: () => (closing ??= closeGently(server).then(() => runs.close())),
+  };
 }
 
 async function listen(server: Server, port: number, host: string): Promise<void> {

@@ -1,35 +1,13 @@
 /** The pages and their scripts, built to dist/web. They hold no data: a run reaches them through the API. */
 
-import { existsSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import express, { Router, type RequestHandler } from "express";
-import { StatelineError } from "../trace/errors";
 import { validRunId } from "./guard";
+import { builtPath } from "./package-folder";
 
-/** Folder of the built pages, found from this file both in dist/ and in the sources. */
+/** Folder of the built pages. */
 function webFolder(): string {
-  let folder = __dirname;
-  while (!isPackage(folder)) {
-    const parent = dirname(folder);
-    if (parent === folder) throw missing(__dirname);
-    folder = parent;
-  }
-  const web = join(folder, "dist/web");
-  if (!existsSync(join(web, "index.html"))) throw missing(web);
-  return web;
-}
-
-function isPackage(folder: string): boolean {
-  const file = join(folder, "package.json");
-  return existsSync(file) && (JSON.parse(readFileSync(file, "utf8")) as { name?: unknown }).name === "stateline";
-}
-
-function missing(folder: string): StatelineError {
-  return new StatelineError(
-    "E_PAGES_MISSING",
-    `The profiler's pages are not built (${folder}). Run \`npm run build\`.`,
-    { folder },
-  );
+  return dirname(builtPath("web/index.html"));
 }
 
 /** Scripts and style sheets: the same for everyone, hence before the token. */

@@ -1,82 +1,44 @@
-/** Runs as the server holds them: read once, laid out for tiles, the ones asked for last kept in memory. */
+/** Runs as the server knows them: read once, handed to the analysis thread, the ones asked for last kept there. */
 
-import { compareRuns, type RunComparison } from "../trace/compare";
-import { pick } from "../trace/columns";
-import type { EventColumns } from "../trace/events";
-import { buildLanes, extentOf, type Lane } from "../trace/lanes";
-import { overviewOf } from "../trace/overview";
 import type { RunInfo, RunSource } from "../trace/run";
-import { summarise, type RunSummary } from "../trace/summary";
-import { BYTES_PER_EVENT, encodeEvents } from "../trace/wire-format";
-
-/** Events of one tile: some 5 MB, drawn while the next one travels. */
-export const TILE_EVENTS = 65536;
-
-/** Marks a row of the overview has at most: more than a screen's pixels would not be seen. */
-const OVERVIEW_PIXELS = 1024;
+import { BYTES_PER_EVENT } from "../trace/wire-format";
+import type { Answer, Question } from "./analysis";
+import { Analyst } from "./analyst";
 
 /** What is kept of runs, in bytes of events; the one in use is kept whatever its size. */
 const KEEP_BYTES = 400e6;
 
-/** A lane as the page asks for it. */
-export interface LaneInfo {
-  readonly rank: number;
-  readonly stream: number;
-  readonly events: number;
-  readonly tiles: number;
-  /** Start of its first span and end of its last, nanoseconds from the run's start. */
-  readonly startNs: number;
-  readonly endNs: number;
-}
-
-/** One run in memory, with what is computed of it when first asked for. */
-export class LoadedRun {
-  readonly #lanes: readonly Lane[];
-  #summary: RunSummary | undefined;
-  #overview: Uint8Array | undefined;
-
-  constructor(
-    readonly info: RunInfo,
-    readonly events: EventColumns,
-  ) {
-    this.#lanes = buildLanes(events);
-  }
-
-  get summary(): RunSummary {
-    return (this.#summary ??= summarise(this.events, this.#lanes));
-  }
-
-  get overview(): Uint8Array {
-    return (this.#overview ??= encodeEvents(overviewOf(this.events, OVERVIEW_PIXELS, this.#lanes)));
-  }
-
-  get lanes(): LaneInfo[] {
-    return this.#lanes.map((lane) => {
-      const { rank, stream, index } = lane;
-      const { first, last } = extentOf([lane]);
-      const tiles = Math.ceil(index.length / TILE_EVENTS);
-      return { rank, stream, events: index.length, tiles, startNs: first, endNs: last };
-    });
-  }
-
-  /** Events of a lane by start time, `TILE_EVENTS` a tile; undefined where there is no such tile. */
-  tile(rank: number, stream: number, tile: number): Uint8Array | undefined {
-    const lane = this.#lanes.find((candidate) => candidate.rank === rank && candidate.stream === stream);
-    const begin = tile * TILE_EVENTS;
-    if (!lane || begin >= lane.index.length) return undefined;
-    return encodeEvents(pick(this.events, lane.index.subarray(begin, begin + TILE_EVENTS)));
-  }
+/** A run that the thread holds under a number. */
+interface HeldRun {
+  readonly number: number;
+  readonly info: RunInfo;
 }
 
 export class RunCache {
   /** In order of use, the latest last. */
-  readonly #runs = new Map<string, Promise<LoadedRun>>();
-  readonly #comparisons = new WeakMap<LoadedRun, WeakMap<LoadedRun, RunComparison>>();
+  readonly #runs = new Map<string, Promise<HeldRun>>();
+  readonly #analyst = new Analyst(() => this.#runs.clear());
+  #numbers = 0;
 
   constructor(readonly source: RunSource) {}
 
+  /** Answers a question about a run as it is now. */
+  async ask(id: string, question: Question): Promise<Answer> {
+    const { number } = await this.#held(id);
+    return this.#analyst.perform({ kind: "ask", run: number, question });
+  }
+
+  async compare(a: string, b: string): Promise<Answer> {
+    const [heldA, heldB] = [await this.#held(a), await this.#held(b)];
+    return this.#analyst.perform({ kind: "compare", a: heldA.number, b: heldB.number });
+  }
+
+  close(): Promise<void> {
+    return this.#analyst.close();
+  }
+
   /** The run as it is now: one that has grown since it was read is read again. */
-  async get(id: string): Promise<LoadedRun> {
+  async #held(id: string): Promise<HeldRun> {
     const info = await this.source.info(id);
     const known = this.#runs.get(id);
     if (known) {
@@ -85,8 +47,9 @@ export class RunCache {
         this.#touch(id, known);
         return run;
       }
+      if (this.#runs.get(id) === known) this.#drop(run);
     }
-    const reading = this.source.events(id).then((events) => new LoadedRun(info, events));
+    const reading = this.#read(info);
     this.#touch(id, reading);
     try {
       const run = await reading;
@@ -98,16 +61,19 @@ export class RunCache {
     }
   }
 
-  async compare(a: string, b: string): Promise<RunComparison> {
-    const [runA, runB] = [await this.get(a), await this.get(b)];
-    let known = this.#comparisons.get(runA);
-    if (!known) this.#comparisons.set(runA, (known = new WeakMap<LoadedRun, RunComparison>()));
-    let comparison = known.get(runB);
-    if (!comparison) known.set(runB, (comparison = compareRuns(runA, runB)));
-    return comparison;
+  async #read(info: RunInfo): Promise<HeldRun> {
+    const events = await this.source.events(info.id);
+    const number = ++this.#numbers;
+    await this.#analyst.perform({ kind: "load", run: number, info, events });
+    return { number, info };
   }
 
-  #touch(id: string, run: Promise<LoadedRun>): void {
+  #drop({ number }: HeldRun): void {
+    // A thread that died meanwhile holds nothing to forget.
+    void this.#analyst.perform({ kind: "forget", run: number }).catch(() => undefined);
+  }
+
+  #touch(id: string, run: Promise<HeldRun>): void {
     this.#runs.delete(id);
     this.#runs.set(id, run);
   }
@@ -115,10 +81,13 @@ export class RunCache {
   /** Lets go of the runs used longest ago until the rest fits. */
   async #forget(): Promise<void> {
     let kept = 0;
-    for (const [id, run] of [...this.#runs].reverse()) {
-      const bytes = (await run.catch(() => undefined))?.events.count ?? 0;
-      if (kept > 0 && kept + bytes * BYTES_PER_EVENT > KEEP_BYTES) this.#runs.delete(id);
-      else kept += bytes * BYTES_PER_EVENT;
+    for (const [id, held] of [...this.#runs].reverse()) {
+      const run = await held.catch(() => undefined);
+      const bytes = (run?.info.events ?? 0) * BYTES_PER_EVENT;
+      if (kept > 0 && kept + bytes > KEEP_BYTES) {
+        this.#runs.delete(id);
+        if (run) this.#drop(run);
+      } else kept += bytes;
     }
   }
 }

@@ -1,5 +1,6 @@
 /** The server's answers, typed. */
 
+import type { CollectivePage, CollectiveQuery } from "../trace/collective-table";
 import type { RunComparison } from "../trace/compare";
 import { RunError } from "../trace/errors";
 import type { EventColumns } from "../trace/events";
@@ -28,6 +29,19 @@ export function fetchRun(id: string): Promise<RunInfo> {
 
 export function fetchSummary(id: string): Promise<RunSummary> {
   return json<RunSummary>(`/api/runs/${encodeURIComponent(id)}/summary`);
+}
+
+export function fetchCollectives(id: string, query: CollectiveQuery): Promise<CollectivePage> {
+  const { name = "", class: ofClass = "", sort, descending, offset, limit } = query;
+  const fields = new URLSearchParams({
+    name,
+    class: ofClass,
+    sort,
+    order: descending ? "descending" : "ascending",
+    offset: String(offset),
+    limit: String(limit),
+  });
+  return json<CollectivePage>(`/api/runs/${encodeURIComponent(id)}/collectives?${fields.toString()}`);
 }
 
 export function fetchComparison(a: string, b: string): Promise<RunComparison> {

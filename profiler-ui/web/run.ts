@@ -4,11 +4,13 @@ import { formatBytes, formatShare, formatSpeed, formatTime } from "../trace/form
 import type { RunInfo } from "../trace/run";
 import type { RunSummary } from "../trace/summary";
 import { fetchRun, fetchSummary } from "./api";
+import { CollectivesView } from "./collectives-view";
 import { byId, el } from "./dom";
 import { fail, startPage } from "./page";
 import { factList, firstTokenNs, statusBadge, titleOf } from "./run-facts";
 import { statRow, type Stat } from "./stats";
 import { barLegend, collectiveTable, kindsOf, opTable, rankTable } from "./summary-view";
+import { Tabs } from "./tabs";
 import { TimelinePane } from "./timeline/pane";
 
 startPage(async () => {
@@ -21,23 +23,14 @@ startPage(async () => {
     el("span", {}, titleOf(run)),
   );
   const main = byId("main");
-  const numbers = el("div", {}, el("p", { class: "muted" }, "Adding up…"));
+  const stats = el("div", {}, el("p", { class: "muted" }, "Adding up…"));
   const pane = new TimelinePane([run]);
+  const ranks = el("div");
   const tables = el("div");
-  main.replaceChildren(
-    el("div", { class: "heading" }, el("h1", {}, titleOf(run)), ...statusBadge(run)),
-    factList(run),
-    numbers,
-    el("h2", {}, "Timeline"),
-    run.events === 0 ? el("p", { class: "state muted" }, "This run has no spans.") : pane.element,
-    tables,
-    ...requestList(run),
-  );
-  main.removeAttribute("aria-busy");
   const showTables = async (): Promise<void> => {
     const summary = await fetchSummary(id);
-    numbers.replaceChildren(
-      statRow(statsOf(run, summary)),
+    stats.replaceChildren(statRow(statsOf(run, summary)));
+    ranks.replaceChildren(
       el("div", { class: "heading" }, el("h2", {}, "Time by rank"), barLegend(kindsOf([summary]))),
       rankTable(summary),
     );
@@ -47,10 +40,44 @@ startPage(async () => {
       opTable(summary),
     );
   };
-  await Promise.all([
-    run.events > 0 ? pane.load() : undefined,
-    showTables().catch((error: unknown) => fail(numbers, error)),
+  const tabs = new Tabs([
+    {
+      name: "timeline",
+      label: "Timeline",
+      open: (panel) =>
+        panel.replaceChildren(
+          run.events === 0 ? el("p", { class: "state muted" }, "This run has no spans.") : pane.element,
+          ranks,
+          tables,
+          ...requestList(run),
+        ),
+    },
+    {
+      name: "collectives",
+      label: "Collectives",
+      open: (panel) => {
+        const view = new CollectivesView(id, panel, {
+          show: (group, seq) => {
+            tabs.show("timeline");
+            pane.showCollective(group, seq);
+          },
+          align: (alignment) => pane.align(alignment),
+        });
+        void view.open();
+      },
+    },
   ]);
+  main.replaceChildren(
+    el("div", { class: "heading" }, el("h1", {}, titleOf(run)), ...statusBadge(run)),
+    factList(run),
+    stats,
+    tabs.element,
+  );
+  main.removeAttribute("aria-busy");
+  // The timeline's questions come first: it is what is looked at first.
+  const drawn = run.events > 0 ? pane.load() : undefined;
+  tabs.start();
+  await Promise.all([drawn, showTables().catch((error: unknown) => fail(stats, error))]);
 });
 
 function statsOf(run: RunInfo, summary: RunSummary): Stat[] {

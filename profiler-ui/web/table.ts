@@ -17,10 +17,15 @@ export interface TableOptions<Row> {
   readonly caption: string;
   readonly columns: readonly Column<Row>[];
   readonly rowClass?: (row: Row) => string;
+  /** Set where somebody else sorts, since the rows are a part only: how they are sorted, and a wish to sort otherwise. */
+  readonly sorted?: { readonly label: string; readonly descending: boolean; readonly by: (label: string) => void };
 }
 
 /** A table of `rows`; the first column heads each row. */
-export function table<Row>(rows: readonly Row[], { caption, columns, rowClass }: TableOptions<Row>): HTMLElement {
+export function table<Row>(
+  rows: readonly Row[],
+  { caption, columns, rowClass, sorted }: TableOptions<Row>,
+): HTMLElement {
   const body = el("tbody");
   const fill = (sorted: readonly Row[]): void => {
     body.replaceChildren(
@@ -47,7 +52,12 @@ export function table<Row>(rows: readonly Row[], { caption, columns, rowClass }:
       head.append(label);
       return head;
     }
+    if (sorted?.label === label) head.setAttribute("aria-sort", sorted.descending ? "descending" : "ascending");
     const sort = (): void => {
+      if (sorted) {
+        sorted.by(label);
+        return;
+      }
       const descending = head.getAttribute("aria-sort") !== "descending";
       for (const other of heads) other.removeAttribute("aria-sort");
       head.setAttribute("aria-sort", descending ? "descending" : "ascending");

@@ -1,7 +1,8 @@
 import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
 import { startServer, type ProfilerServer } from "../../profiler-ui/server/index";
+import { reportCollectives } from "../../profiler-ui/trace/collective-table";
 import { compareRuns } from "../../profiler-ui/trace/compare";
-import { formatBytes, formatShare, formatTime } from "../../profiler-ui/trace/format";
+import { formatBytes, formatRate, formatShare, formatTime } from "../../profiler-ui/trace/format";
 import { kindTime, summarise } from "../../profiler-ui/trace/summary";
 import { launchChromium } from "../support/chromium";
 import { sourceOf } from "./support/source";
@@ -479,6 +480,69 @@ describe("the timeline", () => {
     await page.reload();
     await page.waitForSelector("[data-loaded]");
     expect(await corner()).toBeLessThan(60);
+  });
+});
+
+describe("the collectives of a run", () => {
+  async function openCollectives(): Promise<void> {
+    await openRun("int8");
+    await page.getByRole("tab", { name: "Collectives" }).click();
+    await page.waitForSelector("#panel-collectives table");
+  }
+
+  test("stand in a table with skew, transfer, bandwidth and class, sorted and filtered by the server", async () => {
+    await openCollectives();
+    const { rows } = reportCollectives(int8.events, int8.info.clocks);
+    const table = page.getByRole("region", { name: "Every collective" });
+    expect(await table.locator("tbody tr").count()).toBe(50);
+    const worst = [...rows].sort((a, b) => b.skewNs - a.skewNs)[0];
+    await table.getByRole("button", { name: "skew", exact: true }).click();
+    await page.waitForFunction(() => document.querySelector("[aria-sort]")?.textContent === "skew");
+    const first = table.locator("tbody tr").first();
+    expect(await first.innerText()).toContain(formatTime(worst?.skewNs ?? NaN));
+    expect(await first.innerText()).toContain(formatRate(worst?.busbw ?? NaN, "B/s"));
+    expect(await first.innerText()).toContain(worst?.class);
+    await page.getByRole("combobox", { name: "Class" }).selectOption("transfer");
+    const transfers = rows.filter((row) => row.class === "transfer").length;
+    await page.getByText(`${transfers} matched by group and ordinal`).waitFor();
+  });
+
+  test("lead to the timeline, where one click shows it on every rank", async () => {
+    await openCollectives();
+    await page.getByRole("region", { name: "Every collective" }).locator("tbody button").nth(3).click();
+    expect(await page.locator(".details h3").innerText()).toMatch(/^all_reduce/);
+    expect(await page.locator(".details tbody tr").count()).toBe(2);
+    expect(await page.getByRole("tab", { name: "Timeline" }).getAttribute("aria-selected")).toBe("true");
+  });
+
+  test("name the straggler and the clocks", async () => {
+    await openCollectives();
+    const { stragglers } = reportCollectives(int8.events, int8.info.clocks);
+    const late = stragglers.find(({ rank }) => rank === 1);
+    const row = page.getByRole("region", { name: "Stragglers" }).locator("tbody tr").nth(1);
+    expect(await row.innerText()).toContain(formatShare(late?.lastShare ?? NaN));
+    expect(await page.getByRole("region", { name: "Clocks of the ranks" }).innerText()).toContain(
+      "the run's own clock",
+    );
+  });
+
+  test("warn when the clocks contradict each other, and correct them in the timeline", async () => {
+    const { events, info } = int8;
+    const shifted = {
+      info: { ...info, id: "shifted", clocks: info.clocks.map((one) => ({ ...one, method: "ntp", errorNs: 100 })) },
+      events: { ...events, startNs: events.startNs.map((ns, i) => (events.rank[i] === 1 ? ns + 300_000 : ns)) },
+    };
+    const other = await serve([shifted]);
+    await page.goto(other.urlOf("/runs/shifted?tab=collectives"));
+    await page.waitForSelector("[data-loaded]", { state: "attached" });
+    expect(await page.getByRole("alert").innerText()).toMatch(/ended on one rank before they had begun on another/);
+    await page.getByRole("tab", { name: "Timeline" }).click();
+    const canvas = page.locator(".timeline canvas").first();
+    const before = await canvas.screenshot();
+    await page.getByRole("tab", { name: "Collectives" }).click();
+    await page.getByRole("checkbox", { name: /clocks corrected/ }).check();
+    await page.getByRole("tab", { name: "Timeline" }).click();
+    expect((await canvas.screenshot()).equals(before)).toBe(false);
   });
 });
 

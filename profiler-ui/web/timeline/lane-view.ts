@@ -1,5 +1,6 @@
 /** Lanes as the page draws them, loaded so that something useful stands at once and then sharpens. */
 
+import { aligned, type RankAlignment } from "../../trace/alignment";
 import { concatenate } from "../../trace/columns";
 import type { EventColumns } from "../../trace/events";
 import { KINDS, kindIndex, type Kind } from "../../trace/kinds";
@@ -58,6 +59,20 @@ function viewOf({ rank, stream, index, rows }: Lane, events: EventColumns): Lane
   for (const i of index) seen[events.kind.codes[i] ?? 0] = 1;
   const kinds = events.kind.texts.filter((_, code) => seen[code] === 1).map((text) => KINDS[kindIndex(text)] ?? "host");
   return { rank, stream, events, rows: rows.map(buildForest), kinds: new Set(kinds) };
+}
+
+/** The lanes with each rank's clock corrected; `origin` is the run's time at which the lanes' time begins. */
+export function alignLanes(
+  lanes: readonly LaneView[],
+  alignment: readonly RankAlignment[],
+  origin: number,
+): LaneView[] {
+  return lanes.flatMap((lane) => {
+    const clock = alignment.find(({ rank, correct }) => rank === lane.rank && correct);
+    if (!clock) return [lane];
+    const offsetNs = clock.offsetNs + clock.driftPerNs * origin;
+    return laneViews({ ...lane.events, startNs: aligned(lane.events.startNs, { ...clock, offsetNs }) });
+  });
 }
 
 /** A run's overview: its lanes as far as they can be seen at once, and the time they span. */

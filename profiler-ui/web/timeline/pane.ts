@@ -3,6 +3,7 @@
  * The address keeps window, selection and hidden kinds.
  */
 
+import type { RankAlignment } from "../../trace/alignment";
 import type { RunInfo } from "../../trace/run";
 import { el } from "../dom";
 import { parseQuery, type Query } from "../../trace/search";
@@ -12,7 +13,16 @@ import { helpSheet } from "./help";
 import { findHits, nextHit, ordinalOf, type Hits } from "./hits";
 import { attachKeys } from "./keys";
 import type { Arrangement } from "./layout";
-import { findSpan, loadLanes, loadOverview, spanKey, type LaneView, type SpanRef } from "./lane-view";
+import {
+  alignLanes,
+  findSpan,
+  loadLanes,
+  loadOverview,
+  spanKey,
+  spanRef,
+  type LaneView,
+  type SpanRef,
+} from "./lane-view";
 import { Minimap } from "./minimap";
 import { firstIn, neighbourOf, occurrenceOf, rowBeside } from "./navigation";
 import { readState, writeState } from "./permalink";
@@ -44,6 +54,9 @@ export class TimelinePane {
   );
   readonly #help = helpSheet();
   #length = 1;
+  /** The first run's time at which the page's time begins, and its lanes before clocks were corrected. */
+  #origin = 0;
+  #recorded: readonly LaneView[] | undefined;
   readonly #search: SearchBox;
   readonly #minimap = new Minimap({ go: (view) => this.#active.go(view) });
   #hidden: ReadonlySet<string>;
@@ -129,6 +142,7 @@ export class TimelinePane {
   /** Loads all runs' events; resolves when all are there. Every run begins at its first span, so that they compare. */
   async load(): Promise<void> {
     const overviews = await Promise.all(this.runs.map(({ id }) => loadOverview(id)));
+    this.#origin = overviews[0]?.origin ?? 0;
     this.#length = Math.max(1, ...overviews.map(({ length }) => length));
     this.#timelines.forEach((timeline, k) => {
       timeline.setLength(this.#length);
@@ -154,6 +168,32 @@ export class TimelinePane {
     this.#progress.classList.add("done");
     this.element.dataset["loaded"] = "true";
     this.#fillTables();
+  }
+
+  /** Draws the first run with its ranks' clocks corrected, or as recorded. */
+  align(alignment: readonly RankAlignment[] | null): void {
+    const [timeline] = this.#timelines;
+    if (!timeline) return;
+    this.#recorded ??= timeline.lanes;
+    timeline.setLanes(alignment ? alignLanes(this.#recorded, alignment, this.#origin) : this.#recorded);
+    this.#find(this.#query);
+    this.#minimap.setLanes(timeline.lanes, this.#length);
+  }
+
+  /** Selects a collective of the first run and goes there. */
+  showCollective(group: number, seq: number): void {
+    const [timeline] = this.#timelines;
+    if (!timeline) return;
+    for (const lane of timeline.lanes) {
+      const row = lane.rows[0]?.row;
+      const position = row?.index.findIndex((i) => lane.events.seq[i] === seq && lane.events.group[i] === group) ?? -1;
+      if (position < 0) continue;
+      timeline.select(spanRef(lane, 0, position));
+      this.#active = timeline;
+      this.#fit();
+      timeline.canvas.focus();
+      return;
+    }
   }
 
   #allLanes(): LaneView[] {
@@ -288,12 +328,17 @@ export class TimelinePane {
 
   /** The selected span with some room around it; if that is what is seen, or nothing is selected, everything. */
   #fit(): void {
-    const span = this.#timelines.map(({ selected }) => selected).find((selected) => selected !== null);
+    const chosen = this.#timelines.find(({ selected }) => selected !== null);
     const { view } = this.#active;
-    if (span) {
-      const start = span.lane.events.startNs[span.index] ?? 0;
-      const dur = span.lane.events.durNs[span.index] ?? 0;
-      const fitted = clampView({ from: start - dur, to: start + 2 * dur }, this.#length);
+    if (chosen?.selected) {
+      // A collective is fitted as all its ranks saw it.
+      const spans = chosen.linked.length > 0 ? chosen.linked : [chosen.selected];
+      const start = Math.min(...spans.map(({ lane, index }) => lane.events.startNs[index] ?? 0));
+      const end = Math.max(
+        ...spans.map(({ lane, index }) => (lane.events.startNs[index] ?? 0) + (lane.events.durNs[index] ?? 0)),
+      );
+      const dur = end - start;
+      const fitted = clampView({ from: start - dur, to: end + dur }, this.#length);
       if (Math.abs(fitted.from - view.from) + Math.abs(fitted.to - view.to) > (view.to - view.from) / 100) {
         this.#active.go(fitted);
         return;

@@ -1,0 +1,63 @@
+/** The server's end of the analysis thread: starts it when first needed, and another when it has died. */
+
+import { Worker } from "node:worker_threads";
+import { StatelineError } from "../trace/errors";
+import type { Answer, Reply, Request, Task } from "./analysis";
+import { builtPath } from "./package-folder";
+
+interface Waiting {
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class Analyst {
+  #worker: Worker | undefined;
+  #waiting = new Map<number, Waiting>();
+  #tasks = 0;
+
+  /** `onDeath`: the thread ended and with it everything that it held. */
+  constructor(readonly onDeath: () => void) {}
+
+  /** @throws StatelineError of the task; `E_ANALYSIS_ENDED` when the thread dies, most likely of memory */
+  perform(task: Task): Promise<Answer> {
+    const id = ++this.#tasks;
+    const worker = (this.#worker ??= this.#start());
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      worker.postMessage({ id, task } satisfies Request);
+    });
+  }
+
+  async close(): Promise<void> {
+    const worker = this.#worker;
+    this.#worker = undefined;
+    await worker?.terminate();
+  }
+
+  #start(): Worker {
+    const worker = new Worker(builtPath("profiler-ui/server/analysis-thread.js"));
+    worker.on("message", (reply: Reply) => {
+      const waiting = this.#waiting.get(reply.id);
+      this.#waiting.delete(reply.id);
+      if ("code" in reply) waiting?.reject(failure(reply.code, reply.message));
+      else waiting?.resolve(reply.answer);
+    });
+    const ended = (reason: string): void => {
+      if (this.#worker === worker) {
+        this.#worker = undefined;
+        this.onDeath();
+      }
+      const left = [...this.#waiting.values()];
+      this.#waiting.clear();
+      const message = `The analysis ended before its answer: ${reason}. Is there enough memory for this run?`;
+      for (const { reject } of left) reject(new StatelineError("E_ANALYSIS_ENDED", message, { reason }));
+    };
+    worker.on("error", (error) => ended(error instanceof Error ? error.message : String(error)));
+    worker.on("exit", (code) => ended(`exit code ${code}`));
+    return worker;
+  }
+}
+
+function failure(code: string, message: string): Error {
+  return code === "E_INTERNAL" ? new Error(message) : new StatelineError(code, message.split("\n", 1)[0] ?? message);
+}

@@ -1,0 +1,338 @@
+/** The tab of collectives: each one across its ranks, who keeps the others waiting, whether the clocks can be believed. */
+
+import type { RankAlignment } from "../trace/alignment";
+import {
+  COLLECTIVE_CLASSES,
+  type CollectiveClass,
+  type CollectivePage,
+  type CollectiveQuery,
+  type CollectiveRow,
+  type CollectiveSort,
+  type Straggler,
+} from "../trace/collective-table";
+import { formatBytes, formatCount, formatNumber, formatRate, formatShare, formatTime } from "../trace/format";
+import { fetchCollectives } from "./api";
+import { el, figure } from "./dom";
+import { fail } from "./page";
+import { named } from "./summary-view";
+import { table, type Column } from "./table";
+
+/** Rows at a time. */
+const ROWS = 50;
+
+const CLASS_MEANING: Readonly<Record<CollectiveClass, string>> = {
+  transfer: "two thirds or more of its time is transfer",
+  skew: "two thirds or more of its time is waiting for the last rank",
+  mixed: "between the two",
+  inconclusive: "the skew is smaller than the error of the clocks",
+};
+
+export interface CollectivesActions {
+  /** Show this collective in the timeline. */
+  readonly show: (group: number, seq: number) => void;
+  /** Draw the timeline with corrected clocks, or as recorded. */
+  readonly align: (alignment: readonly RankAlignment[] | null) => void;
+}
+
+export class CollectivesView {
+  readonly #rows = el("div");
+  readonly #status = el("p", { class: "muted", role: "status" });
+  #query: CollectiveQuery = { sort: "startNs", descending: false, offset: 0, limit: ROWS };
+
+  constructor(
+    readonly id: string,
+    readonly host: HTMLElement,
+    readonly actions: CollectivesActions,
+  ) {}
+
+  async open(): Promise<void> {
+    this.host.replaceChildren(el("p", { class: "muted" }, "Matching collectives across ranks…"));
+    try {
+      const page = await fetchCollectives(this.id, this.#query);
+      if (page.rows.length === 0) {
+        this.host.replaceChildren(
+          el(
+            "p",
+            { class: "state muted" },
+            page.incomplete > 0
+              ? `No collective was seen by two ranks; ${page.incomplete} were seen by one alone.`
+              : "This run has no collectives: its ranks never waited for each other.",
+          ),
+        );
+        return;
+      }
+      this.host.replaceChildren(
+        el("h2", {}, "Who waits for whom"),
+        stragglerTable(page.stragglers),
+        el("h2", {}, "Clocks"),
+        this.#clockPanel(page),
+        el("div", { class: "heading" }, el("h2", {}, "Every collective"), this.#filters(page), this.#status),
+        this.#rows,
+      );
+      this.#fill(page);
+    } catch (error) {
+      fail(this.host, error);
+    }
+  }
+
+  #filters({ names, classes }: CollectivePage): HTMLElement {
+    const choice = (label: string, values: readonly (readonly [string, string])[], change: (value: string) => void) => {
+      const select = el(
+        "select",
+        { "aria-label": label },
+        ...values.map(([value, text]) => el("option", { value }, text)),
+      );
+      select.addEventListener("change", () => change(select.value));
+      return select;
+    };
+    const options = names.map((name) => [name, name] as const);
+    const kinds = COLLECTIVE_CLASSES.map((name) => [name, `${name} (${formatCount(classes[name])})`] as const);
+    return el(
+      "span",
+      { class: "filters" },
+      choice("Op", [["", "all ops"], ...options], (name) => void this.#load({ name, offset: 0 })),
+      choice("Class", [["", "all classes"], ...kinds], (name) => void this.#load({ class: name, offset: 0 })),
+    );
+  }
+
+  async #load(change: Partial<CollectiveQuery>): Promise<void> {
+    this.#query = { ...this.#query, ...change };
+    try {
+      this.#fill(await fetchCollectives(this.id, this.#query));
+    } catch (error) {
+      fail(this.#rows, error);
+    }
+  }
+
+  #fill({ rows, total, incomplete }: CollectivePage): void {
+    const { offset } = this.#query;
+    this.#status.textContent =
+      `${formatCount(total)} matched by group and ordinal` +
+      (incomplete > 0 ? `, ${formatCount(incomplete)} not seen by all ranks` : "");
+    const step = (text: string, to: number): HTMLElement =>
+      el(
+        "button",
+        {
+          type: "button",
+          disabled: to < 0 || to >= total || to === offset,
+          onclick: () => void this.#load({ offset: to }),
+        },
+        text,
+      );
+    this.#rows.replaceChildren(
+      rows.length === 0
+        ? el("p", { class: "state muted" }, "None is of this kind.")
+        : table(rows, { caption: "Every collective", columns: this.#columns(), sorted: this.#sorting() }),
+      el(
+        "p",
+        { class: "pager" },
+        step("Earlier", offset === 0 ? -1 : Math.max(0, offset - ROWS)),
+        el("span", { class: "muted" }, total === 0 ? "" : `${offset + 1} to ${offset + rows.length} of ${total}`),
+        step("Later", offset + ROWS),
+      ),
+    );
+  }
+
+  /** Sorting is the server's: the table holds a part only. */
+  #sorting(): { readonly label: string; readonly descending: boolean; readonly by: (label: string) => void } {
+    const label = Object.entries(SORTED_BY).find(([, sort]) => sort === this.#query.sort)?.[0] ?? "";
+    return {
+      label,
+      descending: this.#query.descending,
+      by: (chosen) => {
+        const sort = SORTED_BY[chosen] ?? "startNs";
+        const descending = this.#query.sort === sort ? !this.#query.descending : sort !== "startNs";
+        void this.#load({ sort, descending, offset: 0 });
+      },
+    };
+  }
+
+  #columns(): Column<CollectiveRow>[] {
+    return [
+      {
+        label: "collective",
+        cell: (row) =>
+          el(
+            "button",
+            {
+              type: "button",
+              class: "link",
+              title: "Show it in the timeline, on every rank",
+              onclick: () => this.actions.show(row.group, row.seq),
+            },
+            named(row.name, "collective"),
+          ),
+      },
+      { label: "number", cell: ({ group, seq }) => figure(`${group}/${seq}`) },
+      {
+        label: "when",
+        text: true,
+        cell: ({ phase, step, layer }) => `${phase} ${step}${layer < 0 ? "" : `, layer ${layer}`}`,
+      },
+      { label: "at", cell: ({ startNs }) => figure(formatTime(startNs)), by: ({ startNs }) => startNs },
+      {
+        label: "wire",
+        text: true,
+        cell: ({ wireType, algorithm }) => [wireType, algorithm].filter(Boolean).join(", "),
+      },
+      {
+        label: "sent",
+        title: "By all ranks together",
+        cell: ({ wireBytes }) => figure(formatBytes(wireBytes)),
+        by: ({ wireBytes }) => wireBytes,
+      },
+      {
+        label: "transfer",
+        title: "From the last rank's arrival to the end",
+        cell: ({ transferNs }) => figure(formatTime(transferNs)),
+        by: ({ transferNs }) => transferNs,
+      },
+      {
+        label: "skew",
+        title: "From the first rank's arrival to the last's",
+        cell: ({ skewNs }) => figure(formatTime(skewNs)),
+        by: ({ skewNs }) => skewNs,
+      },
+      {
+        label: "algbw",
+        title: "Message size over transfer time",
+        cell: ({ algbw }) => (algbw > 0 ? figure(formatRate(algbw, "B/s")) : "–"),
+        by: ({ algbw }) => algbw,
+      },
+      {
+        label: "busbw",
+        title: "algbw × 2(n−1)/n: comparable to what a link is rated at",
+        cell: ({ busbw }) => (busbw > 0 ? figure(formatRate(busbw, "B/s")) : "–"),
+        by: ({ busbw }) => busbw,
+      },
+      {
+        label: "waited, by rank",
+        title: "How long each rank waited for the last one",
+        cell: ({ waits, lastRank }) =>
+          el(
+            "span",
+            { class: "waits" },
+            ...waits.map(({ rank, waitNs }) =>
+              el(
+                "span",
+                { class: rank === lastRank ? "late" : "", title: `rank ${rank}` },
+                rank === lastRank ? "last" : formatTime(waitNs),
+              ),
+            ),
+          ),
+      },
+      {
+        label: "class",
+        text: true,
+        cell: (row) => el("span", { class: `badge ${row.class}`, title: CLASS_MEANING[row.class] }, row.class),
+      },
+    ];
+  }
+
+  #clockPanel({ clock }: CollectivePage): HTMLElement {
+    const { clocks, alignment, violations, errorNs } = clock;
+    const correctable = alignment.some(({ correct }) => correct);
+    const toggle = el("input", { type: "checkbox", id: "align", disabled: !correctable });
+    toggle.addEventListener("change", () => this.actions.align(toggle.checked ? alignment : null));
+    const columns: Column<RankAlignment>[] = [
+      { label: "rank", cell: ({ rank }) => String(rank) },
+      { label: "method", text: true, cell: ({ rank }) => clocks.find((one) => one.rank === rank)?.method ?? "–" },
+      { label: "offset", cell: ({ rank }) => clockFigure(clocks.find((one) => one.rank === rank)?.offsetNs) },
+      {
+        label: "slope",
+        cell: ({ rank }) => figure(formatPpm(clocks.find((one) => one.rank === rank)?.slope)),
+        title: "Distance of the clock's rate from the run's, in millionths",
+      },
+      { label: "error", cell: ({ rank }) => clockFigure(clocks.find((one) => one.rank === rank)?.errorNs) },
+      {
+        label: "ends late by",
+        title: "Median distance of its collectives' ends from the median end of all ranks",
+        cell: ({ residualNs }) => clockFigure(residualNs),
+      },
+      { label: "spread", title: "Median absolute deviation", cell: ({ spreadNs }) => clockFigure(spreadNs) },
+      { label: "drift", cell: ({ driftPerNs }) => figure(formatPpm(1 + driftPerNs)) },
+      {
+        label: "verdict",
+        text: true,
+        cell: ({ rank, correct }) =>
+          correct
+            ? "off: can be corrected"
+            : clocks.find((one) => one.rank === rank)?.method === "host"
+              ? "the run's own clock"
+              : "agrees within its spread",
+      },
+    ];
+    return el(
+      "div",
+      {},
+      ...(violations > 0
+        ? [
+            el(
+              "p",
+              { class: "banner", role: "alert" },
+              `${formatCount(violations)} collectives ended on one rank before they had begun on another: the clocks disagree by more than their error. Skew and waits are not to be believed before correction.`,
+            ),
+          ]
+        : []),
+      table(alignment, { caption: "Clocks of the ranks", columns }),
+      el(
+        "p",
+        { class: "muted clock-note" },
+        errorNs === 0
+          ? "All ranks stamp with one clock of this host: no error between them is known. "
+          : `A skew below ${formatTime(errorNs)} is called inconclusive. `,
+        violations === 0 ? "No rank ended a collective before the last had begun. " : "",
+        el("label", { for: "align" }, toggle, " Timeline with clocks corrected by collective ends"),
+      ),
+    );
+  }
+}
+
+const SORTED_BY: Readonly<Record<string, CollectiveSort>> = {
+  at: "startNs",
+  sent: "wireBytes",
+  transfer: "transferNs",
+  skew: "skewNs",
+  algbw: "algbw",
+  busbw: "busbw",
+};
+
+function clockFigure(ns: number | undefined): HTMLElement {
+  if (ns === undefined) return figure("–");
+  return figure(`${ns < 0 ? "−" : ""}${formatTime(Math.abs(Math.round(ns)))}`);
+}
+
+function formatPpm(slope: number | undefined): string {
+  if (slope === undefined) return "–";
+  const ppm = (slope - 1) * 1e6;
+  return `${formatNumber(Math.abs(ppm) < 0.005 ? 0 : ppm)} ppm`.replace("-", "−");
+}
+
+function stragglerTable(stragglers: readonly Straggler[]): HTMLElement {
+  const columns: Column<Straggler>[] = [
+    { label: "rank", cell: ({ rank }) => String(rank), by: ({ rank }) => rank },
+    {
+      label: "came last",
+      title: "Share of its collectives to which it came last",
+      cell: ({ lastShare }) => figure(formatShare(lastShare)),
+      by: ({ lastShare }) => lastShare,
+    },
+    {
+      label: "made others wait",
+      title: "All other ranks together",
+      cell: ({ causedNs }) => figure(formatTime(causedNs)),
+      by: ({ causedNs }) => causedNs,
+    },
+    {
+      label: "waited itself",
+      cell: ({ waitNs }) => figure(formatTime(waitNs)),
+      by: ({ waitNs }) => waitNs,
+    },
+    {
+      label: "waited, mean",
+      cell: ({ meanWaitNs }) => figure(formatTime(meanWaitNs)),
+      by: ({ meanWaitNs }) => meanWaitNs,
+    },
+  ];
+  return table(stragglers, { caption: "Stragglers", columns });
+}
