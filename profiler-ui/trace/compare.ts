@@ -1,9 +1,9 @@
 /** Two runs side by side: what changed by kind, by op, on the wire and per phase, and one sentence that says it. */
 
-import type { CollectiveSummary } from "./collectives";
+import { matchCollectives, skewOf, transferOf, type Collective, type CollectiveSummary } from "./collectives";
 import type { EventColumns } from "./events";
 import { KINDS, type Kind } from "./kinds";
-import { pairOps, pairSteps, type PairedOp } from "./pairing";
+import { pairCollectives, pairOps, pairSteps, type CollectiveTime, type PairedOp } from "./pairing";
 import type { RunInfo } from "./run";
 import { summarise, type OpSummary, type RunSummary } from "./summary";
 import { verdictOf } from "./verdict";
@@ -55,6 +55,22 @@ export interface ComparedCollective {
   readonly transfer: Compared;
   /** Mean time from first arrival to last, nanoseconds. */
   readonly skew: Compared;
+  /** The same collective in both runs; null when none pairs. */
+  readonly paired: Readonly<Record<CollectiveTime, PairedOp | null>>;
+}
+
+/**
+ * Where the collectives' time goes: from first arrival to last (`waiting`), `moving` bytes, and what the ops inside
+ * cost a rank. They add up to `total`, from each collective's first arrival to its end.
+ */
+export interface CollectiveLedger {
+  readonly waiting: Compared;
+  readonly moving: Compared;
+  /** Turning values into what the wire carries. */
+  readonly quantise: Compared;
+  /** Back again, and adding up. */
+  readonly dequantise: Compared;
+  readonly total: Compared;
 }
 
 export interface ComparedPhase {
@@ -79,6 +95,7 @@ export interface RunComparison {
   /** Largest absolute difference of totals first; nested ops after the others. */
   readonly ops: readonly ComparedOp[];
   readonly collectives: readonly ComparedCollective[];
+  readonly ledger: CollectiveLedger;
   /** Bytes sent, all ranks together. */
   readonly wireBytes: Compared;
   readonly phases: readonly ComparedPhase[];
@@ -95,6 +112,8 @@ export function compareRuns(a: RunData, b: RunData): RunComparison {
   const summaries = { a: a.summary ?? summarise(a.events), b: b.summary ?? summarise(b.events) };
   const mean = (pick: (rank: RunSummary["ranks"][number]) => number): Compared =>
     compared(meanOver(summaries.a, pick), meanOver(summaries.b, pick));
+  const matched = { a: matchCollectives(a.events), b: matchCollectives(b.events) };
+  const pairs = pairCollectives(a.events, b.events, matched.a, matched.b);
   const comparison = {
     a: a.info,
     b: b.info,
@@ -106,7 +125,8 @@ export function compareRuns(a: RunData, b: RunData): RunComparison {
     ],
     exposed: mean((rank) => rank.exposedNs),
     ops: compareOps(summaries.a, summaries.b, pairOps(a.events, b.events)),
-    collectives: compareCollectives(summaries.a, summaries.b),
+    collectives: compareCollectives(summaries.a, summaries.b, pairs),
+    ledger: ledgerOf(summaries, matched),
     wireBytes: compared(summaries.a.wireBytes, summaries.b.wireBytes),
     phases: comparePhases(summaries.a, summaries.b, pairSteps(a.events, b.events)),
   };
@@ -147,7 +167,40 @@ function compareOps(a: RunSummary, b: RunSummary, pairs: ReadonlyMap<string, Pai
     .sort((x, y) => Number(x.nested) - Number(y.nested) || Math.abs(y.total.difference) - Math.abs(x.total.difference));
 }
 
-function compareCollectives(a: RunSummary, b: RunSummary): ComparedCollective[] {
+function ledgerOf(
+  { a, b }: RunComparison["summaries"],
+  matched: Readonly<Record<"a" | "b", readonly Collective[]>>,
+): CollectiveLedger {
+  const times = (run: RunSummary, collectives: readonly Collective[]): Record<keyof CollectiveLedger, number> => {
+    const seen = collectives.filter(({ spans }) => spans.length > 1);
+    const sum = (of: (collective: Collective) => number): number => seen.reduce((total, one) => total + of(one), 0);
+    const cost = (...names: string[]): number =>
+      run.ops
+        .filter(({ name, nested }) => nested && names.includes(name))
+        .reduce((total, op) => total + op.totalNs, 0) / Math.max(1, run.ranks.length);
+    const waiting = sum(skewOf);
+    const transfer = sum(transferOf);
+    const quantise = Math.min(cost("quantise"), transfer);
+    const dequantise = Math.min(cost("dequantise", "reduce"), transfer - quantise);
+    return { waiting, moving: transfer - quantise - dequantise, quantise, dequantise, total: waiting + transfer };
+  };
+  const inA = times(a, matched.a);
+  const inB = times(b, matched.b);
+  const both = (part: keyof CollectiveLedger): Compared => compared(inA[part], inB[part]);
+  return {
+    waiting: both("waiting"),
+    moving: both("moving"),
+    quantise: both("quantise"),
+    dequantise: both("dequantise"),
+    total: both("total"),
+  };
+}
+
+function compareCollectives(
+  a: RunSummary,
+  b: RunSummary,
+  pairs: Readonly<Record<CollectiveTime, ReadonlyMap<string, PairedOp>>>,
+): ComparedCollective[] {
   const names = new Set([...a.collectives, ...b.collectives].map(({ name }) => name));
   return [...names].map((name) => {
     // An op may use several wires in one run (int8 only above the crossover); its main one stands for it.
@@ -160,6 +213,7 @@ function compareCollectives(a: RunSummary, b: RunSummary): ComparedCollective[] 
       wireBytes: compared(sumBytes(inA), sumBytes(inB)),
       transfer: compared(meanOf(inA, "meanTransferNs"), meanOf(inB, "meanTransferNs")),
       skew: compared(meanOf(inA, "meanSkewNs"), meanOf(inB, "meanSkewNs")),
+      paired: { transfer: pairs.transfer.get(name) ?? null, skew: pairs.skew.get(name) ?? null },
     };
   });
 }

@@ -1,5 +1,7 @@
 /** The same call in two runs: spans paired by rank, step, layer, op and ordinal among equals. */
 
+import { bootstrapMean, type Block, type Interval } from "./bootstrap";
+import { skewOf, transferOf, type Collective } from "./collectives";
 import { firstRank } from "./columns";
 import type { EventColumns } from "./events";
 import { STEP } from "./kinds";
@@ -9,20 +11,59 @@ import { quantile, Sample } from "./quantiles";
 export interface PairedOp {
   readonly pairs: number;
   readonly medianDifferenceNs: number;
+  readonly meanDifferenceNs: number;
+  /** Where the mean difference lies with 95 % confidence: whole steps are resampled; null for too few. */
+  readonly interval: Interval | null;
   /** Share of pairs in which b was the shorter, 0..1. */
   readonly fasterShare: number;
+}
+
+/** Differences while they are collected: all, and by step. */
+class Differences {
+  readonly #all = new Sample();
+  readonly #steps = new Map<number, { sum: number; count: number }>();
+  readonly #each: Block[] = [];
+  #faster = 0;
+
+  add(difference: number, step: number): void {
+    this.#all.add(difference);
+    if (difference < 0) this.#faster++;
+    // Where a run has too few steps, the calls themselves are resampled.
+    if (this.#each.length < 2000) this.#each.push({ sum: difference, count: 1 });
+    const block = this.#steps.get(step);
+    if (!block) this.#steps.set(step, { sum: difference, count: 1 });
+    else {
+      block.sum += difference;
+      block.count++;
+    }
+  }
+
+  get count(): number {
+    return this.#all.count;
+  }
+
+  paired(): PairedOp {
+    const pairs = this.#all.count;
+    return {
+      pairs,
+      medianDifferenceNs: quantile(this.#all.sorted(), 0.5),
+      meanDifferenceNs: this.#all.mean,
+      interval: bootstrapMean(this.#steps.size >= 5 ? [...this.#steps.values()] : this.#each),
+      fasterShare: this.#faster / pairs,
+    };
+  }
 }
 
 /** Pairs by op name. Steps pair only where both runs gave them the same number of tokens. */
 export function pairOps(a: EventColumns, b: EventColumns): Map<string, PairedOp> {
   const inB = spansByPlace(b, b.name.texts);
-  const differences = new Map<string, { all: Sample; faster: number }>();
+  const differences = new Map<string, Differences>();
   for (const [place, spansA] of spansByPlace(a, b.name.texts)) {
     const spansB = inB.get(place);
     const name = a.name.texts[a.name.codes[spansA[0] ?? 0] ?? 0] ?? "";
     if (!spansB) continue;
     let op = differences.get(name);
-    if (!op) differences.set(name, (op = { all: new Sample(), faster: 0 }));
+    if (!op) differences.set(name, (op = new Differences()));
     for (let i = 0, j = 0; i < spansA.length && j < spansB.length;) {
       const spanA = spansA[i] ?? 0;
       const spanB = spansB[j] ?? 0;
@@ -30,16 +71,59 @@ export function pairOps(a: EventColumns, b: EventColumns): Map<string, PairedOp>
       if (ahead <= 0) i++;
       if (ahead >= 0) j++;
       if (ahead !== 0 || a.tokens[spanA] !== b.tokens[spanB]) continue;
-      const difference = (b.durNs[spanB] ?? 0) - (a.durNs[spanA] ?? 0);
-      op.all.add(difference);
-      if (difference < 0) op.faster++;
+      op.add((b.durNs[spanB] ?? 0) - (a.durNs[spanA] ?? 0), a.step[spanA] ?? 0);
     }
   }
-  return new Map(
-    [...differences]
-      .filter(([, { all }]) => all.count > 0)
-      .map(([name, { all, faster }]) => [name, pairedOf(all, faster)]),
-  );
+  return results(differences);
+}
+
+function results(differences: ReadonlyMap<string, Differences>): Map<string, PairedOp> {
+  return new Map([...differences].filter(([, { count }]) => count > 0).map(([name, all]) => [name, all.paired()]));
+}
+
+/** What is compared of a collective. */
+export type CollectiveTime = "transfer" | "skew";
+
+/** Collectives by op name, paired by step, layer and ordinal: their transfer times and skews. */
+export function pairCollectives(
+  a: EventColumns,
+  b: EventColumns,
+  ofA: readonly Collective[],
+  ofB: readonly Collective[],
+): Record<CollectiveTime, Map<string, PairedOp>> {
+  const inB = collectivesByPlace(b, ofB);
+  const transfer = new Map<string, Differences>();
+  const skew = new Map<string, Differences>();
+  const add = (to: Map<string, Differences>, name: string, difference: number, step: number): void => {
+    let known = to.get(name);
+    if (!known) to.set(name, (known = new Differences()));
+    known.add(difference, step);
+  };
+  for (const [place, one] of collectivesByPlace(a, ofA)) {
+    const other = inB.get(place);
+    const [i = 0] = one.spans;
+    const [j = 0] = other?.spans ?? [];
+    if (!other || a.tokens[i] !== b.tokens[j]) continue;
+    const name = a.name.texts[a.name.codes[i] ?? 0] ?? "";
+    add(transfer, name, transferOf(other) - transferOf(one), a.step[i] ?? 0);
+    add(skew, name, skewOf(other) - skewOf(one), a.step[i] ?? 0);
+  }
+  return { transfer: results(transfer), skew: results(skew) };
+}
+
+function collectivesByPlace(events: EventColumns, matched: readonly Collective[]): Map<string, Collective> {
+  const ordinals = new Map<string, number>();
+  const places = new Map<string, Collective>();
+  for (const collective of matched) {
+    const [i = 0] = collective.spans;
+    if (collective.spans.length < 2) continue;
+    const name = events.name.texts[events.name.codes[i] ?? 0] ?? "";
+    const where = `${events.step[i]} ${events.layer[i]} ${name}`;
+    const ordinal = ordinals.get(where) ?? 0;
+    ordinals.set(where, ordinal + 1);
+    places.set(`${where} ${ordinal}`, collective);
+  }
+  return places;
 }
 
 /**
@@ -53,16 +137,15 @@ export function isConsistent({ pairs, fasterShare }: PairedOp): boolean {
 /** Steps of both runs by phase, on the first rank alone: the others wait for it, so theirs are no further samples. */
 export function pairSteps(a: EventColumns, b: EventColumns): Map<string, PairedOp> {
   const inB = stepsOf(b);
-  const differences = new Map<string, { all: Sample; faster: number }>();
+  const differences = new Map<string, Differences>();
   for (const [step, { phase, tokens, ns }] of stepsOf(a)) {
     const other = inB.get(step);
     if (!other || other.phase !== phase || other.tokens !== tokens) continue;
     let steps = differences.get(phase);
-    if (!steps) differences.set(phase, (steps = { all: new Sample(), faster: 0 }));
-    steps.all.add(other.ns - ns);
-    if (other.ns < ns) steps.faster++;
+    if (!steps) differences.set(phase, (steps = new Differences()));
+    steps.add(other.ns - ns, step);
   }
-  return new Map([...differences].map(([phase, { all, faster }]) => [phase, pairedOf(all, faster)]));
+  return results(differences);
 }
 
 function stepsOf(events: EventColumns): Map<number, { phase: string; tokens: number; ns: number }> {
@@ -75,11 +158,6 @@ function stepsOf(events: EventColumns): Map<number, { phase: string; tokens: num
     steps.set(events.step[i] ?? 0, { phase, tokens: events.tokens[i] ?? 0, ns: events.durNs[i] ?? 0 });
   }
   return steps;
-}
-
-function pairedOf(differences: Sample, faster: number): PairedOp {
-  const pairs = differences.count;
-  return { pairs, medianDifferenceNs: quantile(differences.sorted(), 0.5), fasterShare: faster / pairs };
 }
 
 /** Spans of each rank, layer and op, by step, those of one step in order of time. Ops are numbered as in `names`. */

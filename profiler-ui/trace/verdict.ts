@@ -1,5 +1,6 @@
 /** What a comparison comes to, in words. */
 
+import { excludesZero } from "./bootstrap";
 import type { Compared, ComparedPhase, RunComparison } from "./compare";
 import { formatBytes, formatChange, formatShare, formatSpeed, formatTime } from "./format";
 import { isConsistent } from "./pairing";
@@ -15,7 +16,7 @@ export function verdictOf(facts: Facts): string {
     return "A run without events cannot be compared.";
   const speed = facts.phases.filter(({ tokensPerSecond: { a, b } }) => a > 0 && b > 0).map(speedClause);
   const first = speed.length > 0 ? speed.join("; ") : stepClause(facts.step);
-  return `${capitalised(first)}. ${wireSentence(facts)}`;
+  return [`${capitalised(first)}.`, wireSentence(facts), ledgerSentence(facts)].filter(Boolean).join(" ");
 }
 
 function speedClause(phase: Facts["phases"][number]): string {
@@ -57,6 +58,36 @@ function wireSentence({ wireBytes, exposed }: Facts): string {
   if (exposed.ratio === null || Math.abs(exposed.ratio - 1) < NOTICEABLE)
     return `${wire}; AllReduce time that compute does not hide stays (${times}).`;
   return `${wire}; AllReduce time that compute does not hide ${exposed.difference < 0 ? "falls" : "rises"} by ${formatTime(Math.abs(exposed.difference))} (${times}).`;
+}
+
+/** What the transfer gained and what the codec cost, where the wire differs and the pairs are sure of it. */
+function ledgerSentence({ wireBytes, ledger, collectives }: Facts): string {
+  if (wireBytes.difference === 0) return "";
+  const wired = collectives.filter(({ wireBytes: bytes }) => bytes.difference !== 0);
+  const sure = wired.filter(({ paired }) => paired.transfer && excludesZero(paired.transfer.interval));
+  const codec = compareSum(ledger.quantise, ledger.dequantise);
+  const moving = `moving bytes ${gain(ledger.moving)}`;
+  const cost = `quantising and dequantising ${codec.difference < 0 ? "gain" : "cost"} ${formatTime(Math.abs(codec.difference))}`;
+  const net = compareSum(ledger.moving, codec);
+  const call = sure
+    .map(({ name, paired }) => {
+      const mean = paired.transfer?.meanDifferenceNs ?? 0;
+      return `${name} takes ${formatTime(Math.abs(mean))} ${mean < 0 ? "less" : "more"} a call`;
+    })
+    .join("; ");
+  const summary = `In all, ${moving} and ${cost}, ${formatTime(Math.abs(net.difference))} ${net.difference < 0 ? "less" : "more"} together`;
+  if (call === "") return `${summary}, but pair by pair the transfers show no difference beyond chance.`;
+  return `${summary}: ${call}, beyond chance.`;
+}
+
+function gain({ difference }: Compared): string {
+  return `${difference < 0 ? "gains" : "costs"} ${formatTime(Math.abs(difference))}`;
+}
+
+function compareSum(x: Compared, y: Compared): Compared {
+  const a = x.a + y.a;
+  const b = x.b + y.b;
+  return { a, b, difference: b - a, ratio: a === 0 ? null : b / a };
 }
 
 function changeOf({ a, b }: Compared): number {

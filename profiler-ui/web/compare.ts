@@ -1,10 +1,11 @@
 /** `/compare?a=<id>&b=<id>`: two runs on one time scale, and what changed from A to B. */
 
+import { excludesZero } from "../trace/bootstrap";
 import type { Compared, ComparedCollective, ComparedKind, ComparedOp, RunComparison } from "../trace/compare";
 import { formatBytes, formatCount, formatSpeed, formatTime } from "../trace/format";
 import { KIND_LABELS } from "../trace/kinds";
 import { KIND_COLOURS } from "../trace/palette";
-import { isConsistent } from "../trace/pairing";
+import { isConsistent, type PairedOp } from "../trace/pairing";
 import type { RunInfo } from "../trace/run";
 import { isDifferent } from "../trace/verdict";
 import { fetchComparison, fetchRun, fetchRuns } from "./api";
@@ -175,7 +176,7 @@ function bars({ summaries }: RunComparison): Node[] {
   ];
 }
 
-function tablesOf({ kinds, ops, collectives }: RunComparison): Node[] {
+function tablesOf({ kinds, ops, collectives, ledger }: RunComparison): Node[] {
   return [
     el("h2", {}, "By kind of op"),
     table(
@@ -189,6 +190,8 @@ function tablesOf({ kinds, ops, collectives }: RunComparison): Node[] {
       ? [
           el("h2", {}, "Collectives"),
           table(collectives, { caption: "Collectives of both runs", columns: collectiveColumns() }),
+          el("h2", {}, "What the wire gains and what it costs"),
+          ledgerTable(ledger),
         ]
       : []),
     el("h2", {}, "By op"),
@@ -251,11 +254,12 @@ function opColumns(): Column<ComparedOp>[] {
     { label: "spans A", cell: ({ count }) => figure(formatCount(count.a)), by: ({ count }) => count.a },
     { label: "spans B", cell: ({ count }) => figure(formatCount(count.b)), by: ({ count }) => count.b },
     ...pairColumns<ComparedOp>("time", ({ total }) => total, formatTime, agrees),
+    pairedColumn("a call", ({ paired }) => paired),
     {
-      label: "median of pairs",
-      title: "Median difference of the same call in both runs: same rank, step, layer and ordinal",
-      cell: ({ paired }) => (paired ? figure(signed(paired.medianDifferenceNs, formatTime)) : ""),
-      by: ({ paired }) => paired?.medianDifferenceNs ?? 0,
+      label: "pairs",
+      title: "Calls at the same rank, step, layer and ordinal in both runs",
+      cell: ({ paired }) => (paired ? figure(formatCount(paired.pairs)) : ""),
+      by: ({ paired }) => paired?.pairs ?? 0,
     },
   ];
 }
@@ -275,14 +279,58 @@ function collectiveColumns(): Column<ComparedCollective>[] {
       cell: ({ transfer }) => figure(formatTime(transfer.a)),
     },
     { label: "transfer B", cell: ({ transfer }) => figure(formatTime(transfer.b)) },
-    { label: "change", cell: ({ transfer }) => changeMark(transfer.a, transfer.b) },
+    pairedColumn("transfer, a call", ({ paired }) => paired.transfer),
     {
       label: "skew A",
       title: "Mean, from the first rank's arrival to the last's",
       cell: ({ skew }) => figure(formatTime(skew.a)),
     },
     { label: "skew B", cell: ({ skew }) => figure(formatTime(skew.b)) },
+    pairedColumn("skew, a call", ({ paired }) => paired.skew),
   ];
+}
+
+/** Mean difference of pairs with its interval; grey where chance may have made it. */
+function pairedColumn<Row>(label: string, pick: (row: Row) => PairedOp | null): Column<Row> {
+  return {
+    label,
+    title:
+      "Mean difference of the same call in both runs, and where it lies with 95 % confidence (bootstrap over steps); grey where it may be chance",
+    cell: (row) => {
+      const paired = pick(row);
+      if (!paired) return "";
+      const { meanDifferenceNs: mean, interval } = paired;
+      const sure = excludesZero(interval);
+      return el(
+        "span",
+        { class: `paired ${!sure ? "same" : mean < 0 ? "gain" : "loss"}` },
+        figure(signed(mean, formatTime)),
+        el(
+          "span",
+          { class: "interval" },
+          interval ? ` ${signed(interval.low, formatTime)} … ${signed(interval.high, formatTime)}` : " too few pairs",
+        ),
+      );
+    },
+    by: (row) => pick(row)?.meanDifferenceNs ?? 0,
+  };
+}
+
+function ledgerTable(ledger: RunComparison["ledger"]): HTMLElement {
+  const rows: readonly (readonly [string, string, Compared])[] = [
+    ["waiting for the last rank", "From each collective's first arrival to its last", ledger.waiting],
+    ["moving bytes", "Transfer less the codec", ledger.moving],
+    ["quantising", "Turning values into what the wire carries, a rank", ledger.quantise],
+    ["dequantising and adding up", "A rank", ledger.dequantise],
+    ["in all", "From first arrival to end", ledger.total],
+  ];
+  return table(rows, {
+    caption: "Where the collectives' time goes in both runs",
+    columns: [
+      { label: "part", cell: ([name, title]) => el("span", { title }, name) },
+      ...pairColumns<(typeof rows)[number]>("", ([, , part]) => part, formatTime),
+    ],
+  });
 }
 
 function signed(value: number, format: (value: number) => string): string {

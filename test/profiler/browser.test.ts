@@ -565,6 +565,15 @@ describe("the comparison of two runs", () => {
     expect([a, b]).toEqual([formatTime(gemm?.a ?? NaN), formatTime(gemm?.b ?? NaN)]);
     expect(difference?.replace("−", "-")).toContain(formatTime(Math.abs(gemm?.difference ?? NaN)));
     expect(await page.getByText("only B").count()).toBe(4);
+    const quantising = page.getByRole("region", { name: /Where the collectives' time goes/ }).locator("tr", {
+      hasText: /^quantising/,
+    });
+    expect(await quantising.innerText()).toContain(formatTime(comparison.ledger.quantise.b));
+    const outProj = page
+      .getByRole("region", { name: "Collectives of both runs" })
+      .locator("tr", { hasText: "out_proj" });
+    const { interval } = comparison.collectives.find(({ name }) => name.endsWith("out_proj"))?.paired.transfer ?? {};
+    expect(await outProj.locator(".interval").first().innerText()).toContain(formatTime(interval?.low ?? NaN));
   });
 
   test("draws both timelines on one scale and zooms them together", async () => {

@@ -353,6 +353,44 @@ describe("a comparison of two runs", () => {
     expect(compareRuns(steps([100, 100]), steps([300, 300])).verdict).toMatch(/2 steps in common, too few to tell/);
   });
 
+  test("gives each op's difference a call with an interval that holds the true one", () => {
+    const slower = (by: (step: number) => number) =>
+      eventsOf(
+        Array.from({ length: 200 }, (_, k) => ({
+          name: "state_update",
+          start: 1000 * k,
+          dur: 300 + ((k * 37) % 23) + by(k),
+          step: Math.floor(k / 4),
+        })),
+      );
+    const info = f16.info;
+    const base = { info, events: slower(() => 0) };
+    const paired = (by: (step: number) => number) =>
+      compareRuns(base, { info, events: slower(by) }).ops.find(({ name }) => name === "state_update")?.paired;
+    const clear = paired((k) => 40 + ((k * 13) % 7));
+    expect(clear?.pairs).toBe(200);
+    expect(clear?.interval?.low).toBeGreaterThan(40);
+    expect(clear?.interval?.high).toBeLessThan(47);
+    const chance = paired((k) => (((k * 7919) % 200) - 99.5) / 2);
+    expect(chance?.interval?.low).toBeLessThan(0);
+    expect(chance?.interval?.high).toBeGreaterThan(0);
+    expect(
+      compareRuns({ info, events: eventsOf([{ name: "norm", start: 0, dur: 9 }]) }, base).ops[0]?.paired,
+    ).toBeNull();
+  });
+
+  test("its ledger adds up to the collectives' time from first arrival to end", () => {
+    const { ledger } = comparison;
+    for (const side of ["a", "b"] as const) {
+      const parts = ledger.waiting[side] + ledger.moving[side] + ledger.quantise[side] + ledger.dequantise[side];
+      expect(parts).toBeCloseTo(ledger.total[side], 3);
+    }
+    expect(ledger.quantise.a).toBe(0);
+    expect(ledger.quantise.b).toBeGreaterThan(0);
+    expect(ledger.moving.difference).toBeLessThan(0);
+    expect(comparison.verdict).toMatch(/moving bytes gains [\d.]+ .?s and quantising and dequantising cost [\d.]+ .?s/);
+  });
+
   test("with an empty run says that it cannot compare", () => {
     expect(compareRuns(f16, { info: int8.info, events: eventsOf([]) }).verdict).toMatch(/cannot be compared/);
   });
