@@ -2,6 +2,8 @@
 
 import { inspect } from "node:util";
 
+import type { CommMessage } from "./comms";
+
 /** Content by MIME type: texts, or JSON for types that say so. HTML is without scripts, so that sanitising viewers keep it. */
 export interface MimeBundle {
   readonly [type: string]: unknown;
@@ -24,6 +26,8 @@ export interface CellHost {
   /** Any content by MIME type. With an id, `update` can replace it. */
   display(bundle: Readonly<Record<string, unknown>>, displayId?: string): void;
   update(bundle: Readonly<Record<string, unknown>>, displayId: string): void;
+  /** To the notebook's page (comms.ts). */
+  sendComm(message: CommMessage): void;
 }
 
 /** The running cell, if this code runs in one. */

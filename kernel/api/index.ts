@@ -26,6 +26,7 @@ export type { RunInfo, RunRequest } from "../../profiler-ui/trace/run";
 export type { RunSummary } from "../../profiler-ui/trace/summary";
 
 export { doctor, type Health } from "./doctor";
+export { Comm, openComm, registerCommTarget, type CommContent, type CommData, type CommMessage } from "./comms";
 export { displaySymbol, plainText, type CellHost, type MimeBundle } from "./display";
 
 export {

@@ -1,5 +1,6 @@
 /** Which cell the running code belongs to, also long after the cell has ended: in timers, promises and callbacks. */
 import { AsyncLocalStorage } from "node:async_hooks";
+import type { CommMessage } from "../api/comms";
 import type { CellHost } from "../api/display";
 import type { MimeBundle } from "./compiled-cell";
 
@@ -9,11 +10,15 @@ export interface CellOutputs {
   display(run: number, data: MimeBundle, displayId?: string): void;
   update(run: number, data: MimeBundle, displayId: string): void;
   clear(run: number, wait: boolean): void;
+  comm(run: number, message: CommMessage): void;
+  /** The answer to a question. Rejects when nobody can be asked, and when the signal fires. */
+  input(run: number, question: string, password: boolean, signal: AbortSignal): Promise<string>;
 }
 
 /** One run of one cell. */
 export class CellContext {
   readonly #abort = new AbortController();
+  readonly #outputs: CellOutputs;
   readonly host: CellHost;
 
   constructor(
@@ -21,16 +26,22 @@ export class CellContext {
     readonly executionCount: number,
     outputs: CellOutputs,
   ) {
+    this.#outputs = outputs;
     this.host = {
       cell: executionCount,
       signal: this.#abort.signal,
       display: (bundle, displayId) => outputs.display(run, bundle, displayId),
       update: (bundle, displayId) => outputs.update(run, bundle, displayId),
+      sendComm: (message) => outputs.comm(run, message),
     };
   }
 
   get interrupted(): boolean {
     return this.#abort.signal.aborted;
+  }
+
+  input(question: string, password: boolean): Promise<string> {
+    return this.#outputs.input(this.run, question, password, this.#abort.signal);
   }
 
   interrupt(reason: Error): void {

@@ -4,6 +4,7 @@ import { pathToFileURL } from "node:url";
 import vm from "node:vm";
 import type { CompiledCell, ErrorReport } from "./compiled-cell";
 import { CellContext, currentCell, installCellHost, runInCell, type CellOutputs } from "./cell-context";
+import { installInput } from "./cell-input";
 import { cellParameters } from "./cell-function";
 import { CellModules, installOwnModules } from "./cell-modules";
 import { helpBundle } from "./magics";
@@ -45,6 +46,7 @@ export class CellRunner {
     installStackTraces();
     installOwnModules();
     installCellHost();
+    installInput();
   }
 
   async run(cell: CompiledCell, run: number, executionCount: number): Promise<CellOutcome> {

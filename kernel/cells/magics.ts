@@ -72,6 +72,7 @@ export function helpBundle(): MimeBundle {
     ["name?", "What is known about a name: its type and documentation. Shift+Tab shows the same while typing."],
     ['import * as stateline from "stateline"', "Models, profiles and runs; `stateline?` shows what there is."],
     ['import { display } from "tslab"', "display.html(text), .markdown, .svg, .png(bytes), … show rich output."],
+    ["await input(question)", "Asks for a line of text; with { password: true } it is not shown."],
   ];
   const width = Math.max(...rows.map(([name]) => name.length));
   return {

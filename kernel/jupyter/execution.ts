@@ -27,6 +27,8 @@ export interface ExecutionParts {
   readonly outputs: OutputRouter;
   readonly history: Pick<History, "add">;
   readonly publish: (message: Outgoing) => void;
+  /** Asks the client that sent the request. */
+  readonly ask: (request: Message, prompt: string, password: boolean) => Promise<string>;
   /** Brackets a request with status busy and idle. */
   readonly busy: (message: Message, work: () => Promise<void>) => Promise<void>;
 }
@@ -49,7 +51,6 @@ export class ExecutionQueue {
   #current: Execution | undefined;
   #working = false;
   #executionCount = 0;
-  #run = 0;
 
   constructor(parts: ExecutionParts) {
     this.#parts = parts;
@@ -161,10 +162,13 @@ export class ExecutionQueue {
       const compiled = await compiler.call("compile", { source, keep });
       if (compiled.kind === "refused") return { error: compiled.error };
       if (execution.interrupted) return { error: INTERRUPTED };
-      const run = ++this.#run;
       const { silent, count, message } = execution;
-      outputs.register(run, { parent: message.header, silent, executionCount: count });
-      return await cells.run({ run, executionCount: count, cell: compiled.cell, showResult });
+      const run = outputs.begin({ parent: message.header, silent, executionCount: count });
+      const ask =
+        message.content["allow_stdin"] === true
+          ? (prompt: string, password: boolean): Promise<string> => this.#parts.ask(message, prompt, password)
+          : undefined;
+      return await cells.run({ run, executionCount: count, cell: compiled.cell, showResult, ask });
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
       return { error: { ename: error.code, evalue: error.message, traceback: [`${error.code}: ${error.message}`] } };

@@ -1,17 +1,19 @@
-/** What was run, for history_request: this session's inputs, in memory. */
+/** What was run, for history_request: this session's inputs and those of earlier ones, from the disk. */
+import type { HistoryStore } from "./history-store";
 import type { Content } from "./wire";
 
 /** Session, line, input: as Jupyter wants them. With output it is `[session, line, [input, output]]`. */
-type Entry = readonly [session: number, line: number, input: string];
-
-/** One kernel is one session; earlier sessions are not kept. */
-const SESSION = 1;
+export type Entry = readonly [session: number, line: number, input: string];
 
 export class History {
-  readonly #inputs: Entry[] = [];
+  readonly #store: HistoryStore;
+
+  constructor(store: HistoryStore) {
+    this.#store = store;
+  }
 
   add(line: number, input: string): void {
-    this.#inputs.push([SESSION, line, input]);
+    this.#store.add(line, input);
   }
 
   /** Answers a history_request. Outputs are not kept: where they are asked for they are null. */
@@ -27,29 +29,30 @@ export class History {
       case "search":
         return this.#search(request);
       default:
-        return last(this.#inputs, request["n"]);
+        return this.#store.latest(count(request["n"]));
     }
   }
 
   /** Session 0 is this one, -1 the one before. */
   #range({ session, start, stop }: Content): readonly Entry[] {
-    if (session !== 0 && session !== SESSION) return [];
+    const named = typeof session === "number" ? session : 0;
     const from = typeof start === "number" ? start : 1;
     const to = typeof stop === "number" ? stop : Infinity;
-    return this.#inputs.filter(([, line]) => line >= from && line < to);
+    const wanted = named > 0 ? named : this.#store.session + named;
+    return this.#store.ofSession(wanted).filter(([, line]) => line >= from && line < to);
   }
 
   #search({ pattern, n, unique }: Content): readonly Entry[] {
     const glob = globPattern(typeof pattern === "string" ? pattern : "*");
-    const matches = this.#inputs.filter(([, , input]) => glob.test(input));
-    if (unique !== true) return last(matches, n);
+    const matches = this.#store.latest(Infinity).filter(([, , input]) => glob.test(input));
     const latest = new Map(matches.map((entry) => [entry[2], entry]));
-    return last([...latest.values()], n);
+    const found = unique === true ? [...latest.values()] : matches;
+    return count(n) === Infinity ? found : found.slice(-count(n));
   }
 }
 
-function last<T>(items: readonly T[], n: unknown): readonly T[] {
-  return typeof n === "number" && n > 0 ? items.slice(-n) : items;
+function count(n: unknown): number {
+  return typeof n === "number" && n > 0 ? n : Infinity;
 }
 
 /** `*` is any text, `?` any character. */

@@ -3,16 +3,18 @@
  * cells, a worker process runs them.
  */
 import { CellProcess } from "./cell-process";
+import { Comms, isCommType } from "./comms";
 import { CompilerClient } from "./compiler-client";
 import type { ConnectionInfo } from "./connection";
 import { ExecutionQueue } from "./execution";
 import { History } from "./history";
+import { HistoryStore, historyFolder } from "./history-store";
 import { OutputRouter } from "./output-router";
-import { notices, requestHandlers, type KernelVersions, type RequestParts } from "./requests";
-import { Sockets } from "./sockets";
+import { Questions } from "./questions";
+import { requestHandlers, type KernelVersions, type RequestParts } from "./requests";
+import { Sockets, type RequestChannel } from "./sockets";
+import { Usage } from "./usage";
 import { Wire, type Content, type Message, type Outgoing } from "./wire";
-
-type Channel = "shell" | "control";
 
 /** Parts that take time to load. */
 interface Engine {
@@ -20,6 +22,9 @@ interface Engine {
   readonly executions: ExecutionQueue;
   readonly compiler: CompilerClient;
   readonly cells: CellProcess;
+  readonly outputs: OutputRouter;
+  readonly comms: Comms;
+  readonly questions: Questions;
 }
 
 export class Kernel {
@@ -31,17 +36,42 @@ export class Kernel {
     this.#sockets = sockets;
     const publish = (message: Outgoing): void => this.#sockets.publish(message);
     const outputs = new OutputRouter(publish);
-    const history = new History();
+    const history = new History(new HistoryStore(historyFolder(process.env)));
     const compiler = new CompilerClient();
-    const cells = new CellProcess(outputs, () => void compiler.call("reset", {}));
+    const comms = new Comms(publish);
+    const questions = new Questions((to, message) => this.#sockets.reply("stdin", to, message));
+    const cells = new CellProcess(outputs, {
+      onLost: () => {
+        comms.closeAll();
+        void compiler.call("reset", {});
+      },
+      onComm: (run, comm) => {
+        outputs.flush();
+        comms.outgoing(comm, outputs.parentOf(run));
+      },
+    });
     const busy = (message: Message, work: () => Promise<void>): Promise<void> => this.#busy(message, work);
-    const executions = new ExecutionQueue({ compiler, cells, outputs, history, publish, busy });
+    const executions = new ExecutionQueue({
+      compiler,
+      cells,
+      outputs,
+      history,
+      publish,
+      busy: async (message, work) => {
+        await busy(message, work);
+        questions.forget(message);
+      },
+      ask: (request, prompt, password) => questions.ask(request, prompt, password),
+    });
     const interrupt = (): void => executions.interrupt();
     this.#engine = {
-      parts: { compiler, cells, history, versions, interrupt, publish },
+      parts: { compiler, cells, comms, history, usage: new Usage(), versions, interrupt },
       executions,
       compiler,
       cells,
+      outputs,
+      comms,
+      questions,
     };
   }
 
@@ -67,8 +97,12 @@ export class Kernel {
     this.#sockets.close();
   }
 
-  async #receive(channel: Channel, message: Message): Promise<void> {
+  async #receive(channel: RequestChannel, message: Message): Promise<void> {
     const type = message.header.msg_type;
+    if (channel === "stdin") {
+      if (type === "input_reply") this.#engine.questions.answer(message);
+      return;
+    }
     const reply = (content: Content): void =>
       this.#sockets.reply(channel, message, { type: replyType(type), parent: message.header, content });
     if (type === "execute_request") {
@@ -76,12 +110,18 @@ export class Kernel {
       return;
     }
     await this.#busy(message, async () => {
-      const notice = notices[type];
-      if (notice !== undefined) notice(message, this.#engine.parts);
+      if (isCommType(type)) await this.#comm(message);
       else if (type === "shutdown_request") reply({ status: "ok", restart: message.content["restart"] === true });
       else reply(await this.#answer(message));
     });
     if (type === "shutdown_request") await this.close();
+  }
+
+  /** A message that has no reply; what its listeners print belongs to it. */
+  async #comm(message: Message): Promise<void> {
+    const { outputs, comms, cells } = this.#engine;
+    const run = outputs.begin({ parent: message.header, silent: false, executionCount: 0 });
+    await cells.comm(run, comms.incoming(message));
   }
 
   async #answer(message: Message): Promise<Content> {

@@ -19,11 +19,12 @@ interface PendingText {
   text: string;
 }
 
-type Output = Exclude<FromWorker, { type: "done" | "ready" }>;
+export type Output = Extract<FromWorker, { type: "stream" | "display" | "result" | "clear" }>;
 
 export class OutputRouter {
   readonly #publish: (message: Outgoing) => void;
   readonly #runs = new Map<number, Run>();
+  #latest = 0;
   #pending: PendingText | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -31,11 +32,21 @@ export class OutputRouter {
     this.#publish = publish;
   }
 
-  /** From now on output of `run` belongs to this request. */
-  register(run: number, owner: Run): void {
+  /** The number of a new run: its output belongs to this request. */
+  begin(owner: Run): number {
+    const run = ++this.#latest;
     this.#runs.set(run, owner);
     if (this.#runs.size > REMEMBERED_RUNS)
-      for (const oldest of this.#runs.keys()) return void this.#runs.delete(oldest);
+      for (const oldest of this.#runs.keys()) {
+        this.#runs.delete(oldest);
+        break;
+      }
+    return run;
+  }
+
+  /** Header of the request that a run belongs to. */
+  parentOf(run: number): Header | undefined {
+    return this.#runs.get(run)?.parent;
   }
 
   handle(output: Output): void {

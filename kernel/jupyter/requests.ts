@@ -1,20 +1,21 @@
 /** Requests that are answered at once, also while a cell runs: one handler a message family, each giving a reply's content. */
-import { hostname, loadavg, totalmem, freemem } from "node:os";
-import { readFileSync } from "node:fs";
 import type { CellProcess } from "./cell-process";
+import type { Comms } from "./comms";
 import type { CompilerClient } from "./compiler-client";
 import type { History } from "./history";
 import { inspectionBundle } from "./inspection";
 import { toCodePoints, toUtf16 } from "./text-offsets";
-import { PROTOCOL_VERSION, type Content, type Message, type Outgoing } from "./wire";
+import type { Usage } from "./usage";
+import { PROTOCOL_VERSION, type Content, type Message } from "./wire";
 
 export interface RequestParts {
   readonly compiler: CompilerClient;
   readonly cells: CellProcess;
+  readonly comms: Comms;
   readonly history: History;
+  readonly usage: Usage;
   readonly versions: KernelVersions;
   readonly interrupt: () => void;
-  readonly publish: (message: Outgoing) => void;
 }
 
 export interface KernelVersions {
@@ -33,21 +34,12 @@ export const requestHandlers: Readonly<Record<string, Handler>> = {
   inspect_request: inspect,
   is_complete_request: isComplete,
   history_request: ({ content }, { history }) => ({ status: "ok", history: history.find(content) }),
-  comm_info_request: () => ({ status: "ok", comms: {} }),
+  comm_info_request: ({ content }, { comms }) => comms.info(content),
   interrupt_request: (_, { interrupt }) => {
     interrupt();
     return { status: "ok" };
   },
-  usage_request: usage,
-};
-
-/** Messages without a reply. */
-export const notices: Readonly<Record<string, (message: Message, parts: RequestParts) => void>> = {
-  // Nobody here can answer a comm: it is closed at once, as the protocol asks.
-  comm_open: ({ header, content }, { publish }) =>
-    publish({ type: "comm_close", parent: header, content: { comm_id: content["comm_id"] ?? "", data: {} } }),
-  comm_msg: () => undefined,
-  comm_close: () => undefined,
+  usage_request: (_, { usage, cells }) => usage.reply(cells.pid),
 };
 
 function kernelInfo(_: Message, { versions }: RequestParts): Content {
@@ -101,31 +93,6 @@ async function inspect({ content }: Message, { compiler }: RequestParts): Promis
 
 async function isComplete({ content }: Message, { compiler }: RequestParts): Promise<Content> {
   return { ...(await compiler.call("isComplete", { source: position(content).code })) };
-}
-
-/** Memory and processor of the front and the worker together (JupyterLab's and VS Code's resource view). */
-function usage(_: Message, { cells }: RequestParts): Content {
-  const worker = cells.pid === undefined ? 0 : residentBytes(cells.pid);
-  return {
-    status: "ok",
-    hostname: hostname(),
-    pid: cells.pid ?? process.pid,
-    kernel_memory: process.memoryUsage().rss + worker,
-    cpu_percent: null,
-    host_cpu_percent: (loadavg()[0] ?? 0) * 100,
-    host_virtual_memory: { total: totalmem(), free: freemem(), used: totalmem() - freemem() },
-  };
-}
-
-/** On Linux from /proc; elsewhere it is not known here. */
-function residentBytes(pid: number): number {
-  const KIB = 1024;
-  try {
-    const [, kib] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-    return Number(kib ?? 0) * KIB;
-  } catch {
-    return 0;
-  }
 }
 
 /** Code and cursor of a request; without a cursor it is at the end. */

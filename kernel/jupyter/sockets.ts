@@ -9,11 +9,13 @@ import type { Message, Outgoing, Wire } from "./wire";
  */
 const unlimited = { sendHighWaterMark: 0, sendTimeout: 0 } as const;
 
+/** Channels on which clients speak to the kernel. */
+export type RequestChannel = "shell" | "control" | "stdin";
+
 export class Sockets {
   readonly #wire: Wire;
   readonly #shell = new Router(unlimited);
   readonly #control = new Router(unlimited);
-  /** Kept bound although nothing asks for input yet: clients connect to all channels. */
   readonly #stdin = new Router(unlimited);
   readonly #iopub = new XPublisher({ ...unlimited, verbosity: "allSubs" });
   readonly #heartbeat = new Reply();
@@ -44,8 +46,8 @@ export class Sockets {
   }
 
   /** Receives until the sockets are closed. */
-  async serve(onRequest: (channel: "shell" | "control", message: Message) => void): Promise<void> {
-    const receive = async (channel: "shell" | "control", socket: Router): Promise<void> => {
+  async serve(onRequest: (channel: RequestChannel, message: Message) => void): Promise<void> {
+    const receive = async (channel: RequestChannel, socket: Router): Promise<void> => {
       for await (const frames of socket) {
         const message = this.#wire.decode(frames);
         if (message !== undefined) onRequest(channel, message);
@@ -54,6 +56,7 @@ export class Sockets {
     await Promise.all([
       receive("shell", this.#shell),
       receive("control", this.#control),
+      receive("stdin", this.#stdin),
       this.#welcome(),
       this.#beat(),
     ]);
@@ -63,8 +66,10 @@ export class Sockets {
     this.#send(this.#iopub, this.#wire.encode([`kernel.${this.#wire.session}.${message.type}`], message));
   }
 
-  reply(channel: "shell" | "control", to: Message, message: Outgoing): void {
-    this.#send(channel === "shell" ? this.#shell : this.#control, this.#wire.encode(to.identities, message));
+  /** To the client that sent `to`: it has the same identity on all channels. */
+  reply(channel: RequestChannel, to: Message, message: Outgoing): void {
+    const sockets = { shell: this.#shell, control: this.#control, stdin: this.#stdin };
+    this.#send(sockets[channel], this.#wire.encode(to.identities, message));
   }
 
   close(): void {

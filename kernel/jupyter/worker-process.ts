@@ -67,7 +67,7 @@ export class WorkerProcess {
     return this.#process.pid;
   }
 
-  run(message: Extract<ToWorker, { type: "run" }>): void {
+  send(message: ToWorker): void {
     this.#process.send(message, ignoreClosedPipe);
   }
 

@@ -1,6 +1,7 @@
 /** The process that runs cells and holds the engine. The front starts it, tells it what to run and hears its frames. */
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
+import { receiveComm } from "../cells/cell-comms";
 import { currentCell, runInCell, CellContext, type CellOutputs } from "../cells/cell-context";
 import { CellRunner, Interrupted } from "../cells/cell-runner";
 import { encodeBundle, mimeBundle } from "../cells/mime-bundle";
@@ -9,9 +10,12 @@ import { errorReport } from "../cells/traceback";
 import { installCellStreams } from "./cell-streams";
 import { encodeFrame, writeFully } from "./frame-writer";
 import type { InterruptThreadData } from "./interrupt-thread";
+import { Questions } from "./questions";
 import { FLUSH_SECRET, FRAMES_FD, flushMarker, type FromWorker, type MimeBundle, type ToWorker } from "./messages";
 
 const send = (message: FromWorker): void => writeFully(FRAMES_FD, encodeFrame(message));
+
+const questions = new Questions();
 
 const outputs: CellOutputs = {
   stream: (run, name, text) => send({ type: "stream", run, name, text }),
@@ -25,6 +29,14 @@ const outputs: CellOutputs = {
     }),
   update: (run, data, displayId) => send({ type: "display", run, data: encodeBundle(data), displayId, update: true }),
   clear: (run, wait) => send({ type: "clear", run, wait }),
+  comm: (run, { buffers, ...message }) =>
+    send({
+      type: "comm",
+      run,
+      comm: { ...message, buffers: buffers.map((bytes) => Buffer.from(bytes).toString("base64")) },
+    }),
+  input: (run, prompt, password, signal) =>
+    questions.ask((question) => send({ type: "question", run, question, prompt, password }), signal),
 };
 
 /** Output outside of any cell belongs to none. */
@@ -45,8 +57,16 @@ function start(): void {
   unbufferNativeOutput();
 
   process.on("message", (message: ToWorker) => {
-    if (message.type === "run") void runCell(runner, message, secret);
-    else void runner.interrupt(message.run, message.ordinal);
+    switch (message.type) {
+      case "run":
+        return void runCell(runner, message, secret);
+      case "interrupt":
+        return void runner.interrupt(message.run, message.ordinal);
+      case "answer":
+        return questions.answer(message.question, message.answer);
+      case "comm":
+        return handleComm(message);
+    }
   });
   process.on("disconnect", () => process.exit(0));
   process.on("SIGINT", () => undefined); // outside of a cell's synchronous part the interrupt message does it all
@@ -75,6 +95,18 @@ async function runCell(
   const marker = Buffer.from(flushMarker(secret, run));
   for (const fd of [1, 2]) writeMarker(fd, marker);
   send(done);
+}
+
+/** Listeners run as part of the request that brought the message: what they print belongs to it. */
+function handleComm({ run, comm }: Extract<ToWorker, { type: "comm" }>): void {
+  runInCell(new CellContext(run, 0, outputs), () => {
+    try {
+      receiveComm({ ...comm, buffers: comm.buffers.map((text) => Buffer.from(text, "base64")) });
+    } catch (error) {
+      reportStray(error);
+    }
+  });
+  send({ type: "handled", run });
 }
 
 /** A value's own display method runs as part of the cell. */

@@ -35,6 +35,16 @@ export interface CompilerCalls {
   reset(request: Record<string, never>): undefined;
 }
 
+/** A comm's message (api/comms.ts), its bytes as base64. */
+export interface CommFrame {
+  readonly kind: "open" | "message" | "close";
+  readonly id: string;
+  readonly target?: string;
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly buffers: readonly string[];
+}
+
 export interface CompilerRequest {
   readonly id: number;
   readonly call: keyof CompilerCalls;
@@ -54,6 +64,14 @@ export type ToWorker =
       /** Show the value of the last expression. */
       readonly showResult: boolean;
     }
+  /** A comm's message from the page; answered by `handled` when its listeners have run. */
+  | { readonly type: "comm"; readonly run: number; readonly comm: CommFrame }
+  /** The answer to a question, or why there is none. */
+  | {
+      readonly type: "answer";
+      readonly question: number;
+      readonly answer: { readonly value: string } | { readonly refused: string };
+    }
   /** `ordinal` counts interrupts; the same number goes down the interrupt pipe. */
   | { readonly type: "interrupt"; readonly run: number; readonly ordinal: number };
 
@@ -68,6 +86,15 @@ export type FromWorker =
       readonly displayId?: string;
       /** Changes the displays that carry this id. */
       readonly update: boolean;
+    }
+  | { readonly type: "comm"; readonly run: number; readonly comm: CommFrame }
+  | { readonly type: "handled"; readonly run: number }
+  | {
+      readonly type: "question";
+      readonly run: number;
+      readonly question: number;
+      readonly prompt: string;
+      readonly password: boolean;
     }
   | { readonly type: "clear"; readonly run: number; readonly wait: boolean }
   | { readonly type: "result"; readonly run: number; readonly data: MimeBundle }

@@ -1,5 +1,6 @@
-import { randomBytes } from "node:crypto";
 import fc from "fast-check";
+import { Dealer } from "zeromq";
+import { Wire } from "../../kernel/jupyter/wire";
 import { KernelClient, result, stopKernels } from "./support/client";
 import { isRunning } from "./support/environment";
 
@@ -36,33 +37,138 @@ test("a message that is sent a second time is not run a second time", async () =
   expect(result(await kernel.execute("runs"))).toBe("1");
 });
 
-test("malformed frames neither stop the kernel nor make it speak", async () => {
+/** JSON of a message's part, bytes that are none, or JSON that is no object. */
+const part = fc.oneof(
+  fc.json().map((text) => Buffer.from(text)),
+  fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes)),
+  fc.constantFrom("{", "[]", "null", "1", '""', "\u0000", "{}").map((text) => Buffer.from(text)),
+);
+
+interface Forgery {
+  /** Which parts are replaced: all that a message has but its signature. */
+  readonly parts: readonly (Buffer | undefined)[];
+  readonly signature: "right" | "wrong" | "missing" | "of other parts";
+  readonly delimiter: boolean;
+  readonly channel: "shell" | "control" | "stdin";
+}
+
+const forgery: fc.Arbitrary<Forgery> = fc.record({
+  parts: fc.array(fc.option(part, { nil: undefined }), { minLength: 0, maxLength: 7 }),
+  signature: fc.constantFrom("right", "wrong", "missing", "of other parts"),
+  delimiter: fc.boolean(),
+  channel: fc.constantFrom("shell", "control", "stdin"),
+});
+
+/** Whether the kernel has to take it: whole, signed, and a header with a type and an id. */
+function isMessage({ parts, signature, delimiter }: Forgery): boolean {
+  const isObject = (bytes: Buffer | undefined): boolean => {
+    try {
+      const value: unknown = bytes === undefined ? {} : JSON.parse(bytes.toString());
+      return typeof value === "object" && value !== null && !Array.isArray(value);
+    } catch {
+      return false;
+    }
+  };
+  return (
+    delimiter &&
+    signature === "right" &&
+    parts.length >= 4 &&
+    parts[0] === undefined &&
+    parts.slice(0, 4).every(isObject)
+  );
+}
+
+test("malformed messages neither stop the kernel nor get a word from it, least of all a signature", async () => {
   const before = await afterwards();
+  const replies: string[] = [];
+  const sockets = {
+    shell: new Dealer({ linger: 0 }),
+    control: new Dealer({ linger: 0 }),
+    stdin: new Dealer({ linger: 0 }),
+  };
+  const signatures = new Set<string>();
+  for (const [channel, socket] of Object.entries(sockets)) {
+    socket.connect(kernel.address(channel));
+    void (async () => {
+      for await (const frames of socket) replies.push(frames.join(" "));
+    })();
+  }
   await fc.assert(
     fc.asyncProperty(
-      fc.array(fc.oneof(fc.uint8Array({ maxLength: 40 }), fc.constant(Buffer.from("<IDS|MSG>"))), {
-        minLength: 1,
-        maxLength: 8,
-      }),
-      async (frames) => {
-        await kernel.shell.send(frames.map((frame) => Buffer.from(frame)));
+      forgery.filter((forged) => !isMessage(forged)),
+      async ({ parts: replaced, signature, delimiter, channel }) => {
+        const [, , ...valid] = kernel.frames("execute_request", { code: "console.log('forged')" });
+        const parts = replaced.map((bytes, index) => bytes ?? Buffer.from(valid[index] ?? "buffer"));
+        const right = kernel.sign(
+          parts.slice(0, 4).map((bytes) => bytes.toString("latin1")),
+          "latin1",
+        );
+        if (signature !== "right") signatures.add(right);
+        const signed = {
+          right: [right],
+          wrong: ["0".repeat(64)],
+          missing: [],
+          "of other parts": [kernel.sign(["other"])],
+        }[signature];
+        await sockets[channel].send([...(delimiter ? ["<IDS|MSG>"] : []), ...signed, ...parts]);
       },
     ),
-    { numRuns: 200 },
+    { numRuns: 1000 },
   );
-  const unsignedParts = [
-    ["[]", "{}", "{}", "{}"],
-    ["{}", "{}", "{}", "{}"],
-    ["{", "}", "{}", "{}"],
-    ["null", "1", "2", "3"],
-  ];
-  for (const parts of unsignedParts) await kernel.shell.send(["<IDS|MSG>", kernel.sign(parts), ...parts]);
-  await kernel.control.send([randomBytes(3), "<IDS|MSG>"]);
+  // What came before on the same connections has been dealt with when these are answered.
+  for (const channel of ["shell", "control"] as const) {
+    await sockets[channel].send(kernel.frames("kernel_info_request", {}, `last on ${channel}`));
+    await kernel.until(() => replies.some((reply) => reply.includes(`last on ${channel}`)));
+  }
   await afterwards();
+  for (const socket of Object.values(sockets)) socket.close();
+  expect(replies).toHaveLength(2);
+  const said = JSON.stringify(kernel.published.slice(before));
   expect(kernel.published.slice(before).filter(({ type }) => type !== "status")).toEqual([]);
+  expect([...signatures].filter((text) => said.includes(text))).toEqual([]);
   expect(kernel.stderr.text).toBe("");
   expect(result(await kernel.execute("6 * 7"))).toBe("42");
 });
+
+test("a message is decoded to what was encoded, whatever it holds; anything else to nothing, without an error", () => {
+  const value = fc.dictionary(fc.string(), fc.jsonValue());
+  const bytes = fc.uint8Array({ maxLength: 40 }).map((array) => Buffer.from(array));
+  const asBuffers = (frames: readonly (Buffer | string)[]): Buffer[] => frames.map((frame) => Buffer.from(frame));
+  fc.assert(
+    fc.property(
+      fc.string(),
+      fc.string({ minLength: 1 }),
+      value,
+      value,
+      fc.array(bytes),
+      (key, type, content, metadata, buffers) => {
+        const sender = new Wire(key, "sha256");
+        const frames = asBuffers(sender.encode(["peer"], { type, parent: undefined, content, metadata, buffers }));
+        const [decoded, again] = [0, 1].map(() => receiver.get(key).decode(frames));
+        expect(decoded?.header.msg_type).toBe(type);
+        const plain: unknown = JSON.parse(JSON.stringify({ content, metadata }));
+        expect({ content: decoded?.content, metadata: decoded?.metadata }).toEqual(plain);
+        expect(decoded?.buffers).toEqual(buffers);
+        if (key !== "") expect(again).toBeUndefined();
+      },
+    ),
+  );
+  fc.assert(
+    fc.property(fc.array(fc.oneof(bytes, fc.constant(Buffer.from("<IDS|MSG>")))), (frames) => {
+      expect(new Wire("key", "sha256").decode(frames)).toBeUndefined();
+    }),
+  );
+});
+
+/** The other end of a connection: remembers signatures, so one a key. */
+const receiver = {
+  wires: new Map<string, Wire>(),
+  get(key: string): Wire {
+    const wire = this.wires.get(key) ?? new Wire(key, "sha256");
+    this.wires.set(key, wire);
+    return wire;
+  },
+};
 
 test("requests whose content makes no sense are answered all the same", async () => {
   for (const type of ["complete", "inspect", "is_complete", "history", "comm_info", "execute", "usage", "no_such"]) {

@@ -75,7 +75,10 @@ function startSession(outputs: CellOutputs): Session {
   const publish = (message: Outgoing): void => outputs.add(message);
   const router = new OutputRouter(publish);
   const compiler = new CompilerClient();
-  const cells = new CellProcess(router, () => void compiler.call("reset", {}));
+  const cells = new CellProcess(router, {
+    onLost: () => void compiler.call("reset", {}),
+    onComm: () => undefined, // there is no page to talk to
+  });
   const executions = new ExecutionQueue({
     compiler,
     cells,
@@ -83,6 +86,7 @@ function startSession(outputs: CellOutputs): Session {
     history: { add: () => undefined },
     publish,
     busy: (_, work) => work(),
+    ask: () => Promise.resolve(""), // never asked: requests say that they take no input
   });
   return {
     executions,

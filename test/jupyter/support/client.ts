@@ -13,6 +13,7 @@ export interface Received {
   readonly type: string;
   readonly parent: string | undefined;
   readonly content: Content;
+  readonly buffers: readonly Buffer[];
 }
 
 export interface Answer {
@@ -79,13 +80,19 @@ export async function connectionFile(transport: "tcp" | "ipc" = "tcp"): Promise<
 }
 
 export class KernelClient {
-  readonly shell = new Dealer({ linger: 0 });
+  /** Clients have one identity on shell and stdin: by it the kernel finds whom to ask. */
+  readonly #identity = randomUUID();
+  readonly shell = new Dealer({ linger: 0, routingId: this.#identity });
+  readonly #stdin = new Dealer({ linger: 0, routingId: this.#identity });
   readonly control = new Dealer({ linger: 0 });
   readonly #iopub = new Subscriber({ receiveHighWaterMark: 0, linger: 0 });
   readonly #waiting = new Map<string, Waiting>();
   readonly #outputs = new Map<string, Received[]>();
   /** Everything that came on iopub. */
   readonly published: Received[] = [];
+
+  /** Questions that came on stdin. */
+  readonly questions: Received[] = [];
 
   private constructor(
     readonly process: ChildProcess,
@@ -96,11 +103,13 @@ export class KernelClient {
     for (const [socket, channel] of [
       [this.shell, "shell"],
       [this.control, "control"],
+      [this.#stdin, "stdin"],
       [this.#iopub, "iopub"],
     ] as const)
       socket.connect(address(channel));
     this.#iopub.subscribe("");
     void this.#receivePublished();
+    void this.#receiveQuestions();
     void this.#receiveReplies(this.shell);
     void this.#receiveReplies(this.control);
   }
@@ -115,7 +124,7 @@ export class KernelClient {
     const child = spawn(process.execPath, [kernelProgram, path], {
       cwd,
       stdio: ["ignore", "inherit", "pipe"],
-      env: { ...process.env, JPY_PARENT_PID: String(process.pid), ...env },
+      env: { ...process.env, JPY_PARENT_PID: String(process.pid), STATELINE_HISTORY: "", ...env },
     });
     const stderr = { text: "" };
     child.stderr?.setEncoding("utf8").on("data", (text: string) => (stderr.text += text));
@@ -136,8 +145,18 @@ export class KernelClient {
     return [DELIMITER, this.sign(parts), ...parts];
   }
 
-  sign(parts: readonly string[]): string {
-    return createHmac("sha256", this.key).update(parts.join("")).digest("hex");
+  sign(parts: readonly string[], encoding: "utf8" | "latin1" = "utf8"): string {
+    return createHmac("sha256", this.key).update(parts.join(""), encoding).digest("hex");
+  }
+
+  /** Sends a message that has no reply. */
+  async tell(type: string, content: Content, buffers: readonly Buffer[] = []): Promise<void> {
+    await this.shell.send([...this.frames(type, content), ...buffers]);
+  }
+
+  /** Answers the question that is being asked. */
+  async answer(value: string): Promise<void> {
+    await this.#stdin.send(this.frames("input_reply", { value }));
   }
 
   /** Sends a request and waits for its reply and for idle. */
@@ -189,7 +208,7 @@ export class KernelClient {
   /** Ends the kernel by force if it still runs, and closes the sockets. */
   async stop(): Promise<void> {
     started.delete(this);
-    for (const socket of [this.shell, this.control, this.#iopub]) if (!socket.closed) socket.close();
+    for (const socket of [this.shell, this.control, this.#stdin, this.#iopub]) if (!socket.closed) socket.close();
     if (this.process.exitCode !== null || this.process.signalCode !== null) return;
     const ended = new Promise((resolve) => this.process.once("exit", resolve));
     this.process.kill("SIGKILL");
@@ -212,6 +231,10 @@ export class KernelClient {
     }
   }
 
+  async #receiveQuestions(): Promise<void> {
+    for await (const frames of this.#stdin) this.questions.push(parse(frames));
+  }
+
   async #receiveReplies(socket: Dealer): Promise<void> {
     for await (const frames of socket) {
       const message = parse(frames);
@@ -232,12 +255,15 @@ export class KernelClient {
 
 function parse(frames: readonly Buffer[]): Received {
   const start = frames.findIndex((frame) => frame.toString() === DELIMITER) + 2;
-  const [header, parent, , content] = frames.slice(start).map((frame) => JSON.parse(frame.toString()) as Content);
+  const [header, parent, , content] = frames
+    .slice(start, start + 4)
+    .map((frame) => JSON.parse(frame.toString()) as Content);
   const parentId = parent?.["msg_id"];
   return {
     type: String(header?.["msg_type"]),
     parent: typeof parentId === "string" ? parentId : undefined,
     content: content ?? {},
+    buffers: frames.slice(start + 4),
   };
 }
 

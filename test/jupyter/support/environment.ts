@@ -21,7 +21,13 @@ export function jupyterEnvironment(): NodeJS.ProcessEnv {
     program: kernelProgram,
     env: {},
   });
-  return { ...process.env, JUPYTER_DATA_DIR: data, JUPYTER_RUNTIME_DIR: join(data, "runtime"), PYTHONUNBUFFERED: "1" };
+  return {
+    ...process.env,
+    JUPYTER_DATA_DIR: data,
+    JUPYTER_RUNTIME_DIR: join(data, "runtime"),
+    STATELINE_HISTORY: join(data, "history"),
+    PYTHONUNBUFFERED: "1",
+  };
 }
 
 /** Whether a process runs; one that has ended and waits for its parent does not. */
