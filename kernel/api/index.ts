@@ -3,6 +3,7 @@
 export { loadModel, type LoadOptions } from "./model/load";
 export { Model, type LogitsOptions } from "./model/model";
 export type { GenerateOptions, Generation, TokenPiece } from "./model/generation";
+export { Session, type AppendOptions, type Snapshot } from "./session/session";
 export type { Perplexity, PerplexityOptions } from "./model/perplexity";
 export type { Prompt } from "./model/prompt";
 export { makeModel, type MadeModel, type MakeModelOptions } from "./random/make";
@@ -13,7 +14,7 @@ export type { Progress } from "./progress";
 
 export type { PlannedTensor, ShardPlan } from "./plan/plan";
 export type { Split } from "./plan/split";
-export type { EngineMemory, RankSlice, RowRun } from "./native";
+export type { EngineMemory, NativeState, RankSlice, RowRun, StateArrays } from "./native";
 
 export { profile, type ProfileModelOptions, type ProfileOptions } from "./runs/profile";
 export { compare, listRuns, openRun, type RunsOptions } from "./runs/open";

@@ -82,6 +82,8 @@ export interface EngineSpec {
   /** Of the norms without weights on dt, B and C; 0: there are none. */
   readonly ssmEpsilon: number;
   /** Of the attention; 0: there is none. */
+  readonly hybridLayers: number;
+  readonly kvHeads: number;
   readonly headDim: number;
   /** Most tokens of a sequence, of which hybrid layers keep keys and values; any number without hybrid layers. */
   readonly contextLength: number;
@@ -112,8 +114,9 @@ export interface JobTag {
 export interface ForwardJob extends JobTag {
   readonly slot: number;
   readonly tokens: Int32Array;
-  /** Start from an empty state instead of the slot's. */
+  /** Start from an empty state, or `state`, instead of the slot's. */
   readonly reset: boolean;
+  readonly state?: NativeState;
   /** Tokens a step, 1 ≤ chunk ≤ maxTokens. */
   readonly chunk: number;
 }
@@ -134,6 +137,8 @@ export interface GenerateJob extends ForwardJob {
   readonly sampling: Sampling;
   /** A token of these ends the generation; it is reported. */
   readonly stopTokens: Int32Array;
+  /** Give the state the job ends in: after the prompt and all new tokens but the last. */
+  readonly keepState?: boolean;
 }
 
 export interface GenerateResult {
@@ -146,6 +151,29 @@ export interface GenerateResult {
   readonly decodeNs: number;
   /** Sent by all ranks together. */
   readonly wireBytes: number;
+  /** If keepState asked for it, and the job was not cancelled in its prefill. */
+  readonly state?: NativeState;
+}
+
+declare const nativeState: unique symbol;
+
+/** State of a sequence, the same for every number of ranks: opaque, never written to, freed when nobody holds it. */
+export interface NativeState {
+  readonly [nativeState]: never;
+}
+
+/** What a state holds. d: inner channels, K: conv width, N: states. */
+export interface StateArrays {
+  /** That the state has seen. */
+  readonly tokens: number;
+  /** [layers, K-1, d]: the convolution's last inputs, oldest first. */
+  readonly conv: Float32Array;
+  /** [layers, N, d] */
+  readonly ssm: Float32Array;
+  /** [hybrid layers, tokens, kv heads, head dim] */
+  readonly keys: Float32Array;
+  /** As keys. */
+  readonly values: Float32Array;
 }
 
 /** Spans as columns; `name`, `kind`, `phase`, `wireType` and `algorithm` are indices into the addon's `spanNames`. */
@@ -233,6 +261,10 @@ export interface NativeAddon {
   loadEngine(spec: EngineSpec, job: number, onProgress: (done: number, total: number) => void): Promise<NativeEngine>;
   /** Cancels a load that is under way; it rejects E_ABORTED. */
   cancelLoad(job: number): void;
+  /** Copies what a state holds. */
+  stateArrays(state: NativeState): StateArrays;
+  /** A state of these values; a job refuses sizes that are not its model's with E_STATE_MISMATCH. */
+  stateOf(arrays: StateArrays): NativeState;
   /** From now on what C code of this process prints reaches file descriptor 1 at once. */
   unbufferStdout(): void;
 }

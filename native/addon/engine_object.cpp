@@ -6,6 +6,7 @@
 #include "addon/job_tasks.h"
 #include "addon/promise_task.h"
 #include "addon/span_columns.h"
+#include "addon/state_value.h"
 #include "runtime/error.h"
 
 namespace stateline::addon {
@@ -23,6 +24,8 @@ JobInput job_input(const Napi::Object& job) {
   input.tokens = tokens_at(job, "tokens");
   input.reset = boolean_at(job, "reset");
   input.chunk = integer_at(job, "chunk");
+  if (job.Has("state")) input.state = state_from(job.Get("state"));
+  input.keep_state = job.Has("keepState") && boolean_at(job, "keepState");
   return input;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "addon/state_value.h"
 #include "trace/clock.h"
 
 namespace stateline::addon {
@@ -88,6 +89,7 @@ Napi::Value GenerateTask::result(Napi::Env env) {
   result.Set("prefillNs", static_cast<double>(from.prefill_ns));
   result.Set("decodeNs", static_cast<double>(from.decode_ns));
   result.Set("wireBytes", static_cast<double>(from.wire_bytes));
+  if (job_->kept_state()) result.Set("state", to_javascript(env, job_->kept_state()));
   return result;
 }
 

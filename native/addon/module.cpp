@@ -10,6 +10,7 @@
 #include "addon/load_task.h"
 #include "addon/span_columns.h"
 #include "addon/spec.h"
+#include "addon/state_value.h"
 #include "device/cpu/dispatch.h"
 
 namespace stateline::addon {
@@ -60,6 +61,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("cpuInfo", Napi::Function::New(env, cpu_info, "cpuInfo"));
   exports.Set("loadEngine", Napi::Function::New(env, load_engine, "loadEngine"));
   exports.Set("cancelLoad", Napi::Function::New(env, cancel_load, "cancelLoad"));
+  exports.Set("stateArrays", Napi::Function::New(env, state_arrays, "stateArrays"));
+  exports.Set("stateOf", Napi::Function::New(env, state_of, "stateOf"));
   exports.Set("unbufferStdout", Napi::Function::New(env, unbuffer_stdout, "unbufferStdout"));
   return exports;
 }

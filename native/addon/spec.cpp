@@ -94,6 +94,8 @@ EngineSpec engine_spec(const Napi::Object& from) {
   spec.shape.epsilon = static_cast<float>(number_at(from, "epsilon"));
   spec.shape.mixer_heads = integer_at(from, "mixerHeads");
   spec.shape.ssm_epsilon = static_cast<float>(number_at(from, "ssmEpsilon"));
+  spec.shape.hybrid_layers = integer_at(from, "hybridLayers");
+  spec.shape.kv_heads = integer_at(from, "kvHeads");
   spec.shape.head_dim = integer_at(from, "headDim");
   spec.shape.context = integer_at(from, "contextLength");
   spec.ranks = int_at(from, "ranks");

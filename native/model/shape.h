@@ -19,6 +19,8 @@ struct ModelShape {
   float ssm_epsilon = 0;    // of Falcon-Mamba's norms on dt, B and C; 0: there are none
 
   // Zamba's hybrid layers; 0: there are none.
+  int64_t hybrid_layers = 0;
+  int64_t kv_heads = 0;  // over all ranks
   int64_t head_dim = 0;  // of the attention
   int64_t context = 0;   // most tokens of a sequence, whose keys and values are kept
 

@@ -129,6 +129,7 @@ void Engine::work(Rank& rank) {
     try {
       rank.begin_job();
       job->run(rank);
+      job->keep_state(rank);
     } catch (...) {
       error = std::current_exception();
       shared_->abort(error);
@@ -145,7 +146,8 @@ void Engine::check(const JobInput& input) const {
     refuse("chunk", "1 to maxTokens = " + std::to_string(spec_.max_tokens), input.chunk);
   }
   if (input.tokens.empty()) refuse("tokens", "at least one", 0);
-  check_context(spec_.shape, static_cast<int64_t>(input.tokens.size()));
+  if (input.state) check_sequence_state(spec_.shape, *input.state);
+  check_context(spec_.shape, static_cast<int64_t>(input.tokens.size()) + (input.state ? input.state->tokens : 0));
   for (const int32_t token : input.tokens) {
     if (token >= 0 && token < spec_.shape.vocabulary) continue;
     throw Error(

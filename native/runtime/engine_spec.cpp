@@ -76,6 +76,8 @@ void validate(const EngineSpec& spec) {
   check_range("layers", shape.layers, 1, std::numeric_limits<int16_t>::max());
   check_range("vocabulary", shape.vocabulary, 1, kMost - 1);
   check_range("mixerHeads", shape.mixer_heads, 1, 4096);
+  check_range("hybridLayers", shape.hybrid_layers, 0, shape.layers);
+  check_range("kvHeads", shape.kv_heads, 0, 1 << 20);
   check_range("headDim", shape.head_dim, 0, 1 << 20);
   check_range("context", shape.context, shape.head_dim > 0 ? 1 : 0, 1 << 24);
   check_range("ranks", spec.ranks, 1, InProcessGroup::kMaxRanks);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -24,8 +25,10 @@ struct JobInput {
   JobTag tag;
   int slot = 0;
   std::vector<int32_t> tokens;
-  bool reset = true;  // from an empty state instead of the slot's
-  int64_t chunk = 0;  // tokens a step
+  bool reset = true;  // from an empty state, or `state`, instead of the slot's
+  std::shared_ptr<const SequenceState> state;
+  bool keep_state = false;  // the job gives the state it ends in
+  int64_t chunk = 0;        // tokens a step
 };
 
 class Job {
@@ -40,6 +43,10 @@ class Job {
 
   // On every rank's thread.
   virtual void run(Rank& rank) = 0;
+  // After run(): keeps the state if that was asked for and it is known.
+  void keep_state(Rank& rank);
+  // Null unless kept.
+  const std::shared_ptr<SequenceState>& kept_state() const { return kept_state_; }
   // What a job that ends by cancel() is settled with: E_ABORTED, unless the job has a result to give.
   virtual std::exception_ptr when_cancelled() const;
 
@@ -55,7 +62,7 @@ class Job {
   // first token. False when the job was cancelled.
   template <class Each>
   bool prefill(Rank& rank, Each each) {
-    rank.begin_sequence(input_.slot, input_.reset);
+    rank.begin_sequence(input_.slot, input_.reset, input_.state.get());
     const std::span<const int32_t> tokens = input_.tokens;
     for (size_t first = 0; first < tokens.size(); first += input_.chunk) {
       const Order order = rank.agree({.stop = cancelled_});
@@ -82,6 +89,7 @@ class Job {
   std::atomic<bool> cancelled_{false};
   bool stopped_ = false;      // written by the deciding rank
   bool state_known_ = false;  // written by the deciding rank
+  std::shared_ptr<SequenceState> kept_state_;
 };
 
 // The rows of a block that `rank` works on when all ranks share a block's rows.

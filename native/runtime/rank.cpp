@@ -85,8 +85,10 @@ void Rank::begin_job() {
   shared_.logits.restart(index_);
 }
 
-void Rank::begin_sequence(int slot, bool reset) {
-  if (reset) {
+void Rank::begin_sequence(int slot, bool reset, const SequenceState* state) {
+  if (reset && state) {
+    states_.load(slot, *state, index_, spec().ranks);
+  } else if (reset) {
     states_.clear(slot);
   } else if (!shared_.state_known[slot]) {
     throw Error("E_STATE_LOST",

@@ -56,8 +56,13 @@ class Rank {
   const EngineSpec& spec() const { return shared_.spec; }
   Communicator& communicator() { return *communicator_; }
 
-  // The slot's sequence starts anew, or goes on. Throws E_STATE_LOST if nobody knows how far it came.
-  void begin_sequence(int slot, bool reset);
+  // The slot's sequence starts anew, from `state` if there is one, or goes on. Throws E_STATE_LOST if nobody knows how
+  // far it came.
+  void begin_sequence(int slot, bool reset, const SequenceState* state);
+
+  int64_t position(int slot) const { return states_.position(slot); }
+  // This rank's part of the slot's state.
+  void save(int slot, SequenceState& state) const { states_.save(slot, state, index_, spec().ranks); }
 
   // Before a job, while no rank is inside another.
   void begin_job();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <type_traits>
 
 #include "runtime/error.h"
 
@@ -28,6 +29,7 @@ void check_context(const ModelShape& shape, int64_t tokens) {
 
 StateCache::StateCache(Device& device, const ModelShape& shape, const ModelWeights& weights, int slots)
     : shape_(shape),
+      weights_(weights),
       conv_size_((shape.taps - 1) * weights.inner),
       ssm_size_(shape.states * weights.inner),
       conv_(device.allocate(shape.layers * slots * conv_size_)),
@@ -53,6 +55,53 @@ void StateCache::clear(int slot) {
     std::fill_n(layer.conv.data + slot * layer.conv.slot_stride, conv_size_, 0.0f);
     std::fill_n(layer.ssm.data + slot * layer.ssm.slot_stride, ssm_size_, 0.0f);
   }
+}
+
+template <class State, class Copy>
+void StateCache::for_each_run(int slot, State& state, int rank, int ranks, Copy copy) const {
+  const int64_t inner = weights_.inner, all = shape_.inner, first = rank * inner;
+  const int64_t kv = key_columns(weights_), all_kv = shape_.kv_heads * shape_.head_dim;
+  // Ranks that hold the same head in turn: the first of them answers for it.
+  const int64_t sharing = kv > 0 ? kv * ranks / all_kv : 1;
+  const bool answers = rank % sharing == 0 || !std::is_same_v<State, SequenceState>;
+  const int64_t first_kv = rank / sharing * kv;
+  int64_t hybrid = 0;
+  for (int64_t layer = 0; layer < shape_.layers; ++layer) {
+    const LayerState& own = layers_[layer];
+    const int64_t taps = shape_.taps - 1;
+    for (int64_t row = 0; row < taps; ++row) {
+      copy(own.conv.data + slot * own.conv.slot_stride + row * inner,
+           state.conv.data() + (layer * taps + row) * all + first, inner);
+    }
+    float* ssm = own.ssm.data + slot * own.ssm.slot_stride;
+    int64_t channel = 0;
+    for (const MixerHead& head : weights_.layers[layer].mixer.heads) {
+      for (int64_t n = 0; n < shape_.states; ++n) {
+        copy(ssm + channel * shape_.states + n * head.channels(),
+             state.ssm.data() + (layer * shape_.states + n) * all + first + channel, head.channels());
+      }
+      channel += head.channels();
+    }
+    if (!weights_.layers[layer].block) continue;
+    for (int64_t token = 0; token < state.tokens && answers; ++token) {
+      const int64_t from = slot * own.kv.slot_stride + token * kv;
+      const int64_t to = (hybrid * state.tokens + token) * all_kv + first_kv;
+      copy(own.kv.keys + from, state.keys.data() + to, kv);
+      copy(own.kv.values + from, state.values.data() + to, kv);
+    }
+    ++hybrid;
+  }
+}
+
+void StateCache::load(int slot, const SequenceState& state, int rank, int ranks) {
+  for_each_run(slot, state, rank, ranks,
+               [](float* own, const float* whole, int64_t count) { std::copy_n(whole, count, own); });
+  positions_[slot] = state.tokens;
+}
+
+void StateCache::save(int slot, SequenceState& state, int rank, int ranks) const {
+  for_each_run(slot, state, rank, ranks,
+               [](const float* own, float* whole, int64_t count) { std::copy_n(own, count, whole); });
 }
 
 void StateCache::advance(int slot, int64_t tokens) {

@@ -10,6 +10,7 @@
 #include "model/layer_state.h"
 #include "model/shape.h"
 #include "model/weights.h"
+#include "runtime/sequence_state.h"
 
 namespace stateline {
 
@@ -25,6 +26,11 @@ class StateCache {
   // The slot's sequence starts anew.
   void clear(int slot);
 
+  // This rank's part of the slot's state, from and to that of all ranks: `state` has the model's sizes and, for save,
+  // position(slot) tokens. `rank` of `ranks`.
+  void load(int slot, const SequenceState& state, int rank, int ranks);
+  void save(int slot, SequenceState& state, int rank, int ranks) const;
+
   // Tokens of the slot's sequence so far.
   int64_t position(int slot) const { return positions_[slot]; }
   // Makes place for `tokens` more. Throws E_CONTEXT.
@@ -34,12 +40,17 @@ class StateCache {
 
  private:
   const ModelShape& shape_;
+  const ModelWeights& weights_;
   int64_t conv_size_;  // floats of a slot in a layer
   int64_t ssm_size_;
   std::unique_ptr<Buffer> conv_;    // [layers, slots, K-1, d/P]
   std::unique_ptr<Buffer> ssm_;     // [layers, slots, heads, N, channels]
   std::unique_ptr<Buffer> keys_;    // [hybrid layers, slots, context, kv_heads/P · head_dim]
   std::unique_ptr<Buffer> values_;  // as keys
+  // Calls copy(cache, whole, count) for every run of floats that is one here and one in `state`.
+  template <class State, class Copy>
+  void for_each_run(int slot, State& state, int rank, int ranks, Copy copy) const;
+
   std::vector<LayerState> layers_;
   std::vector<int64_t> positions_;  // by slot
 };

@@ -4,7 +4,7 @@ import { formatBytes, formatNumber } from "../../../profiler-ui/trace/format";
 import { drawable, type MimeBundle } from "../display";
 import { escapeHtml } from "../draw/table";
 import { aborted, native } from "../errors";
-import type { GenerateResult, NativeEngine, Sampling } from "../native";
+import type { GenerateResult, NativeEngine, NativeState, Sampling } from "../native";
 import { abortSignal, callback, integer, number, type Rule, type Rules } from "../options";
 import { TextStream } from "../text/text-stream";
 import type { Tokenizer } from "../text/tokenizer";
@@ -87,8 +87,16 @@ export interface Generator {
   readonly contextLength: number;
 }
 
+/** A sequence that goes on: where it starts, and who takes the state it ends in. */
+export interface Sequence {
+  /** None: an empty state. */
+  readonly state: NativeState | undefined;
+  /** `state` has seen the prompt and all of `tokens` but the last. */
+  ended(state: NativeState | undefined, tokens: Int32Array): void;
+}
+
 /**
- * Generates after `prompt` (token ids) from an empty state.
+ * Generates after `prompt` (token ids), from an empty state unless `sequence` has one.
  *
  * @throws AbortedError `E_ABORTED` with the text so far in `details`.
  */
@@ -97,6 +105,7 @@ export async function generate(
   prompt: Int32Array,
   options: GenerateOptions,
   request: number,
+  sequence?: Sequence,
 ): Promise<Generation> {
   const { engine, tokenizer } = generator;
   const { stop = [], signal, onToken } = options;
@@ -136,11 +145,14 @@ export async function generate(
     maxNewTokens,
     sampling: samplingOf(options),
     stopTokens: Int32Array.from(stopTokens),
+    keepState: sequence !== undefined,
+    ...(sequence?.state && { state: sequence.state }),
   };
   const run = (): Promise<GenerateResult> => native(() => engine.generate(job, takeAll));
   const result = await cancellable("generate", signal, () => engine.cancel(tag.job), run);
   if (failure) throw failure.error;
   if (signal?.aborted && result.finish === "cancelled") throw aborted("generate", signal, { tokens, text });
+  sequence?.ended(result.state, result.tokens);
   // The engine may have come to its last token before it saw the cancellation.
   const finish = stream.stopped || result.finish !== "length" ? "stop" : "length";
   const generation = { text, tokens, promptTokens: prompt.length, finish, ...figures(prompt.length, result) } as const;

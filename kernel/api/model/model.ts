@@ -12,7 +12,15 @@ import type { EngineSettings } from "../plan/engine-spec";
 import type { ShardPlan } from "../plan/plan";
 import { cellProgress } from "../progress";
 import type { Tokenizer } from "../text/tokenizer";
-import { generate, generateRules, type GenerateOptions, type Generation, type TokenPiece } from "./generation";
+import {
+  generate,
+  generateRules,
+  type GenerateOptions,
+  type Generation,
+  type Sequence,
+  type TokenPiece,
+} from "./generation";
+import { Session } from "../session/session";
 import { cancellable, newJob } from "./jobs";
 import { modelClosing, modelOpened, watcher } from "./live";
 import { perplexity, perplexityRules, type Perplexity, type PerplexityOptions } from "./perplexity";
@@ -178,6 +186,24 @@ export class Model {
     }
   }
 
+  /**
+   * A sequence that keeps its state between calls.
+   *
+   * @example
+   * const session = model.session();
+   * await session.append("Sherlock Holmes took");
+   * const other = session.fork();
+   * const { text } = await session.generate();
+   */
+  session(): Session {
+    const { plan, tokenizer, config } = this;
+    const engine = (): NativeEngine => this.engine;
+    return new Session({
+      ...{ plan, tokenizer, config, engine, maxTokens: this.settings.maxTokens },
+      generate: (prompt, tokens, options, sequence) => this.#generate(prompt, tokens, options, sequence),
+    });
+  }
+
   /** Frees the engine after the job that runs; waiting jobs reject with E_CLOSED. Idempotent. */
   close(): Promise<void> {
     this.#closed ??= this.#close();
@@ -193,7 +219,12 @@ export class Model {
     await native(() => this.#engine.close());
   }
 
-  async #generate(prompt: Prompt, tokens: Int32Array, options: GenerateOptions): Promise<Generation> {
+  async #generate(
+    prompt: Prompt,
+    tokens: Int32Array,
+    options: GenerateOptions,
+    sequence?: Sequence,
+  ): Promise<Generation> {
     const recording = watcher();
     const request = recording?.nextRequest() ?? -1;
     const total = options.maxNewTokens ?? 128;
@@ -205,7 +236,7 @@ export class Model {
     const contextLength = this.config.hybrid ? this.settings.contextLength : Infinity;
     const parts = { engine, tokenizer, stopTokens: this.#stopTokens, maxTokens, contextLength };
     try {
-      const generation = await generate(parts, tokens, watched, request);
+      const generation = await generate(parts, tokens, watched, request, sequence);
       recording?.finished({
         request,
         prompt: typeof prompt === "string" ? prompt : (tokenizer?.decode(tokens) ?? ""),

@@ -21,6 +21,8 @@ export function engineSpec(plan: ShardPlan, settings: EngineSettings): EngineSpe
   const { epsilon, ssmEpsilon } = plan.config;
   return {
     ...{ hidden, inner, mixerHeads, states, taps, dtRank, layers, vocabulary, epsilon, ssmEpsilon },
+    hybridLayers: hybrid?.layers.length ?? 0,
+    kvHeads: hybrid?.kvHeads ?? 0,
     headDim: hybrid?.headDim ?? 0,
     ...settings,
     files: plan.files,

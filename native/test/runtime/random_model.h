@@ -17,6 +17,8 @@ struct RandomModelOptions {
 inline RandomModelOptions hybrid_model() {
   RandomModelOptions options;
   options.shape.mixer_heads = 2;
+  options.shape.hybrid_layers = 2;
+  options.shape.kv_heads = 4;
   options.shape.head_dim = 12;
   options.shape.context = 200;
   return options;
