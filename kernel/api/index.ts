@@ -4,6 +4,7 @@ export { loadModel, type LoadOptions } from "./model/load";
 export { Model, type LogitsOptions } from "./model/model";
 export type { GenerateOptions, Generation, TokenPiece } from "./model/generation";
 export { Session, type AppendOptions, type Snapshot } from "./session/session";
+export { logprobTable, type Likelihood, type TokenLogprobs } from "./model/logprobs";
 export type { Perplexity, PerplexityOptions } from "./model/perplexity";
 export type { Prompt } from "./model/prompt";
 export { makeModel, type MadeModel, type MakeModelOptions } from "./random/make";

@@ -128,8 +128,14 @@ export interface Sampling {
   readonly topK: number;
   /** 1: all. */
   readonly topP: number;
+  /** Least probability relative to the likeliest token's; 0: all. */
+  readonly minP: number;
+  /** Divides the positive logits of tokens that were seen, multiplies the negative ones; 1: none. */
+  readonly repetitionPenalty: number;
   /** Any integer 0 ≤ seed < 2^53. */
   readonly seed: number;
+  /** Likeliest tokens reported beside the chosen one; -1: none, not even that one's. */
+  readonly logprobs: number;
 }
 
 export interface GenerateJob extends ForwardJob {
@@ -226,8 +232,14 @@ export interface NativeEngine {
   forward(job: ForwardJob): Promise<Float32Array>;
   /** Natural-log loss of each token but the first given the ones before it: [tokens - 1]. */
   score(job: ForwardJob): Promise<Float32Array>;
-  /** `onTokens` gets new tokens in order, several at once when JavaScript is behind. */
-  generate(job: GenerateJob, onTokens: (tokens: Int32Array) => void): Promise<GenerateResult>;
+  /**
+   * `onTokens` gets new tokens in order, several at once when JavaScript is behind. Log-probabilities, where asked for:
+   * as many ids and values a token, the chosen one's first, then the likeliest ones'.
+   */
+  generate(
+    job: GenerateJob,
+    onTokens: (tokens: Int32Array, logprobIds?: Int32Array, logprobs?: Float32Array) => void,
+  ): Promise<GenerateResult>;
   /** The job ends after the step it is in: generate resolves as "cancelled", the others reject E_ABORTED. */
   cancel(job: number): void;
   /** Switches recording; a job sees the switch at its next step. `capacity`: spans kept per rank until drained. */

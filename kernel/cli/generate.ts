@@ -4,15 +4,17 @@ import { Command } from "commander";
 
 import { formatBytes, formatNumber } from "../../profiler-ui/trace/format";
 import type { GenerateOptions, Generation, Model, Prompt, Run } from "../api/index";
-import { profiling } from "./lazy";
+import { api, profiling } from "./lazy";
 import { withModel } from "./model";
 import {
   integerFromZero,
   loadOptions,
   nonNegative,
+  positive,
   positiveInteger,
   probability,
   runsOption,
+  share,
   tokenIds,
   withJson,
   withModelOptions,
@@ -28,8 +30,12 @@ interface Flags extends ModelFlags, OutputFlags {
   readonly temperature: number;
   readonly topK: number;
   readonly topP: number;
+  readonly minP: number;
+  readonly repetitionPenalty: number;
   readonly seed: number;
   readonly stop?: string[];
+  readonly stopTokens?: number[];
+  readonly logprobs?: number;
   readonly record?: boolean;
   readonly runs?: string;
 }
@@ -43,8 +49,12 @@ export function generateCommand(): Command {
     .option("--temperature <value>", "0 takes the most likely token", nonNegative, 0)
     .option("--top-k <count>", "only the k most likely tokens, 0: all", integerFromZero, 0)
     .option("--top-p <share>", "only the most likely tokens of this total probability", probability, 1)
+    .option("--min-p <share>", "only tokens of this share of the likeliest one's probability, 0: all", share, 0)
+    .option("--repetition-penalty <factor>", "above 1 makes tokens that came before less likely", positive, 1)
     .option("--seed <number>", "the same seed gives the same tokens", integerFromZero, 0)
     .option("--stop <text...>", "end before this text")
+    .option("--stop-tokens <ids>", "end with one of these, like 0,2, instead of the model's own", tokenIds)
+    .option("--logprobs <count>", "log-probability of each token and of this many likeliest ones", integerFromZero)
     .option("--record", "record a run")
     .option("--runs <folder>", "folder of runs (default: $STATELINE_RUNS or runs)");
   return withJson(command).action((flags: Flags) => interruptible((signal) => generate(command, flags, signal)));
@@ -59,9 +69,13 @@ async function generate(command: Command, flags: Flags, signal: AbortSignal): Pr
       temperature: flags.temperature,
       topK: flags.topK,
       topP: flags.topP,
+      minP: flags.minP,
+      repetitionPenalty: flags.repetitionPenalty,
       seed: flags.seed,
       signal,
       ...(flags.stop ? { stop: flags.stop } : {}),
+      ...(flags.stopTokens ? { stopTokens: flags.stopTokens } : {}),
+      ...(flags.logprobs === undefined ? {} : { logprobs: flags.logprobs }),
       onToken: ({ text }) => stream && process.stdout.write(text),
     };
     const { generation, run } = await generateOnce(model, prompt, options, flags);
@@ -93,12 +107,14 @@ function jsonOf(generation: Generation, run: Run | undefined): object {
     generation;
   return {
     ...{ tokens, text, promptTokens, finish, ttftMs, prefillTokensPerSecond, decodeTokensPerSecond, wireBytes },
+    ...(generation.logprobs ? { logprobs: generation.logprobs } : {}),
     runId: run?.id ?? null,
   };
 }
 
 function report(generation: Generation, run: Run | undefined, streamed: boolean): void {
   printLine(streamed ? "" : generation.tokens.join(","));
+  if (generation.logprobs) printLine(`\n${api().logprobTable(generation.logprobs)}`);
   const { ttftMs, prefillTokensPerSecond, decodeTokensPerSecond, wireBytes } = generation;
   const rates = `prefill ${formatNumber(prefillTokensPerSecond)}, decode ${formatNumber(decodeTokensPerSecond)} tokens/s`;
   note(`first token after ${formatNumber(ttftMs)} ms; ${rates}; ${formatBytes(wireBytes)} on the wire`);

@@ -73,6 +73,14 @@ export function nonNegative(text: string): number {
   return numberIn(text, /^\d*\.?\d+(e[+-]?\d+)?$/i, 0, Number.MAX_VALUE, "a number of at least 0");
 }
 
+export function positive(text: string): number {
+  return numberIn(text, /^\d*\.?\d+(e[+-]?\d+)?$/i, Number.MIN_VALUE, Number.MAX_VALUE, "a number above 0");
+}
+
+export function share(text: string): number {
+  return numberIn(text, /^\d*\.?\d+(e[+-]?\d+)?$/i, 0, 1, "a number from 0 to 1");
+}
+
 export function probability(text: string): number {
   return numberIn(text, /^\d*\.?\d+(e[+-]?\d+)?$/i, Number.MIN_VALUE, 1, "a number above 0 and at most 1");
 }

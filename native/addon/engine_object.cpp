@@ -37,6 +37,9 @@ GenerateOptions generate_options(const Napi::Object& job) {
   options.sampling.temperature = number_at(sampling, "temperature");
   options.sampling.top_k = integer_at(sampling, "topK");
   options.sampling.top_p = number_at(sampling, "topP");
+  options.sampling.min_p = number_at(sampling, "minP");
+  options.sampling.repetition_penalty = number_at(sampling, "repetitionPenalty");
+  options.sampling.logprobs = integer_at(sampling, "logprobs");
   options.sampling.seed = static_cast<uint64_t>(integer_at(sampling, "seed"));  // any 64 bits do
   return options;
 }

@@ -55,15 +55,16 @@ Napi::Value ScoreTask::result(Napi::Env env) { return to_array(env, job_->losses
 
 std::shared_ptr<Job> GenerateTask::make_job(Engine& engine, JobInput input) {
   job_ = std::make_shared<GenerateJob>(
-      std::move(input), std::move(options_), engine.spec().shape.vocabulary, [this](int32_t token) { on_token(token); },
-      settled());
+      std::move(input), std::move(options_), engine.spec().shape.vocabulary,
+      [this](int32_t token, std::span<const TokenLogprob> logprobs) { on_token(token, logprobs); }, settled());
   return job_;
 }
 
-void GenerateTask::on_token(int32_t token) {
+void GenerateTask::on_token(int32_t token, std::span<const TokenLogprob> logprobs) {
   {
     std::lock_guard lock(mutex_);
     fresh_.push_back(token);
+    fresh_logprobs_.insert(fresh_logprobs_.end(), logprobs.begin(), logprobs.end());
   }
   const int64_t now = monotonic_ns();
   if (now - last_news_ns_ < kNewsDistanceNs) return;  // the next token, or the end, brings it
@@ -73,11 +74,24 @@ void GenerateTask::on_token(int32_t token) {
 
 void GenerateTask::news(Napi::Env env) {
   std::vector<int32_t> tokens;
+  std::vector<TokenLogprob> logprobs;
   {
     std::lock_guard lock(mutex_);
     tokens.swap(fresh_);
+    logprobs.swap(fresh_logprobs_);
   }
-  if (!tokens.empty()) on_tokens_.Call({to_array(env, tokens)});
+  if (tokens.empty()) return;
+  if (logprobs.empty()) {
+    on_tokens_.Call({to_array(env, tokens)});
+    return;
+  }
+  auto ids = Napi::Int32Array::New(env, logprobs.size());
+  auto values = Napi::Float32Array::New(env, logprobs.size());
+  for (size_t i = 0; i < logprobs.size(); ++i) {
+    ids[i] = logprobs[i].id;
+    values[i] = logprobs[i].logprob;
+  }
+  on_tokens_.Call({to_array(env, tokens), ids, values});
 }
 
 Napi::Value GenerateTask::result(Napi::Env env) {

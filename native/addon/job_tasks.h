@@ -4,6 +4,7 @@
 #include <napi.h>
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "addon/promise_task.h"
@@ -59,8 +60,8 @@ class GenerateTask final : public JobTask {
   std::shared_ptr<Job> make_job(Engine& engine, JobInput input);
 
  private:
-  void on_token(int32_t token);       // the deciding rank's thread
-  void news(Napi::Env env) override;  // calls on_tokens
+  void on_token(int32_t token, std::span<const TokenLogprob> logprobs);  // the deciding rank's thread
+  void news(Napi::Env env) override;                                     // calls on_tokens
   void interrupted() override { job_->cancel(); }
   Napi::Value result(Napi::Env env) override;  // GenerateResult
 
@@ -70,6 +71,7 @@ class GenerateTask final : public JobTask {
   int64_t last_news_ns_ = 0;  // the deciding rank's
   std::mutex mutex_;
   std::vector<int32_t> fresh_;
+  std::vector<TokenLogprob> fresh_logprobs_;  // as many a token
 };
 
 }  // namespace stateline::addon

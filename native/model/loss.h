@@ -8,6 +8,7 @@
 namespace stateline {
 
 // `logits` [1, vocabulary].
+double log_sum_exp(View<const float> logits);
 float token_loss(View<const float> logits, int32_t token);
 
 }  // namespace stateline

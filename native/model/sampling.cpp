@@ -43,12 +43,42 @@ double uniform(uint64_t seed, uint64_t counter) {
   return static_cast<double>(bits >> 11) * 0x1p-53;
 }
 
-Sampler::Sampler(const Sampling& sampling, int64_t vocabulary) : sampling_(sampling) {
+Sampler::Sampler(const Sampling& sampling, int64_t vocabulary)
+    : sampling_(sampling), logprobs_(sampling.logprobs, vocabulary) {
   if (sampling_.temperature > 0) candidates_.reserve(vocabulary);
+  if (!penalises()) return;
+  seen_.reserve(vocabulary);
+  is_seen_.resize(vocabulary);
+  penalised_.resize(vocabulary);
+}
+
+void Sampler::see(std::span<const int32_t> tokens) {
+  if (!penalises()) return;
+  for (const int32_t token : tokens) {
+    if (!is_seen_[token]) seen_.push_back(token);
+    is_seen_[token] = true;
+  }
+}
+
+View<const float> Sampler::penalised(View<const float> logits) {
+  if (!penalises()) return logits;
+  std::copy_n(logits.data, logits.columns, penalised_.begin());
+  for (const int32_t token : seen_) {
+    float& logit = penalised_[token];
+    logit = static_cast<float>(logit > 0 ? logit / sampling_.repetition_penalty : logit * sampling_.repetition_penalty);
+  }
+  return {penalised_.data(), 1, logits.columns, logits.columns};
 }
 
 int32_t Sampler::sample(View<const float> logits, int64_t ordinal) {
   refuse_nan(logits.data, logits.columns);
+  const int32_t token = choose(penalised(logits), ordinal);
+  see({&token, 1});
+  if (logprobs_.wanted()) logprobs_.compute(logits, token);
+  return token;
+}
+
+int32_t Sampler::choose(View<const float> logits, int64_t ordinal) {
   if (sampling_.temperature <= 0) return largest(logits.data, logits.columns);
 
   candidates_.clear();
@@ -56,7 +86,7 @@ int32_t Sampler::sample(View<const float> logits, int64_t ordinal) {
     candidates_.push_back({logits.data[id], static_cast<int32_t>(id), 0});
   }
   keep_top_k();
-  const double sum = keep_top_p(weigh());
+  const double sum = keep_min_p(keep_top_p(weigh()));
 
   // By id, not by weight: near ties then do not change places with the last bits of the logits.
   const double target = uniform(sampling_.seed, ordinal) * sum;
@@ -106,6 +136,15 @@ double Sampler::keep_top_p(double sum) {
   } while (kept < share && end != candidates_.begin());
   candidates_.erase(candidates_.begin(), end);
   std::sort(candidates_.begin(), candidates_.end(), by_id);
+  return kept;
+}
+
+// Weights are relative to the likeliest token's, which always stays.
+double Sampler::keep_min_p(double sum) {
+  if (sampling_.min_p <= 0) return sum;
+  std::erase_if(candidates_, [&](const Candidate& candidate) { return candidate.weight < sampling_.min_p; });
+  double kept = 0;
+  for (const Candidate& candidate : candidates_) kept += candidate.weight;
   return kept;
 }
 

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "device/tensor.h"
+#include "model/logprobs.h"
 
 namespace stateline {
 
@@ -13,7 +15,12 @@ struct Sampling {
   double temperature = 0;  // 0: the largest logit, the lowest id on a tie
   int64_t top_k = 0;       // 0: all
   double top_p = 1;        // 1: all
+  double min_p = 0;        // least probability relative to the likeliest token's; 0: all
+  // Logits of tokens that were seen are divided by it when positive, multiplied when negative (arXiv 1909.05858,
+  // section 4.1, as transformers has it); 1: none.
+  double repetition_penalty = 1;
   uint64_t seed = 0;
+  int64_t logprobs = -1;  // likeliest tokens to report beside the chosen one; -1: report none
 };
 
 class Sampler {
@@ -21,8 +28,12 @@ class Sampler {
   // Allocates for `vocabulary` once.
   Sampler(const Sampling& sampling, int64_t vocabulary);
 
+  // Tokens of the prompt, which the repetition penalty counts; those sampled here count by themselves.
+  void see(std::span<const int32_t> tokens);
   // `logits` [1, vocabulary]; `ordinal`: how many tokens were sampled before. Throws E_LOGITS_NAN.
   int32_t sample(View<const float> logits, int64_t ordinal);
+  // Of the token sampled last: its own, then the likeliest ones'. Empty unless asked for.
+  std::span<const TokenLogprob> logprobs() const { return logprobs_.values(); }
 
  private:
   struct Candidate {
@@ -31,12 +42,20 @@ class Sampler {
     double weight;  // probability relative to the likeliest token's
   };
 
+  bool penalises() const { return sampling_.repetition_penalty != 1; }
+  View<const float> penalised(View<const float> logits);
+  int32_t choose(View<const float> logits, int64_t ordinal);
   void keep_top_k();
   double weigh();                 // returns the sum of the weights
   double keep_top_p(double sum);  // returns the sum of those kept
+  double keep_min_p(double sum);  // returns the sum of those kept
 
   Sampling sampling_;
   std::vector<Candidate> candidates_;  // by id
+  std::vector<int32_t> seen_;          // each once
+  std::vector<bool> is_seen_;          // by id
+  std::vector<float> penalised_;       // [vocabulary]
+  Logprobs logprobs_;
 };
 
 // Uniform in [0, 1), the same for the same arguments.

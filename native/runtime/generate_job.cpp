@@ -26,6 +26,10 @@ GenerateOptions checked(GenerateOptions options) {
         sampling.temperature);
   check(sampling.top_k >= 0, "topK", "0 (all) or more", static_cast<double>(sampling.top_k));
   check(sampling.top_p > 0 && sampling.top_p <= 1, "topP", "above 0 and at most 1", sampling.top_p);
+  check(sampling.min_p >= 0 && sampling.min_p <= 1, "minP", "0 to 1", sampling.min_p);
+  check(sampling.repetition_penalty > 0 && std::isfinite(sampling.repetition_penalty), "repetitionPenalty", "above 0",
+        sampling.repetition_penalty);
+  check(sampling.logprobs >= -1, "logprobs", "-1 (none) or more", static_cast<double>(sampling.logprobs));
   return options;
 }
 
@@ -41,6 +45,7 @@ GenerateJob::GenerateJob(JobInput input, GenerateOptions options, int64_t vocabu
 
 void GenerateJob::run(Rank& rank) {
   const int64_t started = monotonic_ns();
+  if (rank.decides()) sampler_.see(input().tokens);
   const int64_t sent = rank.sent();
   const int64_t last = static_cast<int64_t>(input().tokens.size()) - 1;
   int32_t token = -1;
@@ -81,7 +86,7 @@ void GenerateJob::decode(Rank& rank, int32_t token, int64_t started) {
 
 bool GenerateJob::take(int32_t token) {
   result_.tokens.push_back(token);
-  on_token_(token);
+  on_token_(token, sampler_.logprobs());
   if (std::ranges::count(options_.stop_tokens, token) > 0) {
     result_.finish = Finish::stop;
     return true;

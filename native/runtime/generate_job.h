@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "model/sampling.h"
@@ -29,7 +30,8 @@ struct GenerateResult {
 class GenerateJob final : public Job {
  public:
   // Called on the deciding rank's thread as soon as a token is known.
-  using OnToken = std::function<void(int32_t token)>;
+  // `logprobs`: the token's own, then the likeliest ones'; empty unless the sampling asks for them.
+  using OnToken = std::function<void(int32_t token, std::span<const TokenLogprob> logprobs)>;
 
   // Throws E_OPTION.
   GenerateJob(JobInput input, GenerateOptions options, int64_t vocabulary, OnToken on_token, Settled settled);

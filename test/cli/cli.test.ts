@@ -102,6 +102,23 @@ test("doctor says what this machine can do", async () => {
   expect(jupyter.kernelspec).toBe(join(prefix, "share/jupyter/kernels/stateline"));
 });
 
+test("generate --logprobs reports each token's log-probability; --stop-tokens ends with one of them", async () => {
+  const args = ["generate", ...model, ...prompt, "--max-new-tokens", "9", "--logprobs", "2"];
+  const { tokens, logprobs } = await cliJson<{ tokens: number[]; logprobs: { logprob: number; top: object[] }[] }>(
+    args,
+  );
+  expect(logprobs).toHaveLength(9);
+  for (const { logprob, top } of logprobs) expect(top[0]).toMatchObject({ logprob }); // greedy takes the likeliest
+  const { stdout } = await cli(args);
+  expect(stdout).toMatch(/^ the paper in[^]*\n\ntoken +logprob +likeliest/);
+  const stopped = await cliJson<{ tokens: number[] }>([...args, "--stop-tokens", `1,${tokens[3] ?? 0}`]);
+  expect(stopped).toMatchObject({ tokens: tokens.slice(0, 4), finish: "stop" });
+  const sampled = [...args, "--temperature", "1", "--min-p", "0.1", "--repetition-penalty", "1.2", "--compute", "f32"];
+  expect((await cliJson<{ tokens: number[] }>(sampled)).tokens).toEqual(
+    (await cliJson<{ tokens: number[] }>([...sampled, "--tp", "2"])).tokens,
+  );
+});
+
 test("models make writes a model that generates", async () => {
   const out = join(temporaryFolder(), "random");
   const made = await cliJson<object>(["models", "make", "--like", "mamba-130m", "--layers", "1", "--out", out]);

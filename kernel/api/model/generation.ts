@@ -9,11 +9,14 @@ import { abortSignal, callback, integer, number, type Rule, type Rules } from ".
 import { TextStream } from "../text/text-stream";
 import type { Tokenizer } from "../text/tokenizer";
 import { cancellable, newJob } from "./jobs";
+import { readLogprobs, type TokenLogprobs } from "./logprobs";
 
 /** One new token, and the text that it completed: "" in the middle of a character or of a possible stop string. */
 export interface TokenPiece {
   readonly token: number;
   readonly text: string;
+  /** Where `logprobs` asks for them. */
+  readonly logprobs?: TokenLogprobs;
 }
 
 export interface GenerateOptions {
@@ -25,12 +28,18 @@ export interface GenerateOptions {
   readonly topK?: number;
   /** Only the most likely tokens that together have this probability; 1, the default, means all. */
   readonly topP?: number;
+  /** Only tokens of at least this share of the likeliest one's probability; 0, the default, means all. */
+  readonly minP?: number;
+  /** Above 1 makes tokens of the prompt and the text so far less likely; 1, the default, changes nothing. */
+  readonly repetitionPenalty?: number;
   /** Integer; the same seed gives the same tokens. 0 unless given. */
   readonly seed?: number;
   /** Texts before which the generation ends. */
   readonly stop?: string | readonly string[];
   /** Token ids that end the generation, instead of the model's own. */
   readonly stopTokens?: readonly number[];
+  /** Report each token's log-probability, and those of this many likeliest ones; 0: its own only. */
+  readonly logprobs?: number;
   /** Ends the generation within a step; the call rejects with AbortedError. */
   readonly signal?: AbortSignal;
   readonly onToken?: (piece: TokenPiece) => void;
@@ -49,6 +58,8 @@ export interface Generation {
   readonly decodeTokensPerSecond: number;
   /** Sent by all ranks together. */
   readonly wireBytes: number;
+  /** A token each, where `logprobs` asks for them. */
+  readonly logprobs?: readonly TokenLogprobs[];
 }
 
 const texts: Rule<string | readonly string[]> = {
@@ -68,9 +79,12 @@ export const generateRules: Rules<GenerateOptions> = {
   temperature: number(0),
   topK: integer(0, 2 ** 31 - 1),
   topP: number(Number.MIN_VALUE, 1),
+  minP: number(0, 1),
+  repetitionPenalty: number(Number.MIN_VALUE, Number.MAX_VALUE),
   seed: integer(0),
   stop: texts,
   stopTokens: tokenIds,
+  logprobs: integer(0, 1000),
   signal: abortSignal,
   onToken: callback<(piece: TokenPiece) => void>(),
 };
@@ -115,21 +129,25 @@ export async function generate(
   const stream = new TextStream(tokenizer, typeof stop === "string" ? [stop] : stop);
   const tag = newJob(request);
   const tokens: number[] = [];
+  const logprobs: TokenLogprobs[] = [];
   let text = "";
   let failure: { readonly error: unknown } | undefined;
 
-  const take = (token: number): void => {
+  const take = (token: number, likelihood: TokenLogprobs | undefined): void => {
     tokens.push(token);
+    if (likelihood) logprobs.push(likelihood);
     const last = tokens.length === maxNewTokens || stopTokens.has(token);
     const piece = stream.push(token, last);
     text += piece;
     if (stream.stopped && !last) engine.cancel(tag.job);
-    onToken?.({ token, text: piece });
+    onToken?.({ token, text: piece, ...(likelihood ? { logprobs: likelihood } : {}) });
   };
   // Tokens that the engine made before it saw the cancellation are not the caller's.
-  const takeAll = (fresh: Int32Array): void => {
+  const takeAll = (fresh: Int32Array, ids?: Int32Array, values?: Float32Array): void => {
+    const likelihoods = ids && values ? readLogprobs(fresh.length, ids, values, tokenizer) : [];
     try {
-      for (const token of fresh) if (!stream.stopped && !failure && !signal?.aborted) take(token);
+      for (const [index, token] of fresh.entries())
+        if (!stream.stopped && !failure && !signal?.aborted) take(token, likelihoods[index]);
     } catch (error) {
       failure = { error };
       engine.cancel(tag.job);
@@ -155,12 +173,17 @@ export async function generate(
   sequence?.ended(result.state, result.tokens);
   // The engine may have come to its last token before it saw the cancellation.
   const finish = stream.stopped || result.finish !== "length" ? "stop" : "length";
-  const generation = { text, tokens, promptTokens: prompt.length, finish, ...figures(prompt.length, result) } as const;
+  const generation: Generation = {
+    ...{ text, tokens, promptTokens: prompt.length, finish },
+    ...figures(prompt.length, result),
+    ...(options.logprobs === undefined ? {} : { logprobs }),
+  };
   return drawable(generation, () => drawGeneration(tokens.length, text, result));
 }
 
-function samplingOf({ temperature = 0, topK = 0, topP = 1, seed = 0 }: GenerateOptions): Sampling {
-  return { temperature, topK, topP, seed };
+function samplingOf(options: GenerateOptions): Sampling {
+  const { temperature = 0, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1, seed = 0, logprobs = -1 } = options;
+  return { temperature, topK, topP, minP, repetitionPenalty, seed, logprobs };
 }
 
 type Figures = Pick<Generation, "ttftMs" | "prefillTokensPerSecond" | "decodeTokensPerSecond" | "wireBytes">;

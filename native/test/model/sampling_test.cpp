@@ -72,6 +72,55 @@ TEST("top p keeps the fewest likeliest tokens that reach the share") {
   CHECK_EQUAL(counts({.temperature = 1, .top_p = 1e-9, .seed = 1}, logits, 100).size(), size_t{1});
 }
 
+TEST("min p keeps the tokens of at least that share of the likeliest one's probability") {
+  const std::vector<float> logits = {std::log(0.1f), std::log(0.5f), std::log(0.3f), std::log(0.1f)};
+  CHECK_EQUAL(counts({.temperature = 1, .min_p = 0.61, .seed = 1}, logits, 2000).size(), size_t{1});
+  CHECK_EQUAL(counts({.temperature = 1, .min_p = 0.59, .seed = 1}, logits, 2000).size(), size_t{2});
+  CHECK_EQUAL(counts({.temperature = 1, .min_p = 0.19, .seed = 1}, logits, 2000).size(), size_t{4});
+  CHECK_EQUAL(counts({.temperature = 1, .min_p = 1, .seed = 1}, logits, 100).at(1), 100);
+  // The temperature comes first: 0.1 / 0.5 becomes its square root.
+  CHECK_EQUAL(counts({.temperature = 2, .min_p = 0.4, .seed = 1}, logits, 2000).size(), size_t{4});
+  CHECK_EQUAL(counts({.temperature = 1, .top_k = 3, .top_p = 0.9, .min_p = 0.3, .seed = 1}, logits, 2000).size(),
+              size_t{2});
+}
+
+TEST("the repetition penalty lowers each token that was seen once, in the prompt or since, whatever its sign") {
+  Sampler greedy({.repetition_penalty = 2}, 4);
+  const std::vector<float> logits = {3, 4, -1, -1.5f};
+  greedy.see(std::vector<int32_t>{1, 1, 1});
+  CHECK_EQUAL(greedy.sample(view(logits), 0), 0);  // 3, 2, -1, -1.5
+  CHECK_EQUAL(greedy.sample(view(logits), 1), 1);  // 1.5, 2
+  CHECK_EQUAL(greedy.sample(view({-2, -2, -1, -1.5f}), 2), 2);
+  CHECK_EQUAL(greedy.sample(view({-2, -2, -1, -1.5f}), 3), 3);  // -4, -4, -2, -1.5
+  Sampler rewards({.repetition_penalty = 0.5}, 2);
+  rewards.see(std::vector<int32_t>{1});
+  CHECK_EQUAL(rewards.sample(view({3, 2}), 0), 1);
+}
+
+TEST("log-probabilities are the model's own, whatever the sampling does to them") {
+  const std::vector<float> logits = {1, 3, 2, 3, 0};
+  const double sum = std::log(2 * std::exp(3.0) + std::exp(2.0) + std::exp(1.0) + 1);
+  Sampler sampler({.temperature = 5, .top_k = 1, .repetition_penalty = 3, .logprobs = 3}, 5);
+  sampler.see(std::vector<int32_t>{1, 3});
+  CHECK_EQUAL(sampler.sample(view(logits), 0), 2);
+  const auto values = sampler.logprobs();
+  CHECK_EQUAL(values.size(), size_t{4});
+  const int32_t ids[] = {2, 1, 3, 2};
+  for (size_t i = 0; i < 4; ++i) {
+    CHECK_EQUAL(values[i].id, ids[i]);
+    CHECK_NEAR(values[i].logprob, logits[ids[i]] - sum, 1e-6);
+  }
+  Sampler chosen({.logprobs = 0}, 5);
+  chosen.sample(view(logits), 0);
+  CHECK_EQUAL(chosen.logprobs().size(), size_t{1});
+  Sampler all({.logprobs = 99}, 5);
+  all.sample(view(logits), 0);
+  CHECK_EQUAL(all.logprobs().size(), size_t{6});
+  Sampler none({}, 5);
+  none.sample(view(logits), 0);
+  CHECK(none.logprobs().empty());
+}
+
 TEST("an infinite logit is always chosen") {
   const auto seen = counts({.temperature = 1, .seed = 3}, {0, std::numeric_limits<float>::infinity(), 5}, 200);
   CHECK_EQUAL(seen.at(1), 200);

@@ -94,7 +94,7 @@ TEST("a queued job is cancelled at once, while another runs") {
     return submit(engine.engine(), [&](Job::Settled settled) {
       return std::make_shared<GenerateJob>(
           numbered(number), GenerateOptions{.max_new_tokens = kForever, .sampling = {}, .stop_tokens = {}}, kVocabulary,
-          [](int32_t) {}, std::move(settled));
+          [](int32_t, auto) {}, std::move(settled));
     });
   };
   auto running = generation(1);
@@ -134,7 +134,7 @@ TEST("closing waits for the running job, and settles queued and later ones with 
   auto running = submit(engine.engine(), [&](Job::Settled settled) {
     return std::make_shared<GenerateJob>(
         numbered(1), kFour, kVocabulary,
-        [&](int32_t) {
+        [&](int32_t, auto) {
           if (++heard > 1) return;
           begun.set_value();
           go_on.get_future().wait();
@@ -167,7 +167,7 @@ TEST("an engine may be destroyed in the middle of a generation, and while it loa
       running = submit(engine.engine(), [&](Job::Settled settled) {
         return std::make_shared<GenerateJob>(
             numbered(1), GenerateOptions{.max_new_tokens = kForever, .sampling = {}, .stop_tokens = {}}, kVocabulary,
-            [](int32_t) {}, std::move(settled));
+            [](int32_t, auto) {}, std::move(settled));
       });
       std::this_thread::sleep_for(std::chrono::milliseconds(round));
     }
@@ -257,8 +257,10 @@ TEST("jobs that cannot run are refused before they start") {
   JobInput slot = input({1});
   slot.slot = 2;
   CHECK_THROWS(engine.forward(slot), "E_OPTION");
-  for (const Sampling sampling : {Sampling{.temperature = -1}, Sampling{.temperature = NAN}, Sampling{.top_k = -1},
-                                  Sampling{.top_p = 0}, Sampling{.top_p = 1.5}}) {
+  for (const Sampling sampling :
+       {Sampling{.temperature = -1}, Sampling{.temperature = NAN}, Sampling{.top_k = -1}, Sampling{.top_p = 0},
+        Sampling{.top_p = 1.5}, Sampling{.min_p = -0.1}, Sampling{.min_p = 1.1}, Sampling{.repetition_penalty = 0},
+        Sampling{.repetition_penalty = INFINITY}, Sampling{.logprobs = -2}}) {
     CHECK_THROWS(engine.generate(input({1}), {.max_new_tokens = 1, .sampling = sampling, .stop_tokens = {}}),
                  "E_OPTION");
   }

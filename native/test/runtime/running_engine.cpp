@@ -48,8 +48,9 @@ GenerateResult RunningEngine::generate(JobInput input, GenerateOptions options,
                                        const std::function<void(int32_t)>& on_token) {
   std::shared_ptr<GenerateJob> job;
   run([&](Job::Settled settled) {
-    return job = std::make_shared<GenerateJob>(std::move(input), std::move(options), engine_->spec().shape.vocabulary,
-                                               on_token, std::move(settled));
+    return job = std::make_shared<GenerateJob>(
+               std::move(input), std::move(options), engine_->spec().shape.vocabulary,
+               [on_token](int32_t token, auto) { on_token(token); }, std::move(settled));
   });
   return job->result();
 }
