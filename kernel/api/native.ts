@@ -141,6 +141,8 @@ export interface Sampling {
 export interface GenerateJob extends ForwardJob {
   readonly maxNewTokens: number;
   readonly sampling: Sampling;
+  /** What came before `tokens`, for the repetition penalty; empty where there is none. */
+  readonly seenTokens: Int32Array;
   /** A token of these ends the generation; it is reported. */
   readonly stopTokens: Int32Array;
   /** Give the state the job ends in: after the prompt and all new tokens but the last. */

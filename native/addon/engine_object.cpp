@@ -34,6 +34,7 @@ GenerateOptions generate_options(const Napi::Object& job) {
   GenerateOptions options;
   options.max_new_tokens = integer_at(job, "maxNewTokens");
   options.stop_tokens = tokens_at(job, "stopTokens");
+  options.seen_tokens = tokens_at(job, "seenTokens");
   options.sampling.temperature = number_at(sampling, "temperature");
   options.sampling.top_k = integer_at(sampling, "topK");
   options.sampling.top_p = number_at(sampling, "topP");

@@ -19,7 +19,7 @@ void check(bool fine, const char* name, const char* must, double value) {
               {{"option", name}, {"value", std::to_string(value)}});
 }
 
-GenerateOptions checked(GenerateOptions options) {
+GenerateOptions checked(GenerateOptions options, int64_t vocabulary) {
   const Sampling& sampling = options.sampling;
   check(options.max_new_tokens >= 0, "maxNewTokens", "0 or more", static_cast<double>(options.max_new_tokens));
   check(sampling.temperature >= 0 && std::isfinite(sampling.temperature), "temperature", "0 or more",
@@ -30,6 +30,9 @@ GenerateOptions checked(GenerateOptions options) {
   check(sampling.repetition_penalty > 0 && std::isfinite(sampling.repetition_penalty), "repetitionPenalty", "above 0",
         sampling.repetition_penalty);
   check(sampling.logprobs >= -1, "logprobs", "-1 (none) or more", static_cast<double>(sampling.logprobs));
+  for (const int32_t token : options.seen_tokens) {
+    check(token >= 0 && token < vocabulary, "seenTokens", "in the vocabulary", token);
+  }
   return options;
 }
 
@@ -37,7 +40,7 @@ GenerateOptions checked(GenerateOptions options) {
 
 GenerateJob::GenerateJob(JobInput input, GenerateOptions options, int64_t vocabulary, OnToken on_token, Settled settled)
     : Job(std::move(input), std::move(settled)),
-      options_(checked(std::move(options))),
+      options_(checked(std::move(options), vocabulary)),
       sampler_(options_.sampling, vocabulary),
       on_token_(std::move(on_token)) {
   result_.tokens.reserve(std::min(options_.max_new_tokens, kReserved));
@@ -45,7 +48,10 @@ GenerateJob::GenerateJob(JobInput input, GenerateOptions options, int64_t vocabu
 
 void GenerateJob::run(Rank& rank) {
   const int64_t started = monotonic_ns();
-  if (rank.decides()) sampler_.see(input().tokens);
+  if (rank.decides()) {
+    sampler_.see(options_.seen_tokens);
+    sampler_.see(input().tokens);
+  }
   const int64_t sent = rank.sent();
   const int64_t last = static_cast<int64_t>(input().tokens.size()) - 1;
   int32_t token = -1;

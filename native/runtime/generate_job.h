@@ -13,7 +13,8 @@ namespace stateline {
 struct GenerateOptions {
   int64_t max_new_tokens = 0;
   Sampling sampling;
-  std::vector<int32_t> stop_tokens;  // one of these ends the generation; it is reported
+  std::vector<int32_t> stop_tokens;       // one of these ends the generation; it is reported
+  std::vector<int32_t> seen_tokens = {};  // what came before the input, for the repetition penalty
 };
 
 enum class Finish : uint8_t { length, stop, cancelled };

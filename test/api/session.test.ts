@@ -169,3 +169,18 @@ test("a stop text ends the session's text, too; an abort leaves it as it was", a
     expect(session.text).toContain("Sherlock Holmes took");
   });
 });
+
+test("the repetition penalty counts what the session has read before", async () => {
+  const options = { maxNewTokens: 20, repetitionPenalty: 1.5, stopTokens: [] };
+  const model = await loadModel(tinyMamba, { computeType: "f32", threadsPerRank: 1 });
+  try {
+    const ids = [...(model.tokenizer?.encode("The dog barked, the dog ran, the dog") ?? [])];
+    const session = model.session();
+    await session.append(ids.slice(0, 5));
+    await session.append(ids.slice(5, 8));
+    const { tokens } = await session.generate(ids.slice(8), options);
+    expect(tokens).toEqual((await model.generate(ids, options)).tokens);
+  } finally {
+    await model.close();
+  }
+});

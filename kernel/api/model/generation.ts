@@ -105,6 +105,8 @@ export interface Generator {
 export interface Sequence {
   /** None: an empty state. */
   readonly state: NativeState | undefined;
+  /** Tokens that `state` has seen, which the repetition penalty counts. */
+  readonly seen: readonly number[];
   /** `state` has seen the prompt and all of `tokens` but the last. */
   ended(state: NativeState | undefined, tokens: Int32Array): void;
 }
@@ -162,6 +164,7 @@ export async function generate(
     chunk: Math.min(prompt.length, generator.maxTokens),
     maxNewTokens,
     sampling: samplingOf(options),
+    seenTokens: Int32Array.from(options.repetitionPenalty === undefined ? [] : (sequence?.seen ?? [])),
     stopTokens: Int32Array.from(stopTokens),
     keepState: sequence !== undefined,
     ...(sequence?.state && { state: sequence.state }),
@@ -181,7 +184,8 @@ export async function generate(
   return drawable(generation, () => drawGeneration(tokens.length, text, result));
 }
 
-function samplingOf(options: GenerateOptions): Sampling {
+/** The engine's sampling, with what is not given at its default. */
+export function samplingOf(options: GenerateOptions): Sampling {
   const { temperature = 0, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1, seed = 0, logprobs = -1 } = options;
   return { temperature, topK, topP, minP, repetitionPenalty, seed, logprobs };
 }

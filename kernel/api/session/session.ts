@@ -8,7 +8,7 @@
 import { addon } from "../addon";
 import { OptionError, native } from "../errors";
 import type { ModelConfig } from "../families/family";
-import { generateRules, type GenerateOptions, type Generation, type Sequence } from "../model/generation";
+import { samplingOf, generateRules, type GenerateOptions, type Generation, type Sequence } from "../model/generation";
 import { cancellable, newJob } from "../model/jobs";
 import { tokensOf, type Prompt } from "../model/prompt";
 import type { GenerateResult, NativeEngine, NativeState, StateArrays } from "../native";
@@ -95,7 +95,10 @@ export class Session {
       const ended = (kept: NativeState | undefined, made: Int32Array): void => {
         after = { state: kept, made: made.length };
       };
-      const generation = await this.#host.generate(prompt ?? fed, fed, checked, { state, ended });
+      const generation = await this.#host.generate(prompt ?? fed, fed, checked, {
+        ...{ state, ended },
+        seen: tokens.slice(0, this.#seen()),
+      });
       const whole = [...all, ...generation.tokens];
       // Behind a stop text the engine may have made tokens that are not the sequence's: it is read again without them.
       this.#now =
@@ -168,7 +171,8 @@ export class Session {
       reset: true,
       chunk: Math.min(fed.length, this.#host.maxTokens),
       maxNewTokens: 0,
-      sampling: { temperature: 0, topK: 0, topP: 1, seed: 0 },
+      sampling: samplingOf({}),
+      seenTokens: new Int32Array(),
       stopTokens: new Int32Array(),
       keepState: true,
       ...(state && { state }),
