@@ -9,7 +9,8 @@ import { cellParameters } from "./cell-function";
 import { CellModules, installOwnModules } from "./cell-modules";
 import { helpBundle } from "./magics";
 import type * as Magics from "./run-magics";
-import { INTERRUPT_FLAG, INTERRUPTS_HANDLED } from "./interrupt-flag";
+import { INTERRUPT_FLAG, INTERRUPTS_HANDLED, INTERRUPTS_SIGNALLED } from "./interrupt-flag";
+import { SignalGate } from "./signal-gate";
 import { errorReport, installStackTraces, registerCell } from "./traceback";
 
 /** What a cell that the user interrupted throws. */
@@ -27,6 +28,9 @@ export type CellOutcome =
 
 /** How long a cell that gave up waiting still sees the flag, so that loops which outlive it stop. */
 const FLAG_LINGERS_MS = 20;
+/** How often, and how long at most, the interrupt thread is waited for. */
+const SIGNAL_POLL_MS = 2;
+const SIGNAL_PATIENCE_MS = 1500;
 
 export class CellRunner {
   readonly #modules: CellModules;
@@ -35,13 +39,17 @@ export class CellRunner {
   readonly #interrupts: Int32Array;
   readonly #cwd: string;
   readonly #stop = new Interrupted();
+  readonly #gate: SignalGate;
+  /** Done when no interrupt of an earlier cell can reach the next one any more. */
+  #interrupting: Promise<void> = Promise.resolve();
   #running: { readonly context: CellContext; readonly reject: (reason: Error) => void } | undefined;
 
-  /** @param interrupts Shared memory of two numbers: loops of cells stop while `INTERRUPT_FLAG` is not 0. */
+  /** @param interrupts Shared memory (interrupt-flag.ts): loops of cells stop while `INTERRUPT_FLAG` is not 0. */
   constructor(cwd: string, outputs: CellOutputs, interrupts: Int32Array) {
     this.#cwd = cwd;
     this.#outputs = outputs;
     this.#interrupts = interrupts;
+    this.#gate = new SignalGate(interrupts);
     this.#modules = new CellModules(cwd);
     installStackTraces();
     installOwnModules();
@@ -50,6 +58,7 @@ export class CellRunner {
   }
 
   async run(cell: CompiledCell, run: number, executionCount: number): Promise<CellOutcome> {
+    const earlier = this.#interrupting;
     const context = new CellContext(run, executionCount, this.#outputs);
     const name = `In[${executionCount}]`;
     registerCell(name, cell);
@@ -60,6 +69,8 @@ export class CellRunner {
     try {
       const slot: { value?: unknown } = {};
       const body = async (): Promise<void> => {
+        await earlier;
+        if (context.interrupted) throw this.#stop;
         await this.#modules.prepare(cell.imports);
         await this.#enter(cell, name, context, slot);
         // What a reader of `run.timeline()` on a last line wants to see is the timeline.
@@ -80,16 +91,25 @@ export class CellRunner {
   }
 
   /** Interrupts cell `run` where it waits; its loops have seen the flag before. */
-  async interrupt(run: number, ordinal: number): Promise<void> {
+  interrupt(run: number, ordinal: number): Promise<void> {
+    this.#interrupting = this.#interruptAndSettle(run, ordinal);
+    return this.#interrupting;
+  }
+
+  async #interruptAndSettle(run: number, ordinal: number): Promise<void> {
     const running = this.#running;
     if (running?.context.run === run) {
-      Atomics.store(this.#interrupts, INTERRUPT_FLAG, 1);
+      Atomics.store(this.#interrupts, INTERRUPT_FLAG, ordinal);
       running.context.interrupt(this.#stop);
       await new Promise((resolve) => setTimeout(resolve, FLAG_LINGERS_MS));
       running.reject(this.#stop);
     }
+    const deadline = performance.now() + SIGNAL_PATIENCE_MS;
+    while (Atomics.load(this.#interrupts, INTERRUPTS_SIGNALLED) < ordinal && performance.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, SIGNAL_POLL_MS));
     Atomics.store(this.#interrupts, INTERRUPTS_HANDLED, ordinal);
-    Atomics.store(this.#interrupts, INTERRUPT_FLAG, 0);
+    // The next interrupt may be under way already: its flag stays.
+    Atomics.compareExchange(this.#interrupts, INTERRUPT_FLAG, ordinal, 0);
   }
 
   /** Calls the cell's function so that SIGINT breaks its synchronous part, also inside packages. */
@@ -117,7 +137,11 @@ export class CellRunner {
         },
       },
     };
-    await breakable(() => call(...cellParameters.map((parameter) => values[parameter])));
+    await breakable(this.#gate, () => {
+      // A SIGINT that came before the script was entered has broken nothing.
+      if (Atomics.load(this.#interrupts, INTERRUPT_FLAG) !== 0) throw this.#stop;
+      return call(...cellParameters.map((parameter) => values[parameter]));
+    });
   }
 }
 
@@ -131,11 +155,20 @@ const ENTER = Symbol.for("stateline.enterCell");
 const enterScript = new vm.Script(`globalThis[Symbol.for("stateline.enterCell")]()`, { filename: "stateline:enter" });
 
 /** Only what runs inside a vm script is broken by SIGINT: so the call is made from one. */
-function breakable(call: () => unknown): unknown {
-  Reflect.set(globalThis, ENTER, call);
+function breakable(gate: SignalGate, call: () => unknown): unknown {
+  Reflect.set(globalThis, ENTER, () => {
+    gate.open();
+    try {
+      return call();
+    } finally {
+      gate.close();
+    }
+  });
+  gate.close();
   try {
     return enterScript.runInThisContext({ breakOnSigint: true, displayErrors: false });
   } finally {
+    gate.open();
     Reflect.deleteProperty(globalThis, ENTER);
   }
 }

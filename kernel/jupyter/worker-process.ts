@@ -30,7 +30,6 @@ export class WorkerProcess {
   readonly #marked = { stdout: 0, stderr: 0 };
   #finished: { readonly frame: Done; readonly patience: NodeJS.Timeout } | undefined;
   #interrupts = 0;
-  #ready = false;
   #stopping = false;
 
   constructor(events: WorkerEvents) {
@@ -78,13 +77,18 @@ export class WorkerProcess {
     bytes.writeInt32LE(ordinal);
     this.#interruptPipe.write(bytes);
     this.#process.send({ type: "interrupt", run, ordinal } satisfies ToWorker, ignoreClosedPipe);
-    // Before it is ready SIGINT would end it; the message waits behind the run then.
-    if (this.#ready) this.#signal("SIGINT");
   }
 
   /** Ends the process; `onExit` follows. */
   kill(): void {
-    this.#signal("SIGKILL");
+    const { pid } = this.#process;
+    if (pid === undefined) return;
+    try {
+      if (process.platform === "win32") this.#process.kill();
+      else process.kill(-pid, "SIGKILL"); // its process group: what cells have started as well
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // gone already: that is what we want
+    }
   }
 
   /** Ends the process and all it has started, for good: no `onExit`. */
@@ -93,25 +97,12 @@ export class WorkerProcess {
     this.kill();
   }
 
-  #signal(signal: "SIGINT" | "SIGKILL"): void {
-    const { pid } = this.#process;
-    if (pid === undefined) return;
-    try {
-      // Windows has neither groups nor SIGINT for them: there the flag and the message have to do.
-      if (process.platform !== "win32") process.kill(-pid, signal);
-      else if (signal === "SIGKILL") this.#process.kill();
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // gone already: that is what we want
-    }
-  }
-
   #readFrames(pipe: Readable): void {
     const reader = new FrameReader();
     pipe.on("data", (chunk: Buffer) => {
       for (const message of reader.read(chunk)) {
         const frame = message as FromWorker;
-        if (frame.type === "ready") this.#ready = true;
-        else if (frame.type === "done") this.#finish(frame);
+        if (frame.type === "done") this.#finish(frame);
         else this.#events.onFrame(frame);
       }
     });

@@ -4,8 +4,10 @@ import { Worker } from "node:worker_threads";
 import { receiveComm } from "../cells/cell-comms";
 import { currentCell, runInCell, CellContext, type CellOutputs } from "../cells/cell-context";
 import { CellRunner, Interrupted } from "../cells/cell-runner";
+import { INTERRUPT_SLOTS } from "../cells/interrupt-flag";
 import { encodeBundle, mimeBundle } from "../cells/mime-bundle";
 import { unbufferNativeOutput } from "../cells/native-output";
+import { SignalGate } from "../cells/signal-gate";
 import { errorReport } from "../cells/traceback";
 import { installCellStreams } from "./cell-streams";
 import { encodeFrame, writeFully } from "./frame-writer";
@@ -48,10 +50,11 @@ function start(): void {
     (name, text) => outputs.stream(runOfOutput(), name, text),
     () => outputs.clear(runOfOutput(), false),
   );
-  const shared = new SharedArrayBuffer(8);
+  const shared = new SharedArrayBuffer(INTERRUPT_SLOTS * Int32Array.BYTES_PER_ELEMENT);
   const workerData: InterruptThreadData = { shared };
   new Worker(join(__dirname, "interrupt-thread.js"), { workerData }).unref();
-  const runner = new CellRunner(process.cwd(), outputs, new Int32Array(shared));
+  const interrupts = new Int32Array(shared);
+  const runner = new CellRunner(process.cwd(), outputs, interrupts);
   const secret = process.env[FLUSH_SECRET] ?? "";
   delete process.env[FLUSH_SECRET];
   unbufferNativeOutput();
@@ -70,6 +73,7 @@ function start(): void {
   });
   process.on("disconnect", () => process.exit(0));
   process.on("SIGINT", () => undefined); // outside of a cell's synchronous part the interrupt message does it all
+  new SignalGate(interrupts).open();
   process.on("uncaughtException", reportStray);
   process.on("unhandledRejection", reportStray);
   send({ type: "ready" });

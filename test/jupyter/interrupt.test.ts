@@ -44,6 +44,19 @@ test.each(busy)("%s is interrupted at once and the variables stay", async (_, co
   expect(result(await kernel.execute("kept"))).toBe("'kept'");
 });
 
+test("interrupts that come at any moment of cells, and in rows, cost no variable and stop no later cell", async () => {
+  const cells = ["for (let i = 0; i < 2e6; i++);", "await null; while (true) {}", "while (true) {}", "1"];
+  for (let round = 0; round < 40; round++) {
+    const code = cells[round % cells.length] ?? "";
+    const cell = kernel.execute(code);
+    await new Promise((resolve) => setTimeout(resolve, round));
+    await kernel.request("interrupt_request", {}, "control");
+    // One that came before the cell had begun, while it was being compiled, counts as well.
+    expect(["ok", "error"]).toContain((await cell).reply["status"]);
+    expect(result(await kernel.execute("for (let i = 0; i < 1000; i++); kept"))).toBe("'kept'");
+  }
+});
+
 test("an interrupt when nothing runs harms nothing", async () => {
   await kernel.request("interrupt_request", {}, "control");
   expect(result(await kernel.execute("let sum = 0; for (let i = 0; i < 10; i++) sum += i; sum"))).toBe("45");
