@@ -6,7 +6,8 @@ export type { GenerateOptions, Generation, TokenPiece } from "./model/generation
 export { Session, type AppendOptions, type Snapshot } from "./session/session";
 export { logprobTable, type Likelihood, type TokenLogprobs } from "./model/logprobs";
 export type { Perplexity, PerplexityOptions } from "./model/perplexity";
-export type { Prompt } from "./model/prompt";
+export type { ChatPrompt, Prompt } from "./model/prompt";
+export type { ChatMessage, ChatOptions } from "./text/chat";
 export { makeModel, type MadeModel, type MakeModelOptions } from "./random/make";
 export type { AllReduceChoice, AllReduceOption } from "./model/all-reduce";
 export type { ModelConfig } from "./families/family";

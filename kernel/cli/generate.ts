@@ -25,6 +25,8 @@ import { interruptible, note, printJson, printLine } from "./output";
 
 interface Flags extends ModelFlags, OutputFlags {
   readonly prompt?: string;
+  readonly chat?: boolean;
+  readonly system?: string;
   readonly tokens?: number[];
   readonly maxNewTokens: number;
   readonly temperature: number;
@@ -44,6 +46,8 @@ export function generateCommand(): Command {
   const command = new Command("generate").description("continue a prompt");
   withModelOptions(command)
     .option("--prompt <text>", "text to continue")
+    .option("--chat", "the prompt is a user's message, put into the model's chat template")
+    .option("--system <text>", "with --chat: a system message before it")
     .option("--tokens <ids>", "token ids to continue, like 1,2,3", tokenIds)
     .option("--max-new-tokens <count>", "most tokens to add", positiveInteger, 128)
     .option("--temperature <value>", "0 takes the most likely token", nonNegative, 0)
@@ -79,16 +83,21 @@ async function generate(command: Command, flags: Flags, signal: AbortSignal): Pr
       onToken: ({ text }) => stream && process.stdout.write(text),
     };
     const { generation, run } = await generateOnce(model, prompt, options, flags);
-    if (flags.json) printJson(jsonOf(generation, run));
-    else report(generation, run, stream);
+    if (flags.json) printJson({ ...jsonOf(generation, run), loadMs: model.loadMs });
+    else report(generation, run, stream, model.loadMs);
   });
 }
 
 /** @throws CommanderError, exit code 2 */
-function promptOf(command: Command, { prompt, tokens }: Flags): Prompt {
+function promptOf(command: Command, { prompt, tokens, chat, system }: Flags): Prompt {
+  if (system !== undefined && !chat) command.error("error: --system goes with --chat", { exitCode: 2 });
+  if (chat && prompt !== undefined && tokens === undefined) {
+    const before = system === undefined ? [] : [{ role: "system", content: system }];
+    return { messages: [...before, { role: "user", content: prompt }] };
+  }
   if (prompt !== undefined && tokens === undefined) return prompt;
-  if (tokens !== undefined && prompt === undefined) return tokens;
-  return command.error("error: give either --prompt or --tokens", { exitCode: 2 });
+  if (tokens !== undefined && prompt === undefined && !chat) return tokens;
+  return command.error("error: give either --prompt or --tokens; --chat goes with --prompt", { exitCode: 2 });
 }
 
 interface Outcome {
@@ -112,11 +121,12 @@ function jsonOf(generation: Generation, run: Run | undefined): object {
   };
 }
 
-function report(generation: Generation, run: Run | undefined, streamed: boolean): void {
+function report(generation: Generation, run: Run | undefined, streamed: boolean, loadMs: number): void {
   printLine(streamed ? "" : generation.tokens.join(","));
   if (generation.logprobs) printLine(`\n${api().logprobTable(generation.logprobs)}`);
   const { ttftMs, prefillTokensPerSecond, decodeTokensPerSecond, wireBytes } = generation;
   const rates = `prefill ${formatNumber(prefillTokensPerSecond)}, decode ${formatNumber(decodeTokensPerSecond)} tokens/s`;
+  note(`loaded in ${formatNumber(loadMs)} ms`);
   note(`first token after ${formatNumber(ttftMs)} ms; ${rates}; ${formatBytes(wireBytes)} on the wire`);
   if (run) note(`recorded as ${run.id}; see it with: stateline serve`);
 }

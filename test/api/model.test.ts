@@ -27,6 +27,7 @@ test("a model generates, and says how fast", async () => {
   expect(generation.tokens).toHaveLength(24);
   expect(generation.text).toMatch(/^ the paper in his hand\./); // the sample of models/tiny-mamba/README.md
   expect(model.tokenizer?.decode(generation.tokens)).toBe(generation.text);
+  expect(model.loadMs).toBeGreaterThan(0);
   expect(generation.ttftMs).toBeGreaterThan(0);
   expect(generation.decodeTokensPerSecond).toBeGreaterThan(0);
   expect(generation.wireBytes).toBeGreaterThan(0);
@@ -211,7 +212,7 @@ test.each<[string, () => Promise<unknown>, string, string]>([
     "a prompt that is none",
     () => model.generate({} as string),
     "E_OPTION_INVALID",
-    "prompt must be a text or token ids, got {}",
+    "prompt must be a text, token ids or { messages }, got {}",
   ],
   [
     "no new tokens",

@@ -5,6 +5,7 @@ import { join } from "node:path";
 
 import fc from "fast-check";
 
+import { StatelineError } from "../../kernel/api/errors";
 import { TextStream } from "../../kernel/api/text/text-stream";
 import { loadTokenizer, type Tokenizer } from "../../kernel/api/text/tokenizer";
 import { golden, heldoutText, temporaryFolder, tinyMamba } from "../support/fixtures";
@@ -147,4 +148,76 @@ test("text ends before the stop string that is complete first, and no piece show
 
 test("a checkpoint without tokenizer.json has no tokenizer", async () => {
   expect(await loadTokenizer(`${golden}/mamba-tiny`)).toBeUndefined();
+});
+
+/** tiny-mamba's tokenizer with another tokenizer_config.json. */
+async function configured(change: object, files: Readonly<Record<string, string>> = {}): Promise<Tokenizer> {
+  const directory = temporaryFolder();
+  const config = JSON.parse(readFileSync(join(tinyMamba, "tokenizer_config.json"), "utf8")) as object;
+  writeFileSync(join(directory, "tokenizer.json"), readFileSync(join(tinyMamba, "tokenizer.json")));
+  writeFileSync(join(directory, "tokenizer_config.json"), JSON.stringify({ ...config, ...change }));
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
+  const loaded = await loadTokenizer(directory);
+  if (!loaded) throw new Error("the folder has a tokenizer");
+  return loaded;
+}
+
+// The template of the ChatML format, which Falcon-Mamba's instruction-tuned checkpoint has.
+const chatML =
+  "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}" +
+  "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+const messages = [
+  { role: "system", content: "Be brief." },
+  { role: "user", content: "Who is Watson?" },
+];
+
+test("a chat template turns messages into the text that the model was trained on", async () => {
+  const chat = await configured({ chat_template: chatML });
+  const expected =
+    "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nWho is Watson?<|im_end|>\n<|im_start|>assistant\n";
+  expect(chat.chat(messages)).toBe(expected);
+  expect(chat.chat(messages, { addGenerationPrompt: false })).toBe(expected.replace("<|im_start|>assistant\n", ""));
+});
+
+test("templates by name, a template's own file, and special tokens in a template are read", async () => {
+  const several = await configured({
+    chat_template: [
+      { name: "default", template: "{{ bos_token }}{{ messages[0].content }}" },
+      { name: "tools", template: "{{ tools[0].name }}" },
+    ],
+    bos_token: { content: "<|endoftext|>", special: true },
+  });
+  expect(several.chat(messages)).toBe("<|endoftext|>Be brief.");
+  expect([...several.encode(several.chat(messages), { special: false })][0]).toBe(several.beginOfText);
+  expect(several.chat(messages, { template: "tools", tools: [{ name: "search" }] })).toBe("search");
+  expect(() => several.chat(messages, { template: "rag" })).toThrow('no chat template "rag"; it has default, tools');
+  const own = await configured({ chat_template: chatML }, { "chat_template.jinja": "{{ messages | length }}" });
+  expect(own.chat(messages)).toBe("2");
+});
+
+test("what a chat template refuses, and a missing or broken one, is said in one line", async () => {
+  const strict = await configured({
+    chat_template: "{% if messages[0].role != 'user' %}{{ raise_exception('The first role must be user') }}{% endif %}",
+  });
+  expect(() => strict.chat(messages)).toThrow(/refuses these messages: The first role must be user/);
+  expect(() => strict.chat([])).toThrow("messages must be a list of { role, content }, got []");
+  const broken = await configured({ chat_template: "{% for %}" });
+  expect(() => broken.chat(messages)).toThrow(StatelineError);
+  await expect(configured({ chat_template: 7 })).rejects.toMatchObject({ code: "E_CHAT_TEMPLATE" });
+  expect(() => tokenizer.chat(messages)).toThrow(/has no chat template/);
+});
+
+test("begin and end tokens are added and left out as the tokenizer's class and config say", async () => {
+  const llama = { tokenizer_class: "LlamaTokenizerFast", eos_token: "." };
+  const plain = [...tokenizer.encode("The dog", { special: false })];
+  const ids = async (change: object): Promise<number[]> => [...(await configured(change)).encode("The dog")];
+  const begin = tokenizer.beginOfText ?? -1;
+  const dot = tokenizer.encode(".")[0] ?? -1;
+  expect(await ids({})).toEqual(plain);
+  expect(await ids({ ...llama, add_bos_token: true })).toEqual([begin, ...plain]);
+  expect(await ids({ ...llama, add_bos_token: true, add_eos_token: true })).toEqual([begin, ...plain, dot]);
+  expect(await ids({ ...llama, add_bos_token: false, add_eos_token: false })).toEqual(plain);
+  const framed = await configured({ ...llama, add_bos_token: true });
+  expect(framed.encode("<|endoftext|>The dog")).toEqual(framed.encode("The dog"));
+  expect([...framed.encode("The dog", { special: false })]).toEqual(plain);
 });

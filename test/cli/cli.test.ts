@@ -66,7 +66,7 @@ test("generate streams the text on stdout and its figures on stderr", async () =
     " hand",
   ]);
   expect([code, stdout]).toEqual([0, " the paper in his\n"]);
-  expect(stderr).toMatch(/^first token after [\d.]+ ms; prefill .* tokens\/s; 0 B on the wire\n$/);
+  expect(stderr).toMatch(/^loaded in [\d.]+ ms\nfirst token after [\d.]+ ms; prefill .* tokens\/s; 0 B on the wire\n$/);
 });
 
 test("eval agrees with the reference, and int8 on the wire changes it by less than half a percent", async () => {
@@ -117,6 +117,22 @@ test("generate --logprobs reports each token's log-probability; --stop-tokens en
   expect((await cliJson<{ tokens: number[] }>(sampled)).tokens).toEqual(
     (await cliJson<{ tokens: number[] }>([...sampled, "--tp", "2"])).tokens,
   );
+});
+
+test("generate --chat puts the prompt into the model's chat template", async () => {
+  const directory = join(temporaryFolder(), "chat");
+  cpSync(tinyMamba, directory, { recursive: true });
+  const args = ["generate", "--model", directory, "--prompt", "Sherlock", "--max-new-tokens", "2"];
+  expect((await cli([...args, "--chat"])).stderr).toContain("E_CHAT_TEMPLATE_MISSING");
+  writeFileSync(
+    join(directory, "chat_template.jinja"),
+    "{% for m in messages %}{{ m.content }}{% endfor %}{% if add_generation_prompt %} took{% endif %}",
+  );
+  const chat = await cliJson<object>([...args, "--chat", "--system", "Mr. "]);
+  const plain = ["generate", "--model", directory, "--prompt", "Mr. Sherlock took", "--max-new-tokens", "2"];
+  const { tokens, promptTokens } = await cliJson<{ tokens: number[]; promptTokens: number }>(plain);
+  expect(chat).toMatchObject({ tokens, promptTokens });
+  expect((await cli([...plain, "--system", "x"])).code).toBe(2);
 });
 
 test("models make writes a model that generates", async () => {

@@ -80,6 +80,7 @@ export async function loadModel(directory: string, options?: LoadOptions): Promi
     signal,
   } = checked;
   if (signal?.aborted) throw aborted("loadModel", signal);
+  const begin = performance.now();
   if (device === "cuda") {
     throw new DeviceError("E_DEVICE_UNAVAILABLE", 'device "cuda" is not in this build; available: cpu', { device });
   }
@@ -107,7 +108,7 @@ export async function loadModel(directory: string, options?: LoadOptions): Promi
   };
   const stopTokens = await readStopTokens(checkpoint.directory, checkpoint.config, tokenizer);
   const engine = await loadEngine(plan, settings, checked.signal, checked.onProgress);
-  return new Model({ engine, plan, tokenizer, stopTokens, settings, device: "cpu" });
+  return new Model({ engine, plan, tokenizer, stopTokens, settings, device: "cpu", loadMs: performance.now() - begin });
 }
 
 /** Room that is reserved for keys and values takes memory only once it is used. */

@@ -40,6 +40,7 @@ export interface ModelParts {
   readonly stopTokens: readonly number[];
   readonly settings: EngineSettings;
   readonly device: "cpu";
+  readonly loadMs: number;
 }
 
 /**
@@ -54,6 +55,8 @@ export class Model {
   readonly tokenizer: Tokenizer | undefined;
   readonly device: "cpu";
   readonly settings: EngineSettings;
+  /** Milliseconds that loading took. */
+  readonly loadMs: number;
   readonly #engine: NativeEngine;
   readonly #stopTokens: readonly number[];
   #closed: Promise<void> | undefined;
@@ -64,6 +67,7 @@ export class Model {
     this.tokenizer = parts.tokenizer;
     this.device = parts.device;
     this.settings = parts.settings;
+    this.loadMs = parts.loadMs;
     this.#engine = parts.engine;
     this.#stopTokens = parts.stopTokens;
     drawable(this, () => this.#draw());

@@ -2,10 +2,16 @@
 
 import { OptionError } from "../errors";
 import { invalid, shown } from "../options";
+import type { ChatMessage, ChatOptions } from "../text/chat";
 import type { Tokenizer } from "../text/tokenizer";
 
-/** A text, or its token ids. */
-export type Prompt = string | readonly number[] | Int32Array;
+/** A conversation, which the checkpoint's chat template turns into text. */
+export interface ChatPrompt extends ChatOptions {
+  readonly messages: readonly ChatMessage[];
+}
+
+/** A text, its token ids, or a conversation. */
+export type Prompt = string | readonly number[] | Int32Array | ChatPrompt;
 
 /** What a model knows of its prompts. */
 export interface PromptReader {
@@ -34,15 +40,35 @@ export async function tokensOf(prompt: Prompt, reader: PromptReader, options: En
   const tokens =
     typeof prompt === "string"
       ? await encode(prompt, reader.tokenizer, options)
-      : idsOf(prompt, reader.config.vocabulary);
+      : isChat(prompt)
+        ? await encodeChat(prompt, reader.tokenizer, options)
+        : idsOf(prompt, reader.config.vocabulary);
   if (tokens.length > 0) return tokens;
   throw new OptionError("E_PROMPT_EMPTY", "the prompt is empty; give at least one token", { prompt: shown(prompt) });
+}
+
+function isChat(prompt: Exclude<Prompt, string>): prompt is ChatPrompt {
+  return typeof prompt === "object" && prompt !== null && "messages" in prompt;
+}
+
+/** A template writes the special tokens itself. */
+async function encodeChat(
+  chat: ChatPrompt,
+  tokenizer: Tokenizer | undefined,
+  options: EncodeOptions,
+): Promise<Int32Array> {
+  const { messages, ...chatOptions } = chat;
+  return encode(requireTokenizer(tokenizer).chat(messages, chatOptions), tokenizer, { ...options, special: false });
 }
 
 async function encode(text: string, tokenizer: Tokenizer | undefined, options: EncodeOptions): Promise<Int32Array> {
   if (text === "")
     throw new OptionError("E_PROMPT_EMPTY", "the prompt is empty; give at least one character", { prompt: text });
-  if (tokenizer) return tokenizer.encodeLong(text, options);
+  return requireTokenizer(tokenizer).encodeLong(text, options);
+}
+
+function requireTokenizer(tokenizer: Tokenizer | undefined): Tokenizer {
+  if (tokenizer) return tokenizer;
   throw new OptionError(
     "E_TOKENIZER_MISSING",
     "the model's directory has no tokenizer.json; give token ids instead of a text",
@@ -50,7 +76,7 @@ async function encode(text: string, tokenizer: Tokenizer | undefined, options: E
 }
 
 function idsOf(ids: readonly number[] | Int32Array, vocabulary: number): Int32Array {
-  if (!Array.isArray(ids) && !(ids instanceof Int32Array)) invalid("prompt", "a text or token ids", ids);
+  if (!Array.isArray(ids) && !(ids instanceof Int32Array)) invalid("prompt", "a text, token ids or { messages }", ids);
   for (const [position, id] of ids.entries()) {
     if (Number.isInteger(id) && id >= 0 && id < vocabulary) continue;
     throw new OptionError(

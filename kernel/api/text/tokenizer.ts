@@ -8,7 +8,8 @@ import { join } from "node:path";
 
 import { readJsonIfPresent } from "../checkpoint/checkpoint";
 import { isObject, type JsonObject } from "../checkpoint/json";
-import { CheckpointError } from "../errors";
+import { CheckpointError, OptionError } from "../errors";
+import { loadChatTemplates, type ChatMessage, type ChatOptions, type ChatTemplates } from "./chat";
 import { encodeOnThread } from "./long-text";
 
 /** Characters that are encoded in place: about 30 ms. */
@@ -28,6 +29,43 @@ interface LibraryModule {
   readonly Tokenizer: new (tokenizer: JsonObject, config: JsonObject) => Library;
 }
 
+/** Whether a text begins with bos and ends with eos: undefined where tokenizer.json alone decides. */
+interface Frame {
+  readonly begin: boolean | undefined;
+  readonly end: boolean | undefined;
+}
+
+interface TokenizerParts {
+  readonly library: Library;
+  readonly directory: string;
+  readonly tokenizer: JsonObject;
+  readonly config: JsonObject;
+  readonly specialTokens: Readonly<Record<string, string>>;
+  readonly chat: ChatTemplates | undefined;
+}
+
+/** `add_bos_token` and `add_eos_token` rule in the classes whose post-processor transformers rebuilds from them. */
+function frameOf(config: JsonObject): Frame {
+  const rebuilt = /^(Code)?Llama|^GPTNeoX|^Gemma/.test(String(config["tokenizer_class"]));
+  const wanted = (name: string): boolean | undefined => {
+    const value = config[name];
+    return rebuilt && typeof value === "boolean" ? value : undefined;
+  };
+  return { begin: wanted("add_bos_token"), end: wanted("add_eos_token") };
+}
+
+/** Tokens named in tokenizer_config.json, or in special_tokens_map.json where that leaves them out. */
+function specialTokensOf(...sources: readonly JsonObject[]): Record<string, string> {
+  const tokens: Record<string, string> = {};
+  for (const source of sources) {
+    for (const [name, value] of Object.entries(source)) {
+      const content = isObject(value) ? value["content"] : value;
+      if (name.endsWith("_token") && typeof content === "string") tokens[name] ??= content;
+    }
+  }
+  return tokens;
+}
+
 export class Tokenizer {
   readonly #library: Library;
   readonly #directory: string;
@@ -36,25 +74,71 @@ export class Tokenizer {
   readonly byteLevel: boolean;
   /** Ids up to the largest, plus one. */
   readonly size: number;
-  /** Id of the token that ends a text, as tokenizer_config.json names it. */
+  /** Special tokens as tokenizer_config.json names them: `bos_token`, `eos_token`, … with their texts. */
+  readonly specialTokens: Readonly<Record<string, string>>;
+  /** Id of the token that begins a text. */
+  readonly beginOfText: number | undefined;
+  /** Id of the token that ends a text. */
   readonly endOfText: number | undefined;
+  readonly #frame: Frame;
+  readonly #chat: ChatTemplates | undefined;
 
   /** Made by `loadTokenizer`. */
-  constructor(library: Library, directory: string, tokenizer: JsonObject, config: JsonObject) {
+  constructor(parts: TokenizerParts) {
+    const { library, directory, tokenizer, config, specialTokens, chat } = parts;
     this.#library = library;
     this.#directory = directory;
+    this.#chat = chat;
     const added = library.get_added_tokens_decoder();
     this.#special = new Set(added.keys());
     this.byteLevel = JSON.stringify(tokenizer["decoder"] ?? null).includes('"ByteLevel"');
     this.size = [...library.get_vocab(true).values()].reduce((max, id) => Math.max(max, id), -1) + 1;
-    const eos = config["eos_token"];
-    const content = isObject(eos) ? eos["content"] : eos;
-    this.endOfText = typeof content === "string" ? library.token_to_id(content) : undefined;
+    this.specialTokens = specialTokens;
+    const idOf = (name: string): number | undefined => {
+      const content = specialTokens[name];
+      return content === undefined ? undefined : library.token_to_id(content);
+    };
+    this.beginOfText = idOf("bos_token");
+    this.endOfText = idOf("eos_token");
+    this.#frame = frameOf(config);
   }
 
   /** Token ids of a text. `special`: with the begin and end tokens that tokenizer.json asks for; on unless said otherwise. */
   encode(text: string, options: { readonly special?: boolean } = {}): Int32Array {
-    return Int32Array.from(this.#library.encode(text, { add_special_tokens: options.special ?? true }).ids);
+    const { special = true } = options;
+    const { ids } = this.#library.encode(text, { add_special_tokens: special });
+    return Int32Array.from(special ? this.#framed(ids) : ids);
+  }
+
+  #framed(ids: readonly number[]): number[] {
+    const { begin, end } = this.#frame;
+    const framed = [...ids];
+    const place = (wanted: boolean | undefined, id: number | undefined, at: number): void => {
+      const there = framed.at(at) === id;
+      if (wanted === undefined || id === undefined || wanted === there) return;
+      if (there) framed.splice(at, 1);
+      else if (at === 0) framed.unshift(id);
+      else framed.push(id);
+    };
+    place(begin, this.beginOfText, 0);
+    place(end, this.endOfText, -1);
+    return framed;
+  }
+
+  /**
+   * Text of a conversation, as the checkpoint's chat template writes it.
+   *
+   * @throws OptionError `E_CHAT_TEMPLATE_MISSING`, `E_CHAT_TEMPLATE`, `E_OPTION_INVALID`
+   * @example
+   * tokenizer.chat([{ role: "user", content: "Who is Watson?" }]);
+   */
+  chat(messages: readonly ChatMessage[], options?: ChatOptions): string {
+    if (this.#chat) return this.#chat.render(messages, options);
+    throw new OptionError(
+      "E_CHAT_TEMPLATE_MISSING",
+      `${this.#directory} has no chat template; give a text, or add chat_template to its tokenizer_config.json`,
+      { directory: this.#directory },
+    );
   }
 
   /**
@@ -109,8 +193,12 @@ export async function loadTokenizer(directory: string): Promise<Tokenizer | unde
   if (!tokenizer) return undefined;
   const config = (await readJsonIfPresent(join(directory, "tokenizer_config.json"))) ?? {};
   const { Tokenizer: HuggingFaceTokenizer } = (await import("@huggingface/tokenizers")) as unknown as LibraryModule;
+  const special = (await readJsonIfPresent(join(directory, "special_tokens_map.json"))) ?? {};
+  const specialTokens = specialTokensOf(config, special);
+  const chat = await loadChatTemplates(directory, config, specialTokens);
   try {
-    return new Tokenizer(new HuggingFaceTokenizer(tokenizer, config), directory, tokenizer, config);
+    const library = new HuggingFaceTokenizer(tokenizer, config);
+    return new Tokenizer({ library, directory, tokenizer, config, specialTokens, chat });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new CheckpointError("E_TOKENIZER", `${path} cannot be used: ${reason}`, { file: path }, { cause: error });
