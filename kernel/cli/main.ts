@@ -6,6 +6,7 @@ import { Command, CommanderError } from "commander";
 import { packageVersion } from "../api/package-root";
 import { doctorCommand } from "./doctor";
 import { evalCommand } from "./eval";
+import { exportCommand } from "./export";
 import { generateCommand } from "./generate";
 import { kernelCommand } from "./kernel";
 import { logitsCommand } from "./logits";
@@ -28,6 +29,7 @@ export function program(): Command {
     evalCommand(),
     serveCommand(),
     runsCommand(),
+    exportCommand(),
     modelsCommand(),
     notebookCommand(),
     kernelCommand(),

@@ -45,8 +45,12 @@ function answer(run: LoadedRun, question: Question): Answer {
       return JSON.stringify(run.lanes);
     case "overview":
       return run.overview;
+    case "analysis":
+      return JSON.stringify(run.analysis);
     case "tile":
       return run.tile(question.rank, question.stream, question.tile);
+    case "export":
+      return run.export(question.format, question.rank);
     case "collectives":
       return JSON.stringify(run.collectives(question.query));
   }

@@ -2,12 +2,14 @@
 
 import type { CollectiveQuery } from "../trace/collective-table";
 import type { EventColumns } from "../trace/events";
+import type { TraceFormat } from "../trace/export/index";
 import type { RunInfo } from "../trace/run";
 
 /** What is computed of one run. */
 export type Question =
-  | { readonly kind: "summary" | "lanes" | "overview" }
+  | { readonly kind: "summary" | "lanes" | "overview" | "analysis" }
   | { readonly kind: "tile"; readonly rank: number; readonly stream: number; readonly tile: number }
+  | { readonly kind: "export"; readonly format: TraceFormat; readonly rank?: number }
   | { readonly kind: "collectives"; readonly query: CollectiveQuery };
 
 export type Task =

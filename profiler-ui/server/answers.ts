@@ -18,9 +18,16 @@ export class RefusedError extends StatelineError {
 const STATUS: Readonly<Record<string, number>> = {
   E_RUN_ID_INVALID: 400,
   E_RUN_NOT_FOUND: 404,
+  E_SQL: 400,
+  E_ABORTED: 400,
+  E_OPTION_INVALID: 400,
 };
 
 export const refuseUnknown: RequestHandler = (request) => {
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    const message = `${request.method} is not supported at ${request.path}.`;
+    throw new RefusedError(405, "E_METHOD_REFUSED", message, { method: request.method, path: request.path });
+  }
   throw new RefusedError(404, "E_NOT_FOUND", `There is nothing at ${request.path}.`, { path: request.path });
 };
 

@@ -4,14 +4,18 @@
  *     GET /api/runs                               RunInfo[], newest first
  *     GET /api/runs/:id                           RunInfo
  *     GET /api/runs/:id/summary                   RunSummary
+ *     GET /api/runs/:id/analysis                  RunAnalysis
  *     GET /api/runs/:id/lanes                     LaneInfo[]
  *     GET /api/runs/:id/overview                  events that draw the whole run (wire-format)
  *     GET /api/runs/:id/lanes/:rank/:stream/:tile events of a lane (wire-format)
  *     GET /api/runs/:id/collectives?name&class&sort&order&offset&limit   CollectivePage
+ *     GET /api/runs/:id/export/:format?rank       the run as a file: perfetto, chrome, speedscope, svg, parquet
+ *     POST /api/runs/:id/sql {sql}                SqlAnswer
  *     GET /api/compare?a=:id&b=:id                RunComparison
  */
 
-import { Router, type Request, type RequestHandler, type Response } from "express";
+import express, { Router, type Request, type RequestHandler, type Response } from "express";
+import { FILE_TYPES } from "../trace/export/index";
 import { COLLECTIVE_SORTS, type CollectiveQuery } from "../trace/collective-table";
 import type { Answer, Question } from "./analysis";
 import { RefusedError } from "./answers";
@@ -43,6 +47,7 @@ export function apiRoutes(runs: RunCache): Router {
   ask("summary", () => ({ kind: "summary" }));
   ask("lanes", () => ({ kind: "lanes" }));
   ask("overview", () => ({ kind: "overview" }));
+  ask("analysis", () => ({ kind: "analysis" }));
   ask("lanes/:rank/:stream/:tile", ({ params }) => ({
     kind: "tile",
     rank: ordinal(params["rank"]),
@@ -50,6 +55,22 @@ export function apiRoutes(runs: RunCache): Router {
     tile: ordinal(params["tile"]),
   }));
   ask("collectives", ({ query }) => ({ kind: "collectives", query: collectiveQuery(query) }));
+  router.get(
+    "/runs/:id/export/:format",
+    handle(async (request, response) => {
+      const id = validRunId(request.params["id"]);
+      const format = formatOf(request.params["format"]);
+      const rank = ordinal(request.query["rank"]);
+      const file =
+        format === "parquet"
+          ? await parquetOf(runs, id)
+          : await runs.ask(id, { kind: "export", format, ...(rank < 0 ? {} : { rank }) });
+      const { ending, mime } = FILE_TYPES[format];
+      response.attachment(`${id}${rank < 0 ? "" : `-rank${rank}`}${ending}`).type(mime);
+      response.send(file instanceof Uint8Array ? Buffer.from(file.buffer, file.byteOffset, file.byteLength) : file);
+    }),
+  );
+  router.post("/runs/:id/sql", express.json({ limit: "64kb" }), handle(answerSql(runs)));
   router.get(
     "/compare",
     handle(async (request, response) => {
@@ -75,6 +96,47 @@ function send(response: Response, { path, params }: Request, answer: Answer): vo
     const { buffer, byteOffset, byteLength } = answer;
     response.type("application/octet-stream").send(Buffer.from(buffer, byteOffset, byteLength));
   }
+}
+
+/** @throws RefusedError `E_FORMAT_UNKNOWN` */
+function formatOf(name: unknown): keyof typeof FILE_TYPES {
+  const known = (Object.keys(FILE_TYPES) as (keyof typeof FILE_TYPES)[]).find((format) => format === name);
+  if (known) return known;
+  const message = `There is no export format ${JSON.stringify(name)}; there are ${Object.keys(FILE_TYPES).join(", ")}.`;
+  throw new RefusedError(404, "E_FORMAT_UNKNOWN", message, { format: name });
+}
+
+/** @throws RefusedError `E_NOT_ON_DISK` */
+async function parquetOf({ source }: RunCache, id: string): Promise<Uint8Array> {
+  if (source.parquet) return source.parquet(id);
+  throw new RefusedError(404, "E_NOT_ON_DISK", "These runs have no files, hence neither Parquet nor SQL.", { id });
+}
+
+/** What a query from the page may take. */
+const SQL_MS = 10_000;
+const SQL_ROWS = 1000;
+
+function answerSql({ source }: RunCache): (request: Request, response: Response) => Promise<void> {
+  return async (request, response) => {
+    const id = validRunId(request.params["id"]);
+    const { sql } = (request.body ?? {}) as { readonly sql?: unknown };
+    if (typeof sql !== "string" || sql.trim() === "")
+      throw new RefusedError(400, "E_SQL", 'Send {"sql": "SELECT …"}.', {});
+    if (!source.sql) throw new RefusedError(404, "E_NOT_ON_DISK", "These runs have no files to ask.", { id });
+    // A reader that goes away ends its query, too.
+    const gone = new AbortController();
+    response.on("close", () => gone.abort());
+    const late = AbortSignal.timeout(SQL_MS);
+    try {
+      const answer = await source.sql(id, sql, { maxRows: SQL_ROWS, signal: AbortSignal.any([late, gone.signal]) });
+      response.json(answer);
+    } catch (error) {
+      if (!late.aborted) throw error;
+      throw new RefusedError(400, "E_SQL_TOO_LONG", `The query took more than ${SQL_MS / 1000} s and was ended.`, {
+        sql,
+      });
+    }
+  };
 }
 
 /** Rows of one answer at most. */

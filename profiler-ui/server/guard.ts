@@ -52,10 +52,9 @@ export function guardHost(bound: string): RequestHandler {
     if (site !== undefined && site !== "same-origin" && site !== "none" && !navigation) {
       throw new RefusedError(403, "E_ORIGIN_REFUSED", `Requests from another site are refused.`, { site });
     }
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      throw new RefusedError(405, "E_METHOD_REFUSED", `${request.method} is not supported; runs are only read.`, {
-        method: request.method,
-      });
+    // What may change or cost something must come from our own page, which always names its origin, or bring the token.
+    if (request.method !== "GET" && request.method !== "HEAD" && origin === undefined && !bearerOf(request)) {
+      throw new RefusedError(403, "E_ORIGIN_REFUSED", `A ${request.method} without Origin needs a Bearer token.`, {});
     }
     next();
   };

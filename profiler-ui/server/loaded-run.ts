@@ -1,8 +1,16 @@
 /** One run in memory, laid out for tiles, with what is computed of it when first asked for. Lives in the analysis thread. */
 
-import { pageOf, reportCollectives, type CollectiveQuery, type CollectiveReport } from "../trace/collective-table";
+import { analyse, type RunAnalysis } from "../trace/analysis";
+import {
+  pageOf,
+  reportCollectives,
+  type CollectivePage,
+  type CollectiveQuery,
+  type CollectiveReport,
+} from "../trace/collective-table";
 import { pick } from "../trace/columns";
 import type { EventColumns } from "../trace/events";
+import { exportTrace, type TraceFormat } from "../trace/export/index";
 import { buildLanes, extentOf, type Lane } from "../trace/lanes";
 import { overviewOf } from "../trace/overview";
 import type { RunInfo } from "../trace/run";
@@ -31,6 +39,7 @@ export class LoadedRun {
   #summary: RunSummary | undefined;
   #overview: Uint8Array<ArrayBuffer> | undefined;
   #collectives: CollectiveReport | undefined;
+  #analysis: RunAnalysis | undefined;
 
   constructor(
     readonly info: RunInfo,
@@ -64,7 +73,27 @@ export class LoadedRun {
     return encodeEvents(pick(this.events, lane.index.subarray(begin, begin + TILE_EVENTS)));
   }
 
-  collectives(query: CollectiveQuery): ReturnType<typeof pageOf> {
-    return pageOf((this.#collectives ??= reportCollectives(this.events, this.info.clocks)), query);
+  collectives(query: CollectiveQuery): CollectivePage {
+    return pageOf(this.#report, query);
+  }
+
+  /** The run as a file of another tool's format. */
+  export(format: TraceFormat, rank?: number): Uint8Array<ArrayBuffer> {
+    const pieces = [...exportTrace(format, this.events, this.info, rank)];
+    const file = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const piece of pieces) {
+      file.set(piece, at);
+      at += piece.length;
+    }
+    return file;
+  }
+
+  get analysis(): RunAnalysis {
+    return (this.#analysis ??= analyse(this.events, this.info, this.summary, this.#report));
+  }
+
+  get #report(): CollectiveReport {
+    return (this.#collectives ??= reportCollectives(this.events, this.info.clocks));
   }
 }

@@ -74,6 +74,8 @@ export interface RunInfo {
     readonly memoryBytes: number;
   };
   readonly versions: Readonly<Record<string, string>>;
+  /** Bytes by what they hold (weights, states, …) on each rank of the model. */
+  readonly memory?: Readonly<Record<string, readonly number[]>>;
   /** Host monotonic clock at the run's time 0, as decimal nanoseconds. */
   readonly originNs: string;
   readonly clocks: readonly RankClock[];
@@ -93,4 +95,21 @@ export interface RunSource {
   info(id: string): Promise<RunInfo>;
   /** All events of a run, by start time. */
   events(id: string): Promise<EventColumns>;
+  /** Where the runs lie in files: SQL on one, read only and bounded. @throws RunError `E_SQL`, `E_ABORTED` */
+  sql?(id: string, text: string, limits: SqlLimits): Promise<SqlAnswer>;
+  /** Where the runs lie in files: all events of one as a Parquet file. */
+  parquet?(id: string): Promise<Uint8Array>;
+}
+
+export interface SqlLimits {
+  readonly maxRows: number;
+  readonly signal: AbortSignal;
+}
+
+/** Values are texts, numbers, truth values, null, or lists and objects of them. */
+export interface SqlAnswer {
+  readonly columns: readonly string[];
+  readonly rows: readonly Readonly<Record<string, unknown>>[];
+  /** There are more rows than were asked for. */
+  readonly truncated: boolean;
 }

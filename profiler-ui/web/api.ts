@@ -1,10 +1,11 @@
 /** The server's answers, typed. */
 
+import type { RunAnalysis } from "../trace/analysis";
 import type { CollectivePage, CollectiveQuery } from "../trace/collective-table";
 import type { RunComparison } from "../trace/compare";
 import { RunError } from "../trace/errors";
 import type { EventColumns } from "../trace/events";
-import type { RunInfo } from "../trace/run";
+import type { RunInfo, SqlAnswer } from "../trace/run";
 import type { RunSummary } from "../trace/summary";
 import { decodeEvents } from "../trace/wire-format";
 
@@ -44,6 +45,10 @@ export function fetchCollectives(id: string, query: CollectiveQuery): Promise<Co
   return json<CollectivePage>(`/api/runs/${encodeURIComponent(id)}/collectives?${fields.toString()}`);
 }
 
+export function fetchAnalysis(id: string): Promise<RunAnalysis> {
+  return json<RunAnalysis>(`/api/runs/${encodeURIComponent(id)}/analysis`);
+}
+
 export function fetchComparison(a: string, b: string): Promise<RunComparison> {
   return json<RunComparison>(`/api/compare?a=${encodeURIComponent(a)}&b=${encodeURIComponent(b)}`);
 }
@@ -60,8 +65,21 @@ export function fetchTile(id: string, rank: number, stream: number, tile: number
   return columns(`/api/runs/${encodeURIComponent(id)}/lanes/${rank}/${stream}/${tile}`);
 }
 
-async function json<T>(path: string): Promise<T> {
-  return (await (await answer(path)).json()) as T;
+export function fetchSql(id: string, sql: string): Promise<SqlAnswer> {
+  return json<SqlAnswer>(`/api/runs/${encodeURIComponent(id)}/sql`, send("POST", { sql }));
+}
+
+/** Address of a run as a file. */
+export function exportAddress(id: string, format: string, rank?: number): string {
+  return `/api/runs/${encodeURIComponent(id)}/export/${format}${rank === undefined ? "" : `?rank=${rank}`}`;
+}
+
+function send(method: string, body: unknown): RequestInit {
+  return { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+}
+
+async function json<T>(path: string, init?: RequestInit): Promise<T> {
+  return (await (await answer(path, init)).json()) as T;
 }
 
 async function columns(path: string): Promise<EventColumns> {
@@ -69,10 +87,10 @@ async function columns(path: string): Promise<EventColumns> {
 }
 
 /** @throws RunError with the server's code, or `E_SERVER_UNREACHABLE` */
-async function answer(path: string): Promise<Response> {
+async function answer(path: string, init?: RequestInit): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(path);
+    response = await fetch(path, init);
   } catch (cause) {
     const message =
       "The profiler's server does not answer. Start it again with `stateline serve`, then reload this page.";

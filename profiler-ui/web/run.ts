@@ -3,13 +3,16 @@
 import { formatBytes, formatShare, formatSpeed, formatTime } from "../trace/format";
 import type { RunInfo } from "../trace/run";
 import type { RunSummary } from "../trace/summary";
-import { fetchRun, fetchSummary } from "./api";
+import { analysisView } from "./analysis-view";
+import { fetchAnalysis, fetchRun, fetchSummary } from "./api";
 import { CollectivesView } from "./collectives-view";
 import { byId, el } from "./dom";
 import { fail, startPage } from "./page";
 import { factList, firstTokenNs, statusBadge, titleOf } from "./run-facts";
 import { statRow, type Stat } from "./stats";
 import { barLegend, collectiveTable, kindsOf, opTable, rankTable } from "./summary-view";
+import { exportMenu } from "./export-menu";
+import { sqlView } from "./sql-view";
 import { Tabs } from "./tabs";
 import { TimelinePane } from "./timeline/pane";
 
@@ -66,9 +69,28 @@ startPage(async () => {
         void view.open();
       },
     },
+    {
+      name: "analysis",
+      label: "Analysis",
+      open: (panel) => {
+        panel.replaceChildren(el("p", { class: "muted" }, "Adding up…"));
+        fetchAnalysis(id).then(
+          (analysis) => panel.replaceChildren(el("div", { class: "charts" }, ...analysisView(analysis))),
+          (error: unknown) => fail(panel, error),
+        );
+      },
+    },
+    { name: "sql", label: "SQL", open: (panel) => panel.replaceChildren(sqlView(id)) },
   ]);
   main.replaceChildren(
-    el("div", { class: "heading" }, el("h1", {}, titleOf(run)), ...statusBadge(run)),
+    el(
+      "div",
+      { class: "heading" },
+      el("h1", {}, titleOf(run)),
+      ...statusBadge(run),
+      el("span", { class: "grow" }),
+      exportMenu(run),
+    ),
     factList(run),
     stats,
     tabs.element,

@@ -1,5 +1,6 @@
 import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
 import { startServer, type ProfilerServer } from "../../profiler-ui/server/index";
+import { analyse } from "../../profiler-ui/trace/analysis";
 import { reportCollectives } from "../../profiler-ui/trace/collective-table";
 import { compareRuns } from "../../profiler-ui/trace/compare";
 import { formatBytes, formatRate, formatShare, formatTime } from "../../profiler-ui/trace/format";
@@ -543,6 +544,41 @@ describe("the collectives of a run", () => {
     await page.getByRole("checkbox", { name: /clocks corrected/ }).check();
     await page.getByRole("tab", { name: "Timeline" }).click();
     expect((await canvas.screenshot()).equals(before)).toBe(false);
+  });
+});
+
+describe("the analysis of a run", () => {
+  test("draws its charts under the page's own security policy, each with its numbers as a table", async () => {
+    await openRun("int8");
+    await page.getByRole("tab", { name: "Analysis" }).click();
+    const figures = page.locator("figure.chart");
+    await figures.first().locator(".main-svg").first().waitFor();
+    const titles = await figures.locator("h3").allInnerTexts();
+    expect(titles).toEqual([
+      "Time by op and rank",
+      "Exposed communication, overlap, idle",
+      "Roofline",
+      "AllReduce time and message size",
+      "Time to first token",
+      "Inter-token latency",
+      "Layers in prefill",
+      "Layers in decode",
+    ]);
+    for (let k = 0; k < 6; k++) {
+      await figures.nth(k).locator(".main-svg").first().waitFor();
+      await figures.nth(k).getByText("The numbers").click();
+      expect(await figures.nth(k).locator("tbody tr").count()).toBeGreaterThan(0);
+    }
+    const { split } = analyse(int8.events, int8.info);
+    const row = page
+      .getByRole("region", { name: "Exposed communication, overlap and idle by rank" })
+      .locator("tbody tr");
+    expect(await row.nth(1).innerText()).toContain(formatTime(split[1]?.exposedNs ?? NaN));
+    const bars = figures.nth(0).locator(".bars path");
+    expect(await bars.count()).toBeGreaterThan(10);
+    expect(
+      await page.getByRole("region", { name: "Mean time by op and layer in decode" }).locator("tbody tr").count(),
+    ).toBe(Object.keys(analyse(int8.events, int8.info).layers["decode"]?.ops ?? {}).length);
   });
 });
 

@@ -12,7 +12,7 @@ import { addon } from "../addon";
 import { RunError } from "../errors";
 import { openModels, setWatcher, watcher, type Watcher } from "../model/live";
 import type { Model } from "../model/model";
-import type { SpanColumns } from "../native";
+import type { EngineMemory, SpanColumns } from "../native";
 import { packageVersion } from "../package-root";
 import { createRunFolder, removeRunFolder, runsFolder, writeInfo } from "./folder";
 import { ParquetWriter, type SpanShift } from "./parquet-writer";
@@ -33,6 +33,7 @@ export interface RecordingOptions {
 
 interface Watched {
   readonly model: Model;
+  readonly memory: EngineMemory;
   /** Given when its first spans come, so that models which do nothing take no ranks. */
   shift?: SpanShift;
 }
@@ -101,7 +102,8 @@ export class Recording implements Watcher {
   }
 
   opened(model: Model): void {
-    this.#watched.push({ model });
+    // A model that is closed before the run ends could no longer say.
+    this.#watched.push({ model, memory: { ...model.engine.memory() } });
     this.#subject ??= model;
     model.engine.record(true, CAPACITY);
   }
@@ -205,9 +207,11 @@ export class Recording implements Watcher {
     const { spans, nsPerSpan, stepNs, events, lost, durationNs } = this.#totals;
     const { id, label, createdAt } = this.#created;
     const originNs = String(this.#originNs);
+    const memory = this.#watched.find(({ model }) => model === this.#subject)?.memory;
     const ranks = ranksOf(this.#watched.filter(({ shift }) => shift !== undefined));
     return {
       ...describe(this.#subject),
+      ...(memory ? { memory: { ...memory } } : {}),
       ...{ id, createdAt, originNs, status, events, lost, durationNs },
       label: label || labelFor(this.#subject),
       clocks: Array.from({ length: ranks }, (_, rank) => ({ rank, method: "host", offsetNs: 0, slope: 1, errorNs: 0 })),

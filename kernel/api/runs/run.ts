@@ -1,11 +1,11 @@
 /** A recorded run: what ran, its events, and how they are looked at. */
 
-import { copyFile, mkdir, writeFile } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 
 import type { CollectiveSummary } from "../../../profiler-ui/trace/collectives";
 import type { EventColumns } from "../../../profiler-ui/trace/events";
 import { formatBytes, formatCount, formatNumber, formatShare, formatTime } from "../../../profiler-ui/trace/format";
+import { TRACE_FORMATS, type TraceFormat } from "../../../profiler-ui/trace/export/index";
 import type { RunInfo } from "../../../profiler-ui/trace/run";
 import { summarise, type RunSummary } from "../../../profiler-ui/trace/summary";
 import { timelineSvg, type TimelineSvgOptions } from "../../../profiler-ui/trace/timeline-svg";
@@ -14,10 +14,8 @@ import { collectivesTable, opsTable, phasesTable, ranksTable } from "../draw/sum
 import { escapeHtml, htmlTable, textTable, type Table } from "../draw/table";
 import { RunError } from "../errors";
 import { invalid, nonEmptyText, oneOf } from "../options";
-import { openDatabase } from "./duckdb";
-import { eventFiles } from "./folder";
-import { emptyTable, parquetSource, readEvents } from "./parquet-reader";
-import { literal, PARQUET } from "./schema";
+import { exportParquet, exportTraceFile } from "./export";
+import { readEvents } from "./parquet-reader";
 import { runSql, type SqlOptions, type SqlResult } from "./sql";
 
 /** A timeline as a picture that draws itself. */
@@ -26,7 +24,7 @@ export interface Timeline {
   readonly svg: string;
 }
 
-export type ExportFormat = "parquet" | "svg";
+export type ExportFormat = TraceFormat | "parquet";
 
 /**
  * @example
@@ -86,19 +84,19 @@ export class Run {
   }
 
   /**
-   * Writes the run to a file: "parquet", all its events in one file, or "svg", its timeline. Gives the file's path.
+   * Writes the run to a file and gives its path: "perfetto" (.pftrace), "chrome" (Kineto's JSON: one file when `file` ends
+   * in .json, else a folder with a file a rank), "speedscope", "parquet" (all events in one file) or "svg" (the timeline).
    *
    * @throws OptionError; RunError `E_EXPORT`
    */
   async export(format: ExportFormat, file: string): Promise<string> {
-    const formats = oneOf<ExportFormat>("parquet", "svg");
+    const formats = oneOf<ExportFormat>(...TRACE_FORMATS, "parquet");
     if (!formats.accepts(format)) invalid("format", formats.expected, format);
     if (!nonEmptyText.accepts(file)) invalid("file", nonEmptyText.expected, file);
     const path = resolve(file);
     try {
-      await mkdir(dirname(path), { recursive: true });
-      if (format === "svg") await writeFile(path, (await this.timeline()).svg);
-      else await exportParquet(this.folder, path);
+      if (format === "parquet") await exportParquet(this.folder, path);
+      else await exportTraceFile(format, await this.events(), this.info, path);
     } catch (error) {
       if (error instanceof RunError) throw error;
       const reason = error instanceof Error ? error.message : String(error);
@@ -110,21 +108,6 @@ export class Run {
       );
     }
     return path;
-  }
-}
-
-async function exportParquet(folder: string, path: string): Promise<void> {
-  const files = await eventFiles(folder);
-  const [only] = files;
-  if (only && files.length === 1) return copyFile(only, path);
-  const database = await openDatabase();
-  try {
-    const source = files.length > 0 ? parquetSource(files) : emptyTable();
-    await database.connection.run(
-      `COPY (SELECT * FROM ${source} ORDER BY start_ns, dur_ns DESC) TO ${literal(path)} (${PARQUET})`,
-    );
-  } finally {
-    database.close();
   }
 }
 

@@ -1,10 +1,16 @@
 /** A folder of runs as the profiler's server and the API read it. */
 
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
 import type { EventColumns } from "../../../profiler-ui/trace/events";
-import type { RunInfo, RunSource } from "../../../profiler-ui/trace/run";
+import type { RunInfo, RunSource, SqlAnswer, SqlLimits } from "../../../profiler-ui/trace/run";
 import { RunError } from "../errors";
+import { exportParquet } from "./export";
 import { folderOf, readInfo, runIds, runsFolder } from "./folder";
 import { readEvents } from "./parquet-reader";
+import { runSql } from "./sql";
 
 export class FolderRunSource implements RunSource {
   /** Absolute path. */
@@ -41,5 +47,24 @@ export class FolderRunSource implements RunSource {
   async events(id: string): Promise<EventColumns> {
     await this.info(id);
     return readEvents(folderOf(this.folder, id));
+  }
+
+  /** @throws RunError `E_RUN_NOT_FOUND`, `E_SQL`; AbortedError `E_ABORTED` */
+  async sql(id: string, text: string, limits: SqlLimits): Promise<SqlAnswer> {
+    await this.info(id);
+    return runSql(folderOf(this.folder, id), text, limits);
+  }
+
+  /** @throws RunError `E_RUN_NOT_FOUND` */
+  async parquet(id: string): Promise<Uint8Array> {
+    await this.info(id);
+    const scratch = await mkdtemp(join(tmpdir(), "stateline-"));
+    try {
+      const path = join(scratch, "events.parquet");
+      await exportParquet(folderOf(this.folder, id), path);
+      return await readFile(path);
+    } finally {
+      await rm(scratch, { recursive: true, force: true });
+    }
   }
 }

@@ -23,6 +23,9 @@ export interface SqlResult {
   readonly truncated: boolean;
 }
 
+/** What a query may hold in memory. */
+const MEMORY = "2GB";
+
 /** Rows that a drawn result shows. */
 const SHOWN_ROWS = 40;
 
@@ -36,7 +39,7 @@ export async function runSql(folder: string, text: string, options?: SqlOptions)
   const { maxRows = 10_000, signal } = checkOptions("sql", options, { maxRows: integer(1), signal: abortSignal });
   if (signal?.aborted) throw aborted("sql", signal);
   // DuckDB lets queries read its folder for temporary files, so there is none.
-  const database = await openDatabase({ temp_directory: "" });
+  const database = await openDatabase({ temp_directory: "", memory_limit: MEMORY });
   const interrupt = (): void => database.connection.interrupt();
   try {
     await exposeEvents(database, folder);
@@ -74,9 +77,18 @@ async function query({ api, connection }: Database, text: string, maxRows: numbe
 }
 
 function plain(row: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(row).map(([name, value]) => [name, typeof value === "bigint" ? plainInteger(value) : value]),
-  );
+  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, plainValue(value)]));
+}
+
+/** As JSON knows values: what DuckDB has beside them, such as intervals and blobs, becomes its text. */
+function plainValue(value: unknown): unknown {
+  if (typeof value === "bigint") return plainInteger(value);
+  if (typeof value === "number" && !Number.isFinite(value)) return String(value);
+  if (typeof value !== "object" || value === null) return value;
+  if (value instanceof Date) return value.toISOString();
+  if (Array.isArray(value)) return value.map(plainValue);
+  if (Object.getPrototypeOf(value) === Object.prototype) return plain(value as Record<string, unknown>);
+  return JSON.stringify(value, (_, inner: unknown) => (typeof inner === "bigint" ? plainInteger(inner) : inner));
 }
 
 function plainInteger(value: bigint): number | string {

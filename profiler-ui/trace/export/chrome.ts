@@ -1,0 +1,157 @@
+/**
+ * A run as Chrome Trace Event JSON in the dialect of PyTorch's profiler (Kineto), for Perfetto, chrome://tracing and
+ * Holistic Trace Analysis. Such readers want a launch beside every kernel with the same correlation, collectives named
+ * nccl…, `ProfilerStep#n` around steps, and no spans that overlap on one thread: parts of a collective stand on a thread
+ * of their own.
+ */
+
+import type { EventColumns } from "../events";
+import { isCollective } from "../collectives";
+import { STEP } from "../kinds";
+import { depthsOf, laneIndices } from "../lanes";
+import type { RunInfo } from "../run";
+
+/** Threads: streams keep their number, what runs inside another span is `DETAIL` above it; then the host's. */
+const DETAIL = 100;
+const HOST_THREAD = 1;
+/** Process of a rank's host side, above every rank's own number. */
+const HOST_PROCESS = 100_000;
+
+/** Spans in one piece of text. */
+const PIECE = 4096;
+
+/** Names of types as PyTorch writes them; int8 travels as bytes, which every reader knows. */
+const DTYPES: Readonly<Record<string, readonly [name: string, bytes: number]>> = {
+  f32: ["Float", 4],
+  f16: ["Half", 2],
+  bf16: ["BFloat16", 2],
+  int8: ["Byte", 1],
+};
+
+/** The text of the file in pieces; with `rank` that rank alone, as readers of many ranks want a file each. */
+export function* chromeTrace(events: EventColumns, info: RunInfo, rank?: number): Generator<string> {
+  const lanes = laneIndices(events).filter((lane) => rank === undefined || lane.rank === rank);
+  const ranks = [...new Set(lanes.map((lane) => lane.rank))];
+  const world = new Set(events.rank).size;
+  const header = {
+    schemaVersion: 1,
+    deviceProperties: ranks.map((id) => ({ id, name: `${info.device} rank ${id}`, totalGlobalMem: 0 })),
+    displayTimeUnit: "ms",
+    // Span times count from here; the host's clock at the run's beginning, as far as a double holds it.
+    baseTimeNanoseconds: Number(BigInt(info.originNs || "0")),
+    traceName: info.label || info.id,
+    distributedInfo: {
+      backend: "stateline",
+      rank: rank ?? 0,
+      world_size: world,
+      pg_count: 1,
+      pg_config: [{ pg_name: "0", pg_desc: "tensor_parallel", backend_config: "stateline", pg_size: world }],
+    },
+  };
+  const text = JSON.stringify(header);
+  yield `${text.slice(0, -1)},"traceEvents":[\n`;
+  yield ranks
+    .flatMap((id) => namesOf(id))
+    .map((event) => JSON.stringify(event))
+    .join(",\n");
+  let correlation = 1;
+  for (const lane of lanes) {
+    const depths = depthsOf(events, lane.index);
+    let piece: string[] = [];
+    for (let k = 0; k < lane.index.length; k++) {
+      const i = lane.index[k] ?? 0;
+      const rows = spanRows(events, i, depths[k] ?? 0, world, correlation);
+      correlation++;
+      for (const row of rows) piece.push(JSON.stringify(row));
+      if (piece.length >= PIECE) {
+        yield `,\n${piece.join(",\n")}`;
+        piece = [];
+      }
+    }
+    if (piece.length > 0) yield `,\n${piece.join(",\n")}`;
+  }
+  yield "\n]}\n";
+}
+
+type Row = Readonly<Record<string, unknown>>;
+
+function namesOf(rank: number): Row[] {
+  const meta = (name: string, pid: number, tid: number, args: Row): Row => ({ ph: "M", name, pid, tid, ts: 0, args });
+  const host = HOST_PROCESS + rank;
+  return [
+    meta("process_name", rank, 0, { name: `rank ${rank}` }),
+    meta("process_labels", rank, 0, { labels: `rank ${rank}` }),
+    meta("process_sort_index", rank, 0, { sort_index: 2 * rank + 1 }),
+    meta("thread_name", rank, 0, { name: "compute" }),
+    meta("thread_name", rank, 1, { name: "communication" }),
+    meta("thread_name", rank, DETAIL, { name: "compute, inside" }),
+    meta("thread_name", rank, DETAIL + 1, { name: "communication, inside" }),
+    meta("process_name", host, 0, { name: `rank ${rank}, host` }),
+    meta("process_sort_index", host, 0, { sort_index: 2 * rank }),
+    meta("thread_name", host, HOST_THREAD, { name: "steps" }),
+  ];
+}
+
+/** Microseconds with three decimals; JSON numbers keep them exactly below 2^53 ns. */
+const us = (ns: number): number => Math.round(ns) / 1000;
+
+function spanRows(events: EventColumns, i: number, depth: number, world: number, correlation: number): Row[] {
+  const rank = events.rank[i] ?? 0;
+  const stream = events.stream[i] ?? 0;
+  const name = events.name.texts[events.name.codes[i] ?? 0] ?? "";
+  const ts = us(events.startNs[i] ?? 0);
+  const dur = us(events.durNs[i] ?? 0);
+  const phase = events.phase.texts[events.phase.codes[i] ?? 0] ?? "";
+  const about = { phase, step: events.step[i] ?? 0, layer: events.layer[i] ?? -1, tokens: events.tokens[i] ?? 0 };
+  const host = HOST_PROCESS + rank;
+  if (stream === 2) {
+    const step = name === STEP;
+    const tid = HOST_THREAD + (step ? 0 : 1);
+    const label = step ? `ProfilerStep#${events.step[i] ?? 0}` : name;
+    return [{ ph: "X", cat: step ? "user_annotation" : "cpu_op", name: label, pid: host, tid, ts, dur, args: about }];
+  }
+  const work = { ...about, flops: events.flops[i] ?? 0, bytes: events.bytes[i] ?? 0 };
+  if (depth > 0) {
+    const tid = DETAIL * depth + stream;
+    return [{ ph: "X", cat: "gpu_user_annotation", name, pid: rank, tid, ts, dur, args: work }];
+  }
+  const collective = isCollective(events, i);
+  const args = {
+    device: rank,
+    context: 1,
+    stream,
+    correlation,
+    "External id": correlation,
+    ...work,
+    ...(collective ? collectiveArgs(events, i, name, world) : {}),
+  };
+  const shown = collective ? `nccl_${name}` : name;
+  // A launch on a thread of each stream, no longer than its kernel, so that launches never overlap.
+  const launch = { pid: host, tid: HOST_THREAD + 10 + stream, ts };
+  return [
+    { ph: "X", cat: "kernel", name: shown, pid: rank, tid: stream, ts, dur, args },
+    { ph: "X", cat: "cuda_runtime", name: "cudaLaunchKernel", ...launch, dur: 0, args: { correlation } },
+    { ph: "s", id: correlation, cat: "ac2g", name: "ac2g", ...launch },
+    { ph: "f", id: correlation, cat: "ac2g", name: "ac2g", pid: rank, tid: stream, ts, bp: "e" },
+  ];
+}
+
+function collectiveArgs(events: EventColumns, i: number, name: string, world: number): Row {
+  const wire = events.wireType.texts[events.wireType.codes[i] ?? 0] ?? "";
+  const [dtype, size] = DTYPES[wire] ?? ["Float", 4];
+  const elements = Math.round((events.wireBytes[i] ?? 0) / size);
+  return {
+    "Collective name": name.startsWith("gather") ? "allgather" : "allreduce",
+    dtype,
+    "In msg nelems": elements,
+    "Out msg nelems": elements,
+    "Group size": world,
+    "Process Group Name": String(events.group[i] ?? 0),
+    "Process Group Description": "tensor_parallel",
+    "Process Group Ranks": `[${Array.from({ length: world }, (_, rank) => rank).join(", ")}]`,
+    Seq: events.seq[i] ?? 0,
+    "Wire type": wire,
+    "Wire bytes": events.wireBytes[i] ?? 0,
+    Algorithm: events.algorithm.texts[events.algorithm.codes[i] ?? 0] ?? "",
+  };
+}

@@ -1,0 +1,371 @@
+/** The tab of charts: where time goes, what the wire costs, how steady tokens come, what memory holds. */
+
+import type { RunAnalysis, TransferSeries } from "../trace/analysis";
+import { formatBytes, formatCount, formatNumber, formatRate, formatTime } from "../trace/format";
+import { inkOn, KIND_COLOURS, mix, wirePattern, type WirePattern } from "../trace/palette";
+import { chart } from "./chart";
+import { el, figure } from "./dom";
+import { named } from "./summary-view";
+import { table, type Column } from "./table";
+
+export function analysisView(analysis: RunAnalysis): Node[] {
+  return [
+    timeByOp(analysis),
+    splitByRank(analysis),
+    roofline(analysis),
+    ...(analysis.transfers.length > 0 ? [transfers(analysis)] : []),
+    ...analysis.latencies.map(latency),
+    ...(analysis.memory.length > 0 ? [memory(analysis)] : []),
+    ...Object.entries(analysis.layers).map(([phase, map]) => layerMap(phase, map)),
+  ];
+}
+
+const time = (ns: number): HTMLElement => figure(formatTime(ns));
+const ms = (ns: number): number => ns / 1e6;
+const rankName = (rank: number): string => `rank ${rank}`;
+
+function timeByOp({ opTimes: { ranks, ops } }: RunAnalysis): HTMLElement {
+  const columns: Column<(typeof ops)[number]>[] = [
+    { label: "op", cell: ({ name, kind }) => named(name, kind), by: ({ name }) => name },
+    ...ranks.map((rank, k) => ({
+      label: rankName(rank),
+      cell: ({ ns }: (typeof ops)[number]) => time(ns[k] ?? 0),
+      by: ({ ns }: (typeof ops)[number]) => ns[k] ?? 0,
+    })),
+  ];
+  return chart({
+    title: "Time by op and rank",
+    counts: "Sum of each op's spans on each rank. Ops on different streams overlap, so sums may exceed the run.",
+    height: Math.max(220, 60 + 40 * ranks.length),
+    traces: () =>
+      ops.map(({ name, kind, ns }) => ({
+        type: "bar",
+        orientation: "h",
+        name,
+        y: ranks.map(rankName),
+        x: ns.map(ms),
+        marker: { color: KIND_COLOURS[kind], line: { color: "rgba(255,255,255,0.5)", width: 0.5 } },
+        hovertemplate: `${name}: %{x:.4~g} ms<extra>%{y}</extra>`,
+      })),
+    layout: {
+      barmode: "stack",
+      showlegend: false,
+      xaxis: { title: { text: "ms" } },
+      yaxis: { autorange: "reversed" },
+    },
+    table: table(ops, { caption: "Time by op and rank", columns }),
+  });
+}
+
+const SPLIT = [
+  ["computing", "computeNs", KIND_COLOURS.gemm],
+  ["computing under a collective", "overlapNs", KIND_COLOURS.conv],
+  ["exposed AllReduce", "exposedNs", KIND_COLOURS.collective],
+  ["idle in a step", "idleNs", KIND_COLOURS.copy],
+  ["between steps", "betweenNs", KIND_COLOURS.host],
+] as const;
+
+function splitByRank({ split }: RunAnalysis): HTMLElement {
+  return chart({
+    title: "Exposed communication, overlap, idle",
+    counts: "Each rank's time from the run's first span to its last; the parts add up. Overlapped parts count once.",
+    height: Math.max(220, 60 + 40 * split.length) + 40,
+    traces: () =>
+      SPLIT.map(([name, part, color]) => ({
+        type: "bar",
+        orientation: "h",
+        name,
+        y: split.map(({ rank }) => rankName(rank)),
+        x: split.map((rank) => ms(rank[part])),
+        marker: { color },
+        hovertemplate: `${name}: %{x:.4~g} ms<extra>%{y}</extra>`,
+      })),
+    layout: {
+      barmode: "stack",
+      legend: { orientation: "h", y: -0.5, x: 0, traceorder: "normal" },
+      xaxis: { title: { text: "ms", standoff: 4 } },
+      yaxis: { autorange: "reversed" },
+    },
+    table: table(split, {
+      caption: "Exposed communication, overlap and idle by rank",
+      columns: [
+        { label: "rank", cell: ({ rank }) => String(rank) },
+        ...SPLIT.map(([label, part]) => ({ label, cell: (rank: (typeof split)[number]) => time(rank[part]) })),
+      ],
+    }),
+  });
+}
+
+function roofline({ roofline: { points, bestFlops, bestBytes } }: RunAnalysis): HTMLElement {
+  const xs = points.map(({ intensity }) => intensity);
+  const low = Math.min(0.01, ...xs) / 2;
+  const high = Math.max(100, ...xs) * 2;
+  const ridge = bestFlops / Math.max(1, bestBytes);
+  return chart({
+    title: "Roofline",
+    counts:
+      "Mean speed of an op on one rank over its arithmetic intensity, both from shapes. The roofs are the best that any op of this run reached, not a data sheet's.",
+    height: 380,
+    traces: () => [
+      {
+        type: "scatter",
+        mode: "lines",
+        name: "best seen in this run",
+        x: [low, ridge, high],
+        y: [low * bestBytes, bestFlops, bestFlops],
+        line: { color: "#8a94a0", dash: "dot", width: 1.5 },
+        hoverinfo: "skip",
+      },
+      {
+        type: "scatter",
+        mode: "markers+text",
+        name: "ops",
+        x: xs,
+        y: points.map(({ flopsPerSecond }) => flopsPerSecond),
+        text: points.map(({ name }) => name),
+        textposition: "middle right",
+        textfont: { size: 10 },
+        marker: { size: 9, color: points.map(({ kind }) => KIND_COLOURS[kind]) },
+        hovertemplate: "%{text}: %{y:.3~s}FLOP/s at %{x:.3~g} FLOP/B<extra></extra>",
+      },
+    ],
+    layout: {
+      showlegend: false,
+      xaxis: { type: "log", dtick: 1, title: { text: "FLOP a byte" } },
+      yaxis: { type: "log", dtick: 1, title: { text: "FLOP/s" }, exponentformat: "SI" },
+    },
+    table: table(points, {
+      caption: "Roofline",
+      columns: [
+        { label: "op", cell: ({ name, kind }) => named(name, kind), by: ({ name }) => name },
+        {
+          label: "FLOP a byte",
+          cell: ({ intensity }) => figure(formatNumber(intensity)),
+          by: ({ intensity }) => intensity,
+        },
+        {
+          label: "arithmetic",
+          cell: ({ flopsPerSecond }) => figure(formatRate(flopsPerSecond, "FLOP/s")),
+          by: ({ flopsPerSecond }) => flopsPerSecond,
+        },
+        {
+          label: "memory",
+          cell: ({ bytesPerSecond }) => figure(formatRate(bytesPerSecond, "B/s")),
+          by: ({ bytesPerSecond }) => bytesPerSecond,
+        },
+      ],
+    }),
+  });
+}
+
+const SYMBOLS: Readonly<Record<WirePattern, string>> = {
+  none: "circle",
+  dots: "square",
+  lines: "diamond",
+  hatch: "x",
+};
+
+const SHADES: Readonly<Record<string, string>> = {
+  f32: "#2a78c6",
+  f16: "#1f8a6d",
+  bf16: "#6a4085",
+  int8: "#e0713c",
+};
+
+function transfers({ transfers: series, crossovers }: RunAnalysis): HTMLElement {
+  const rows = series.flatMap((one) => one.points.map((point) => ({ ...point, wireType: one.wireType })));
+  const lines = [
+    ...series.map((one) => `${one.wireType}: ${lineText(one)}`),
+    ...crossovers.map(({ wireType, sentence }) => `against ${wireType}, ${sentence}`),
+  ];
+  return chart({
+    title: "AllReduce time and message size",
+    counts: `Median transfer, from the last rank's arrival to the end, of messages of one size; bars from the 10th to the 90th percentile. ${lines.join("; ")}.`,
+    height: 360,
+    traces: () =>
+      series.flatMap(({ wireType, points, fit }) => {
+        const color = SHADES[wireType] ?? KIND_COLOURS.collective;
+        const xs = points.map(({ bytes }) => bytes);
+        return [
+          {
+            type: "scatter",
+            mode: "markers",
+            name: wireType,
+            x: xs,
+            y: points.map(({ medianNs }) => medianNs / 1e3),
+            error_y: {
+              type: "data",
+              symmetric: false,
+              array: points.map(({ p90Ns, medianNs }) => (p90Ns - medianNs) / 1e3),
+              arrayminus: points.map(({ p10Ns, medianNs }) => (medianNs - p10Ns) / 1e3),
+              color,
+              thickness: 1,
+            },
+            marker: { color, size: 9, symbol: SYMBOLS[wirePattern(wireType)] },
+            hovertemplate: `${wireType}, %{x:.4~s}B: %{y:.4~g} µs<extra></extra>`,
+          },
+          ...(fit
+            ? [
+                {
+                  type: "scatter",
+                  mode: "lines",
+                  name: `${wireType}, line`,
+                  showlegend: false,
+                  x: xs,
+                  y: xs.map((x) => (fit.intercept + fit.slope * x) / 1e3),
+                  line: { color, width: 1.5, dash: "dot" },
+                  hoverinfo: "skip",
+                },
+              ]
+            : []),
+        ];
+      }),
+    layout: {
+      xaxis: { type: "log", title: { text: "message on the wire, bytes" }, exponentformat: "SI" },
+      yaxis: { title: { text: "µs" }, rangemode: "tozero" },
+    },
+    table: table(rows, {
+      caption: "AllReduce time by message size",
+      columns: [
+        { label: "wire", cell: ({ wireType }) => wireType, by: ({ wireType }) => wireType },
+        { label: "message", cell: ({ bytes }) => figure(formatBytes(bytes)), by: ({ bytes }) => bytes },
+        { label: "count", cell: ({ count }) => figure(formatCount(count)), by: ({ count }) => count },
+        { label: "median", cell: ({ medianNs }) => time(medianNs), by: ({ medianNs }) => medianNs },
+        { label: "p10", cell: ({ p10Ns }) => time(p10Ns), by: ({ p10Ns }) => p10Ns },
+        { label: "p90", cell: ({ p90Ns }) => time(p90Ns), by: ({ p90Ns }) => p90Ns },
+      ],
+    }),
+  });
+}
+
+/** "7.90 µs + size / 1.23 GB/s". */
+function lineText({ fit, points }: TransferSeries): string {
+  if (!fit) return "one size only, no line";
+  if (fit.slope <= 0) return `about ${formatTime(fit.intercept)} at any size seen`;
+  const trust = points.length < 3 ? "through two sizes only" : `r² ${fit.r2.toFixed(2)}`;
+  return `${formatTime(fit.intercept)} + size / ${formatRate(1e9 / fit.slope, "B/s")} (${trust})`;
+}
+
+function latency(one: RunAnalysis["latencies"][number]): HTMLElement {
+  const { label, count, samples } = one;
+  const rows = [one];
+  return chart({
+    title: `${label.charAt(0).toUpperCase()}${label.slice(1)}`,
+    counts:
+      label === "inter-token latency"
+        ? `Time from one token of a request to its next, ${formatCount(count)} of them, by the ends of the first rank's steps.`
+        : `From the request to its first token, ${formatCount(count)} ${count === 1 ? "request" : "requests"}.`,
+    height: count === 1 ? 140 : 300,
+    traces: () => [
+      count === 1
+        ? { type: "bar", orientation: "h", x: samples.map(ms), y: [""], marker: { color: KIND_COLOURS.scan } }
+        : { type: "histogram", x: samples.map(ms), nbinsx: 60, marker: { color: KIND_COLOURS.scan } },
+    ],
+    layout: { bargap: 0.04, showlegend: false, xaxis: { title: { text: "ms" } } },
+    table: table(rows, {
+      caption: label,
+      columns: [
+        { label: "count", cell: (row) => figure(formatCount(row.count)) },
+        { label: "p50", cell: ({ p50Ns }) => time(p50Ns) },
+        { label: "p90", cell: ({ p90Ns }) => time(p90Ns) },
+        { label: "p99", cell: ({ p99Ns }) => time(p99Ns) },
+        { label: "longest", cell: ({ maxNs }) => time(maxNs) },
+      ],
+    }),
+  });
+}
+
+const MEMORY_SHADES = [
+  KIND_COLOURS.gemm,
+  KIND_COLOURS.scan,
+  KIND_COLOURS.attention,
+  KIND_COLOURS.collective,
+  KIND_COLOURS.copy,
+];
+
+function memory({ memory: kinds }: RunAnalysis): HTMLElement {
+  const ranks = kinds[0]?.bytes.map((_, rank) => rank) ?? [];
+  return chart({
+    title: "Memory by kind",
+    counts: "What each rank of the model held when recording began.",
+    height: Math.max(200, 60 + 40 * ranks.length),
+    traces: () =>
+      kinds.map(({ kind, bytes }, k) => ({
+        type: "bar",
+        orientation: "h",
+        name: kind,
+        y: ranks.map(rankName),
+        x: bytes,
+        marker: { color: MEMORY_SHADES[k % MEMORY_SHADES.length] },
+        hovertemplate: `${kind}: %{x:.4~s}B<extra>%{y}</extra>`,
+      })),
+    layout: {
+      barmode: "stack",
+      xaxis: { title: { text: "bytes" }, exponentformat: "SI" },
+      yaxis: { autorange: "reversed" },
+    },
+    table: table(kinds, {
+      caption: "Memory by kind and rank",
+      columns: [
+        { label: "kind", cell: ({ kind }) => kind },
+        ...ranks.map((rank) => ({
+          label: rankName(rank),
+          cell: ({ bytes }: (typeof kinds)[number]) => figure(formatBytes(bytes[rank] ?? 0)),
+        })),
+      ],
+    }),
+  });
+}
+
+/** Picture and numbers in one: a table whose cells are coloured by the logarithm of their time. */
+function layerMap(phase: string, { layers, ops, meanNs }: RunAnalysis["layers"][string]): HTMLElement {
+  const logs = meanNs.flat().flatMap((ns) => (ns !== null && ns > 0 ? [Math.log(ns)] : []));
+  const low = Math.min(...logs);
+  const range = Math.max(1e-9, Math.max(...logs) - low);
+  const cell = (ns: number | null): HTMLElement => {
+    if (ns === null) return el("td");
+    const heat = ns > 0 ? (Math.log(ns) - low) / range : 0;
+    const colour = mix("#fff3d6", "#7a1f4b", heat);
+    const td = el("td", { title: formatTime(ns) }, formatNumber(ns / 1e3));
+    td.style.backgroundColor = colour;
+    td.style.color = inkOn(colour);
+    return td;
+  };
+  return el(
+    "figure",
+    { class: "chart wide" },
+    el(
+      "figcaption",
+      {},
+      el("h3", {}, `Layers in ${phase}`),
+      el(
+        "p",
+        { class: "muted" },
+        "Mean time of an op in each layer in µs, over all steps and ranks; the colour goes by its logarithm.",
+      ),
+    ),
+    el(
+      "div",
+      { class: "heat", tabindex: "0", role: "region", "aria-label": `Mean time by op and layer in ${phase}` },
+      el(
+        "table",
+        {},
+        el(
+          "thead",
+          {},
+          el(
+            "tr",
+            {},
+            el("th", { scope: "col" }, "op"),
+            ...layers.map((layer) => el("th", { scope: "col" }, String(layer))),
+          ),
+        ),
+        el(
+          "tbody",
+          {},
+          ...ops.map((name, k) => el("tr", {}, el("th", { scope: "row" }, name), ...(meanNs[k] ?? []).map(cell))),
+        ),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,82 @@
+import { analyse } from "../../profiler-ui/trace/analysis";
+import { fitLine } from "../../profiler-ui/trace/line-fit";
+import { eventsOf, type EventRow } from "./support/events";
+import { syntheticRun } from "./support/synthetic-run";
+
+const run = syntheticRun({ wireType: "int8", layers: 4, decodeSteps: 10 });
+
+describe("the numbers behind the charts", () => {
+  test("split each rank's time into parts that add up to the run", () => {
+    const { split } = analyse(run.events, run.info);
+    expect(split).toHaveLength(2);
+    for (const { computeNs, overlapNs, exposedNs, idleNs, betweenNs } of split) {
+      expect(computeNs + overlapNs + exposedNs + idleNs + betweenNs).toBeCloseTo(run.info.durationNs, 3);
+      for (const part of [computeNs, overlapNs, exposedNs, idleNs, betweenNs]) expect(part).toBeGreaterThanOrEqual(0);
+    }
+  });
+
+  test("give a line its latency and bandwidth back, and say where int8 begins to pay", () => {
+    expect(fitLine([{ x: 5, y: 1, weight: 2 }])).toBeNull();
+    // f16: 5 µs + 1 GB/s; int8: 9 µs + 1 GB/s on 1 + 4/128 bytes a value: equal at 4000 / (2 - 1.03125) values.
+    const rows = [1000, 4000, 16_000].flatMap((values, k) =>
+      (["f16", "int8"] as const).flatMap((wireType, w): EventRow[] => {
+        const bytes = values * (wireType === "f16" ? 2 : 1.03125);
+        const dur = (wireType === "f16" ? 5000 : 9000) + bytes;
+        return [0, 1].map((rank) => ({
+          name: "all_reduce.out_proj",
+          rank,
+          start: (2 * k + w) * 100_000,
+          dur,
+          wireType,
+          algorithm: "one-shot",
+          wireBytes: bytes,
+          seq: 2 * k + w,
+        }));
+      }),
+    );
+    const { transfers, crossovers } = analyse(eventsOf(rows), run.info);
+    const f16 = transfers.find(({ wireType }) => wireType === "f16");
+    expect(f16?.points.map(({ bytes }) => bytes)).toEqual([2000, 8000, 32_000]);
+    expect(f16?.fit?.intercept).toBeCloseTo(5000, 3);
+    expect(f16?.fit?.slope).toBeCloseTo(1, 6);
+    expect(crossovers).toEqual([
+      { wireType: "f16", values: expect.closeTo(4000 / 0.96875, -1) as number, sentence: expect.any(String) as string },
+    ]);
+  });
+
+  test("count one inter-token latency a decode step, and one time to first token a request", () => {
+    const { latencies } = analyse(run.events, run.info);
+    expect(latencies.map(({ label, count }) => [label, count])).toEqual([
+      ["time to first token", 1],
+      ["inter-token latency", 10],
+    ]);
+    expect(latencies[0]?.p50Ns).toBe(run.info.requests[0] && run.info.requests[0].ttftMs * 1e6);
+  });
+
+  test("map the mean time of every op and layer, a phase at a time", () => {
+    const { layers } = analyse(
+      eventsOf([
+        { name: "norm", start: 0, dur: 10, layer: 0 },
+        { name: "norm", start: 20, dur: 30, layer: 0 },
+        { name: "norm", start: 60, dur: 5, layer: 1 },
+        { name: "out_proj", start: 80, dur: 7, layer: 1 },
+        { name: "norm", start: 90, dur: 99, layer: 0, phase: "prefill" },
+      ]),
+      run.info,
+    );
+    expect(layers["decode"]).toEqual({
+      layers: [0, 1],
+      ops: ["out_proj", "norm"],
+      meanNs: [
+        [null, 7],
+        [20, 5],
+      ],
+    });
+    expect(layers["prefill"]?.meanNs).toEqual([[99]]);
+  });
+
+  test("of a run without events are empty, not NaN", () => {
+    const { opTimes, split, roofline, transfers } = analyse(eventsOf([]), { ...run.info, requests: [] });
+    expect([opTimes.ops, split, roofline.points, transfers]).toEqual([[], [], [], []]);
+  });
+});

@@ -1,0 +1,136 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Browser, Page } from "playwright-core";
+import { FolderRunSource } from "../../kernel/api/runs/source";
+import { openRun } from "../../kernel/api/runs/open";
+import { startServer, type ProfilerServer } from "../../profiler-ui/server/index";
+import { launchChromium } from "../support/chromium";
+import { temporaryFolder } from "../support/fixtures";
+import { storeRun } from "./support/stored-run";
+import { syntheticRun } from "./support/synthetic-run";
+
+const f16 = syntheticRun({ id: "f16", label: "stored f16", layers: 2, decodeSteps: 3 });
+const int8 = syntheticRun({ id: "int8", label: "stored int8", wireType: "int8", layers: 2, decodeSteps: 3 });
+
+let root: string;
+let server: ProfilerServer;
+let browser: Browser;
+let page: Page;
+
+beforeAll(async () => {
+  root = temporaryFolder();
+  await storeRun(root, f16);
+  await storeRun(root, int8);
+  server = await startServer({ source: new FolderRunSource(root), token: "secret" });
+  browser = await launchChromium();
+});
+
+afterAll(async () => {
+  await browser.close();
+  await server.close();
+});
+
+beforeEach(async () => {
+  page = await browser.newPage({ viewport: { width: 1300, height: 900 }, acceptDownloads: true });
+});
+
+afterEach(() => page.close());
+
+interface Asked {
+  readonly status: number;
+  readonly body: Record<string, unknown>;
+}
+
+async function ask(path: string, method = "GET", body?: unknown, headers: Record<string, string> = {}): Promise<Asked> {
+  const response = await fetch(`http://127.0.0.1:${server.port}${path}`, {
+    method,
+    headers: { authorization: "Bearer secret", "content-type": "application/json", ...headers },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+}
+
+describe("SQL on a run", () => {
+  test("answers on the page, shows errors, and saves the answer as CSV", async () => {
+    await page.goto(server.urlOf("/runs/int8?tab=sql"));
+    const text = page.getByRole("textbox", { name: "SQL" });
+    await text.fill("SELECT rank, count(*) AS spans FROM events GROUP BY rank ORDER BY rank");
+    await text.press("Control+Enter");
+    const rows = page.getByRole("region", { name: "Answer" }).locator("tbody tr");
+    await rows.first().waitFor();
+    const half = int8.events.count / 2;
+    expect(await rows.allInnerTexts()).toEqual([`0\t${half}`, `1\t${half}`]);
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name: "CSV" }).click(),
+    ]);
+    expect(readFileSync(await download.path(), "utf8")).toBe(`rank,spans\r\n0,${half}\r\n1,${half}\r\n`);
+    await text.fill("SELECT nothing FROM events");
+    await page.getByRole("button", { name: "Run", exact: true }).click();
+    expect(await page.locator("#panel-sql").getByRole("alert").innerText()).toMatch(/nothing.* not found/);
+  });
+
+  test.each([
+    ["DELETE FROM events", /base table|read only/],
+    ["COPY (SELECT 1) TO '/tmp/stateline-out.csv'", /disabled|read only/],
+    ["SELECT * FROM read_text('/etc/passwd')", /disabled|allowed|Permission/i],
+    ["ATTACH '/tmp/x.db'", /read only/],
+    ["SELECT 1; DROP VIEW events", /./],
+  ])("refuses %s", async (sql, reason) => {
+    const { status, body } = await ask("/api/runs/int8/sql", "POST", { sql });
+    expect(status).toBe(400);
+    expect((body["error"] as { message: string }).message).toMatch(reason);
+    expect((await ask("/api/runs/int8/sql", "POST", { sql: "SELECT count(*) AS n FROM events" })).body["rows"]).toEqual(
+      [{ n: int8.events.count }],
+    );
+  });
+
+  test("ends after a thousand rows, refuses what is no query, and a page of another site", async () => {
+    const { body } = await ask("/api/runs/int8/sql", "POST", { sql: "SELECT * FROM range(100000)" });
+    expect([(body["rows"] as unknown[]).length, body["truncated"]]).toEqual([1000, true]);
+    expect((await ask("/api/runs/int8/sql", "POST", { text: 1 })).status).toBe(400);
+    expect((await ask("/api/runs/int8/sql", "POST", { sql: "x".repeat(100_000) })).status).toBe(413);
+    const foreign = await ask("/api/runs/int8/sql", "POST", { sql: "SELECT 1" }, { origin: "http://evil.example" });
+    expect(foreign.status).toBe(403);
+    const cookie = { authorization: "", cookie: `stateline-${server.port}=secret` };
+    expect((await ask("/api/runs/int8/sql", "POST", { sql: "SELECT 1" }, cookie)).status).toBe(403);
+  });
+});
+
+describe("exports", () => {
+  test.each([
+    ["Perfetto", "int8.pftrace"],
+    ["Chrome JSON of rank 1", "int8-rank1.json"],
+    ["speedscope", "int8.speedscope.json"],
+    ["Parquet", "int8.parquet"],
+    ["SVG", "int8.svg"],
+  ])("%s comes by the page's menu as the file that run.export writes", async (name, file) => {
+    await page.goto(server.urlOf("/runs/int8"));
+    await page.waitForSelector("[data-loaded]");
+    await page.getByText("Export", { exact: true }).click();
+    const link = page.getByRole("link", { name: new RegExp(`^${name}(?! of)`) });
+    const [download] = await Promise.all([page.waitForEvent("download"), link.click()]);
+    expect(download.suggestedFilename()).toBe(file);
+    const run = await openRun("int8", { runs: root });
+    const folder = temporaryFolder();
+    const formats: Readonly<Record<string, Parameters<typeof run.export>[0]>> = {
+      Perfetto: "perfetto",
+      speedscope: "speedscope",
+      Parquet: "parquet",
+      SVG: "svg",
+    };
+    const format = formats[name];
+    const path = await run.export(format ?? "chrome", join(folder, format ? file : "traces"));
+    const written = format ? path : join(path, "traces-rank1.json");
+    expect(readFileSync(await download.path()).equals(readFileSync(written))).toBe(true);
+    if (!format) expect(readdirSync(path)).toEqual(["traces-rank0.json", "traces-rank1.json"]);
+  });
+
+  test("of an unknown format or run are refused", async () => {
+    expect(await ask("/api/runs/int8/export/exe")).toMatchObject({
+      status: 404,
+      body: { error: { code: "E_FORMAT_UNKNOWN" } },
+    });
+    expect((await ask("/api/runs/none/export/chrome")).status).toBe(404);
+  });
+});
