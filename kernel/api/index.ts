@@ -5,6 +5,7 @@ export { Model, type LogitsOptions } from "./model/model";
 export type { GenerateOptions, Generation, TokenPiece } from "./model/generation";
 export { Session, type AppendOptions, type Snapshot } from "./session/session";
 export { logprobTable, type Likelihood, type TokenLogprobs } from "./model/logprobs";
+export type { EmbeddingsOptions, HiddenStatesOptions } from "./model/hidden";
 export type { Perplexity, PerplexityOptions } from "./model/perplexity";
 export type { ChatPrompt, Prompt } from "./model/prompt";
 export type { ChatMessage, ChatOptions } from "./text/chat";

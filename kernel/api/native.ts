@@ -121,6 +121,11 @@ export interface ForwardJob extends JobTag {
   readonly chunk: number;
 }
 
+export interface HiddenJob extends ForwardJob {
+  /** -1 the embedding, l below the number of layers the residual stream behind layer l, that number the final norm. */
+  readonly layers: Int32Array;
+}
+
 /** Where a generation's next token comes from. temperature 0: the largest logit, the lowest id on a tie. */
 export interface Sampling {
   readonly temperature: number;
@@ -232,6 +237,8 @@ export interface EngineMemory {
 export interface NativeEngine {
   /** Logits after every token: [tokens × vocabulary], row major. */
   forward(job: ForwardJob): Promise<Float32Array>;
+  /** Hidden states behind the job's layers: [layers × tokens × hidden], row major. */
+  hidden(job: HiddenJob): Promise<Float32Array>;
   /** Natural-log loss of each token but the first given the ones before it: [tokens - 1]. */
   score(job: ForwardJob): Promise<Float32Array>;
   /**

@@ -1,4 +1,4 @@
-/** `stateline eval`: perplexity of a text file, in windows without overlap. */
+/** `stateline eval`: perplexity of a text file, in windows. */
 
 import { readFile } from "node:fs/promises";
 
@@ -13,6 +13,7 @@ import { interruptible, printJson, printLine } from "./output";
 interface Flags extends ModelFlags, OutputFlags {
   readonly file: string;
   readonly window: number;
+  readonly stride?: number;
   readonly limit?: number;
 }
 
@@ -26,6 +27,7 @@ export function evalCommand(): Command {
       positiveInteger,
       512,
     )
+    .option("--stride <tokens>", "from one window to the next: less than --window overlaps them", positiveInteger)
     .option("--limit <windows>", "only the first windows", positiveInteger);
   return withJson(command).action((flags: Flags) => interruptible((signal) => evaluate(flags, signal)));
 }
@@ -38,6 +40,7 @@ async function evaluate(flags: Flags, signal: AbortSignal): Promise<void> {
       .perplexity(text, {
         window: flags.window,
         signal,
+        ...(flags.stride === undefined ? {} : { stride: flags.stride }),
         ...(flags.limit === undefined ? {} : { limit: flags.limit }),
         onProgress: (state) => view?.update(state),
       })

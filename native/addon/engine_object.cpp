@@ -66,6 +66,7 @@ Napi::Function EngineObject::define(Napi::Env env) {
   return DefineClass(env, "NativeEngine",
                      {
                          InstanceMethod<&EngineObject::forward>("forward"),
+                         InstanceMethod<&EngineObject::hidden>("hidden"),
                          InstanceMethod<&EngineObject::score>("score"),
                          InstanceMethod<&EngineObject::generate>("generate"),
                          InstanceMethod<&EngineObject::cancel>("cancel"),
@@ -123,6 +124,13 @@ Napi::Value EngineObject::submit(const Napi::CallbackInfo& info, Arguments&&... 
 
 Napi::Value EngineObject::forward(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] { return submit<ForwardTask>(info); });
+}
+
+Napi::Value EngineObject::hidden(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    std::vector<int32_t> layers = tokens_at(object_argument(info, 0, "job"), "layers");
+    return submit<HiddenTask>(info, std::move(layers));
+  });
 }
 
 Napi::Value EngineObject::score(const Napi::CallbackInfo& info) {

@@ -26,6 +26,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
 
  private:
   Napi::Value forward(const Napi::CallbackInfo& info);
+  Napi::Value hidden(const Napi::CallbackInfo& info);
   Napi::Value score(const Napi::CallbackInfo& info);
   Napi::Value generate(const Napi::CallbackInfo& info);
   void cancel(const Napi::CallbackInfo& info);

@@ -46,6 +46,13 @@ Napi::Value ForwardTask::result(Napi::Env env) {
   return to_array(env, logits.data, logits.rows * logits.columns);
 }
 
+std::shared_ptr<Job> HiddenTask::make_job(Engine& engine, JobInput input) {
+  job_ = std::make_shared<HiddenJob>(std::move(input), std::move(layers_), engine.spec().shape, settled());
+  return job_;
+}
+
+Napi::Value HiddenTask::result(Napi::Env env) { return to_array(env, job_->values().data(), job_->values().size()); }
+
 std::shared_ptr<Job> ScoreTask::make_job(Engine&, JobInput input) {
   job_ = std::make_shared<ScoreJob>(std::move(input), settled());
   return job_;

@@ -11,6 +11,7 @@
 #include "runtime/engine.h"
 #include "runtime/forward_job.h"
 #include "runtime/generate_job.h"
+#include "runtime/hidden_job.h"
 #include "runtime/score_job.h"
 
 namespace stateline::addon {
@@ -38,6 +39,18 @@ class ForwardTask final : public JobTask {
  private:
   Napi::Value result(Napi::Env env) override;  // Float32Array [tokens × vocabulary]
   std::shared_ptr<ForwardJob> job_;
+};
+
+class HiddenTask final : public JobTask {
+ public:
+  HiddenTask(Napi::Env env, Mailbox& mailbox, const Napi::Object& engine, std::vector<int32_t> layers)
+      : JobTask(env, mailbox, engine), layers_(std::move(layers)) {}
+  std::shared_ptr<Job> make_job(Engine& engine, JobInput input);
+
+ private:
+  Napi::Value result(Napi::Env env) override;  // Float32Array [layers × tokens × h]
+  std::vector<int32_t> layers_;
+  std::shared_ptr<HiddenJob> job_;
 };
 
 class ScoreTask final : public JobTask {

@@ -1,6 +1,7 @@
 // The stack of layers.
 #pragma once
 
+#include <functional>
 #include <span>
 
 #include "model/layer_state.h"
@@ -10,8 +11,14 @@
 
 namespace stateline {
 
-// Hidden states after the final norm, [tokens, h].  `states`: one a layer; `ids`: the step's tokens.
+// Gets the residual stream behind each layer in two parts that have not been added yet, [tokens, h]; behind the
+// embedding, layer -1, `delta` is empty.
+using LayerObserver = std::function<void(int layer, View<const float> residual, View<const float> delta)>;
+
+// Hidden states after the final norm, [tokens, h].  `states`: one a layer; `ids`: the step's tokens; `observe` may be
+// null.
 View<const float> hidden_states(Step& step, const ModelWeights& w, const ModelShape& shape,
-                                std::span<const LayerState> states, const int32_t* ids);
+                                std::span<const LayerState> states, const int32_t* ids,
+                                const LayerObserver* observe = nullptr);
 
 }  // namespace stateline

@@ -59,9 +59,9 @@ class Job {
 
  protected:
   // Feeds the tokens chunk by chunk; `each(step, hidden, first)` gets every chunk's hidden states and the index of its
-  // first token. False when the job was cancelled.
+  // first token; `observe` what is behind each layer before that. False when the job was cancelled.
   template <class Each>
-  bool prefill(Rank& rank, Each each) {
+  bool prefill(Rank& rank, Each each, const LayerObserver* observe = nullptr) {
     rank.begin_sequence(input_.slot, input_.reset, input_.state.get());
     const std::span<const int32_t> tokens = input_.tokens;
     for (size_t first = 0; first < tokens.size(); first += input_.chunk) {
@@ -71,8 +71,9 @@ class Job {
         return false;
       }
       const auto ids = tokens.subspan(first, std::min<size_t>(input_.chunk, tokens.size() - first));
-      rank.step(ids, input_.slot, label(Phase::prefill, ids.size()), order.record,
-                [&](Step& step, View<const float> hidden) { each(step, hidden, static_cast<int64_t>(first)); });
+      rank.step(
+          ids, input_.slot, label(Phase::prefill, ids.size()), order.record,
+          [&](Step& step, View<const float> hidden) { each(step, hidden, static_cast<int64_t>(first)); }, observe);
     }
     if (rank.decides()) state_known_ = true;
     return true;

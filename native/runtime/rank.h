@@ -71,13 +71,14 @@ class Rank {
   Order agree(Order proposal);
 
   // Runs the model over `ids`, the next tokens of the sequence in `slot`; `then(step, hidden)` gets the normed hidden
-  // states [tokens, h] while the step still runs. At most spec().max_tokens ids.
+  // states [tokens, h] while the step still runs; `observe` what is behind each layer. At most spec().max_tokens ids.
   template <class Then>
-  void step(std::span<const int32_t> ids, int slot, const StepLabel& label, bool record, Then then) {
+  void step(std::span<const int32_t> ids, int slot, const StepLabel& label, bool record, Then then,
+            const LayerObserver* observe = nullptr) {
     const Segment segment{slot, 0, static_cast<int32_t>(ids.size()), static_cast<int32_t>(states_.position(slot))};
     states_.advance(slot, static_cast<int64_t>(ids.size()));
     Step step(tools_, {&segment, 1}, record, label);
-    then(step, hidden_states(step, weights_, spec().shape, states_.layers(), ids.data()));
+    then(step, hidden_states(step, weights_, spec().shape, states_.layers(), ids.data(), observe));
   }
   View<const float> logits(Step& step, View<const float> hidden) { return step.logits(weights_, hidden); }
 

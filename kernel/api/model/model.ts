@@ -21,6 +21,13 @@ import {
   type TokenPiece,
 } from "./generation";
 import { Session } from "../session/session";
+import {
+  embeddingsRules,
+  hiddenStates,
+  hiddenStatesRules,
+  type EmbeddingsOptions,
+  type HiddenStatesOptions,
+} from "./hidden";
 import { cancellable, newJob } from "./jobs";
 import { modelClosing, modelOpened, watcher } from "./live";
 import { perplexity, perplexityRules, type Perplexity, type PerplexityOptions } from "./perplexity";
@@ -167,6 +174,35 @@ export class Model {
     const job = { ...tag, slot: 0, tokens, reset: true, chunk: Math.min(tokens.length, chunk ?? maxTokens) };
     const run = (): Promise<Float32Array> => native(() => engine.forward(job));
     return cancellable("logits", signal, () => engine.cancel(tag.job), run);
+  }
+
+  /**
+   * Hidden states of every token after the final norm, which the head reads: [tokens × hidden], row major.
+   *
+   * @throws OptionError `E_PROMPT_EMPTY`, `E_TOKEN_RANGE`; AbortedError `E_ABORTED`
+   */
+  async embeddings(prompt: Prompt, options?: EmbeddingsOptions): Promise<Float32Array> {
+    const { maxTokens } = this.settings;
+    const { chunk = maxTokens, signal } = checkOptions("embeddings", options, embeddingsRules(maxTokens));
+    const tokens = await tokensOf(prompt, this, signal ? { signal } : {});
+    const [states] = await hiddenStates(this.engine, tokens, [this.config.layers], chunk, signal);
+    return states ?? new Float32Array();
+  }
+
+  /**
+   * The residual stream of every token behind each of `layers`: [tokens × hidden] each, row major.
+   *
+   * @throws OptionError `E_PROMPT_EMPTY`, `E_TOKEN_RANGE`; AbortedError `E_ABORTED`
+   * @example
+   * const [embedding, first] = await model.hiddenStates("Sherlock", { layers: [-1, 0] });
+   */
+  async hiddenStates(prompt: Prompt, options?: HiddenStatesOptions): Promise<Float32Array[]> {
+    const { maxTokens } = this.settings;
+    const all = Array.from({ length: this.config.layers }, (_, layer) => layer);
+    const rules = hiddenStatesRules(maxTokens, all.length);
+    const { layers = all, chunk = maxTokens, signal } = checkOptions("hiddenStates", options, rules);
+    const tokens = await tokensOf(prompt, this, signal ? { signal } : {});
+    return hiddenStates(this.engine, tokens, layers, chunk, signal);
   }
 
   /**
