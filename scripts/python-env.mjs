@@ -14,8 +14,12 @@ const packages = [
   "nbformat==5.11.1",
 ];
 
+/** For `npm run lab` and as the benchmarks' peer: too large to install for every test. */
+const labPackages = ["jupyterlab==4.6.6", "ipykernel==7.4.0"];
+
 const folder = join(root, ".venv");
 const stamp = join(folder, "stateline-packages.txt");
+const labStamp = join(folder, "stateline-lab-packages.txt");
 const library = join(folder, "packages"); // only where venv is missing
 const venvPython = join(folder, process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
 
@@ -31,9 +35,10 @@ function systemPython() {
   );
 }
 
+const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+
 /** Debian keeps venv's pip in a package of its own: without it the packages go into a plain folder. */
 function install(python) {
-  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
   if (succeeds(python, ["-c", "import venv, ensurepip"]) && succeeds(python, ["-m", "venv", folder]))
     return succeeds(venvPython, [...pip, ...packages]);
   mkdirSync(library, { recursive: true });
@@ -55,6 +60,19 @@ export function ensurePython() {
     fail("The Jupyter clients could not be installed into .venv by pip; its message is above");
   writeFileSync(stamp, wanted);
   return environment();
+}
+
+/** The same Python with JupyterLab and ipykernel. */
+export function ensureLab() {
+  const { python, env } = ensurePython();
+  const wanted = labPackages.join("\n");
+  if (existsSync(labStamp) && readFileSync(labStamp, "utf8") === wanted) return { python, env };
+  process.stdout.write("Installing JupyterLab into .venv …\n");
+  const where = existsSync(venvPython) ? [] : ["--target", library];
+  if (!succeeds(python, [...pip, ...where, ...labPackages]))
+    fail("JupyterLab could not be installed into .venv by pip; its message is above");
+  writeFileSync(labStamp, wanted);
+  return { python, env };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) process.stdout.write(`${JSON.stringify(ensurePython())}\n`);

@@ -5,6 +5,7 @@ import { cellFunction, type CellFunction } from "./cell-function";
 import { completeness } from "./completeness";
 import { diagnosticsReport } from "./diagnostics";
 import { completeMagic, inspectMagic, readMagics, type CellMagic } from "./magics";
+import { describe, isModule } from "./quick-info";
 import { loadTslab, type TslabCompiler } from "./tslab-compiler";
 
 /** tslab puts `export {};` on a line of its own before a cell. */
@@ -84,16 +85,12 @@ export class CellCompiler {
     for (const position of [offset, offset - 1]) {
       if (position < 0) continue;
       const info = this.#converter.inspect(this.#declarations, text, position);
-      const parts = info?.displayParts;
-      if (parts === undefined) continue;
-      const signature = parts.map(({ text }) => text).join("");
-      const tags = (info.tags ?? []).map(
-        (tag) => `*@${tag.name}* ${(tag.text ?? []).map(({ text }) => text).join("")}`,
-      );
-      const documentation = [(info.documentation ?? []).map(({ text }) => text).join(""), ...tags]
-        .filter((text) => text !== "")
-        .join("\n\n");
-      return { signature, documentation };
+      const described = info && describe(info);
+      if (described === undefined) continue;
+      if (!isModule(described.signature)) return described;
+      const end = info.textSpan.start + info.textSpan.length;
+      const { candidates } = this.#converter.complete(this.#declarations, `${text.slice(0, end)}.`, end + 1);
+      return { ...described, documentation: candidates.map((name) => `\`${name}\``).join(" ") };
     }
     return undefined;
   }

@@ -42,7 +42,8 @@ export function errorReport(thrown: unknown): ErrorReport {
     const evalue = inspect(thrown);
     return { ename: "Uncaught", evalue, traceback: [`${red("Uncaught")} ${evalue}`] };
   }
-  const text = inspect(thrown);
+  // Node puts an error without frames in brackets.
+  const text = inspect(thrown).replace(/^\[([^]*)\]$/, "$1");
   const where = FRAME.exec(thrown.stack ?? "");
   const lines = where === null ? [] : [sourceLine(where)];
   const name = errorName(thrown);

@@ -84,11 +84,7 @@ async function inspect({ content }: Message, { compiler }: RequestParts): Promis
   const { code, offset } = position(content);
   const inspection = await compiler.call("inspect", { source: code, offset });
   if (inspection === undefined) return { status: "ok", found: false, data: {}, metadata: {} };
-  const brief =
-    content["detail_level"] === 1
-      ? inspection
-      : { ...inspection, documentation: firstParagraph(inspection.documentation) };
-  return { status: "ok", found: true, data: inspectionBundle(brief), metadata: {} };
+  return { status: "ok", found: true, data: inspectionBundle(inspection), metadata: {} };
 }
 
 async function isComplete({ content }: Message, { compiler }: RequestParts): Promise<Content> {
@@ -99,8 +95,4 @@ async function isComplete({ content }: Message, { compiler }: RequestParts): Pro
 function position({ code, cursor_pos }: Content): { code: string; offset: number } {
   const text = typeof code === "string" ? code : "";
   return { code: text, offset: typeof cursor_pos === "number" ? toUtf16(text, cursor_pos) : text.length };
-}
-
-function firstParagraph(text: string): string {
-  return text.split("\n\n")[0] ?? "";
 }

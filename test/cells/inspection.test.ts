@@ -1,0 +1,56 @@
+/** Hovering, `name?` and completion: the notebook knows the types and the documentation of what is typed. */
+import { KernelClient, stopKernels, type Content } from "../jupyter/support/client";
+
+let kernel: KernelClient;
+
+beforeAll(async () => {
+  kernel = await KernelClient.start();
+  await kernel.execute('import * as stateline from "stateline";\nimport { loadModel, profile } from "stateline";');
+  await kernel.execute("/** Doubles a number. */\nfunction twice(x: number): number { return 2 * x; }");
+});
+afterAll(stopKernels);
+
+async function inspect(code: string, detailLevel = 0): Promise<Content | undefined> {
+  const { reply } = await kernel.request("inspect_request", {
+    code,
+    cursor_pos: [...code].length,
+    detail_level: detailLevel,
+  });
+  return reply["found"] === true ? (reply["data"] as Content) : undefined;
+}
+
+test("our own API is explained with its signature, its errors and an example", async () => {
+  for (const code of ["stateline.loadModel", "loadModel", "await loadModel("]) {
+    const data = await inspect(code);
+    expect(String(data?.["text/plain"])).toMatch(
+      /loadModel\(directory: string, options\?: (?:stateline\.)?LoadOptions\): Promise<(?:stateline\.)?Model>\n\nLoads a model/,
+    );
+  }
+  const data = await inspect("profile");
+  expect(data?.["text/markdown"]).toContain("Records everything the ranks of all open models do");
+  expect(data?.["text/markdown"]).toContain("E_RUNS_NOT_WRITABLE");
+  expect(data?.["text/markdown"]).toContain("```typescript\nconst run = await profile(");
+});
+
+test("a module that was imported as a whole shows what it has", async () => {
+  const text = String((await inspect("stateline"))?.["text/plain"]);
+  for (const name of ["loadModel", "profile", "compare", "openRun", "doctor"]) expect(text).toContain(`\`${name}\``);
+});
+
+test("functions of earlier cells, Node's and the language's own are explained", async () => {
+  expect((await inspect("twice"))?.["text/plain"]).toBe("function twice(x: number): number\n\nDoubles a number.");
+  expect((await inspect("Math.max"))?.["text/plain"]).toContain("Returns the larger of a set of");
+  expect(await inspect("no_such_name")).toBeUndefined();
+});
+
+test("completion after a dot gives names with their kinds", async () => {
+  const code = "stateline.loadM";
+  const { reply } = await kernel.request("complete_request", { code, cursor_pos: code.length });
+  expect(reply["matches"]).toEqual(["loadModel"]);
+  expect((reply["metadata"] as Content)["_jupyter_types_experimental"]).toEqual([
+    { text: "loadModel", type: "alias", start: 10, end: 15 },
+  ]);
+  const options = "await loadModel('x', { tensorP";
+  const inObject = await kernel.request("complete_request", { code: options, cursor_pos: options.length });
+  expect(inObject.reply["matches"]).toEqual(["tensorParallel"]);
+});
