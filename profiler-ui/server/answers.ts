@@ -21,6 +21,8 @@ const STATUS: Readonly<Record<string, number>> = {
   E_SQL: 400,
   E_ABORTED: 400,
   E_OPTION_INVALID: 400,
+  E_RUN_RECORDING: 409,
+  E_RUN_EXISTS: 409,
 };
 
 export const refuseUnknown: RequestHandler = (request) => {

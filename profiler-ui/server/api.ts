@@ -3,6 +3,8 @@
  *
  *     GET /api/runs                               RunInfo[], newest first
  *     GET /api/runs/:id                           RunInfo
+ *     PATCH /api/runs/:id {label, notes, tags}    RunNotes
+ *     DELETE /api/runs/:id                        takes it away; POST /api/runs/:id/restore brings it back
  *     GET /api/runs/:id/summary                   RunSummary
  *     GET /api/runs/:id/analysis                  RunAnalysis
  *     GET /api/runs/:id/lanes                     LaneInfo[]
@@ -17,6 +19,7 @@
 import express, { Router, type Request, type RequestHandler, type Response } from "express";
 import { FILE_TYPES } from "../trace/export/index";
 import { COLLECTIVE_SORTS, type CollectiveQuery } from "../trace/collective-table";
+import type { RunStore } from "../trace/run";
 import type { Answer, Question } from "./analysis";
 import { RefusedError } from "./answers";
 import { validRunId } from "./guard";
@@ -70,6 +73,27 @@ export function apiRoutes(runs: RunCache): Router {
       response.send(file instanceof Uint8Array ? Buffer.from(file.buffer, file.byteOffset, file.byteLength) : file);
     }),
   );
+  router.patch(
+    "/runs/:id",
+    express.json({ limit: "64kb" }),
+    handle(async ({ params, body }, response) => {
+      response.json(await storeOf(runs).annotate(validRunId(params["id"]), body as unknown));
+    }),
+  );
+  router.delete(
+    "/runs/:id",
+    handle(async ({ params }, response) => {
+      await storeOf(runs).remove(validRunId(params["id"]));
+      response.status(204).end();
+    }),
+  );
+  router.post(
+    "/runs/:id/restore",
+    handle(async ({ params }, response) => {
+      await storeOf(runs).restore(validRunId(params["id"]));
+      response.status(204).end();
+    }),
+  );
   router.post("/runs/:id/sql", express.json({ limit: "64kb" }), handle(answerSql(runs)));
   router.get(
     "/compare",
@@ -104,6 +128,12 @@ function formatOf(name: unknown): keyof typeof FILE_TYPES {
   if (known) return known;
   const message = `There is no export format ${JSON.stringify(name)}; there are ${Object.keys(FILE_TYPES).join(", ")}.`;
   throw new RefusedError(404, "E_FORMAT_UNKNOWN", message, { format: name });
+}
+
+/** @throws RefusedError `E_NOT_ON_DISK` */
+function storeOf({ source }: RunCache): RunStore {
+  if (source.store) return source.store;
+  throw new RefusedError(404, "E_NOT_ON_DISK", "These runs have no files to write to.", {});
 }
 
 /** @throws RefusedError `E_NOT_ON_DISK` */

@@ -26,8 +26,8 @@ export function colourOf(kind: string): string {
 }
 
 /** Black or white, whichever reads better on `colour` (WCAG 2 relative luminance). */
-export function inkOn(colour: string): "#ffffff" | "#10161d" {
-  return luminance(colour) > 0.3 ? "#10161d" : "#ffffff";
+export function inkOn(colour: string): "#ffffff" | "#000000" {
+  return luminance(colour) > 0.179 ? "#000000" : "#ffffff";
 }
 
 /** `colour` mixed with `other`; share 0 leaves it, 1 replaces it. */

@@ -85,6 +85,26 @@ export interface RunInfo {
   readonly lost: number;
   readonly durationNs: number;
   readonly requests: readonly RunRequest[];
+  /** What people wrote about it; a label of theirs replaces the recorded one. */
+  readonly notes?: string;
+  readonly tags?: readonly string[];
+}
+
+/** What people write about a run. */
+export interface RunNotes {
+  readonly label?: string;
+  readonly notes?: string;
+  readonly tags?: readonly string[];
+}
+
+/** Keeping runs in order, where they lie in files. */
+export interface RunStore {
+  /** @throws RunError `E_RUN_NOT_FOUND`; StatelineError `E_OPTION_INVALID` for a `change` that is none */
+  annotate(id: string, change: unknown): Promise<RunNotes>;
+  /** Takes a run away; `restore` brings it back. @throws RunError `E_RUN_NOT_FOUND`, `E_RUN_RECORDING` */
+  remove(id: string): Promise<void>;
+  /** @throws RunError `E_RUN_NOT_FOUND`, `E_RUN_EXISTS` */
+  restore(id: string): Promise<void>;
 }
 
 /** Where a reader gets runs from. `kernel/api` implements it on a folder; the server is handed one. */
@@ -97,6 +117,7 @@ export interface RunSource {
   events(id: string): Promise<EventColumns>;
   /** Where the runs lie in files: SQL on one, read only and bounded. @throws RunError `E_SQL`, `E_ABORTED` */
   sql?(id: string, text: string, limits: SqlLimits): Promise<SqlAnswer>;
+  readonly store?: RunStore;
   /** Where the runs lie in files: all events of one as a Parquet file. */
   parquet?(id: string): Promise<Uint8Array>;
 }

@@ -5,7 +5,7 @@ import type { CollectivePage, CollectiveQuery } from "../trace/collective-table"
 import type { RunComparison } from "../trace/compare";
 import { RunError } from "../trace/errors";
 import type { EventColumns } from "../trace/events";
-import type { RunInfo, SqlAnswer } from "../trace/run";
+import type { RunInfo, RunNotes, SqlAnswer } from "../trace/run";
 import type { RunSummary } from "../trace/summary";
 import { decodeEvents } from "../trace/wire-format";
 
@@ -67,6 +67,18 @@ export function fetchTile(id: string, rank: number, stream: number, tile: number
 
 export function fetchSql(id: string, sql: string): Promise<SqlAnswer> {
   return json<SqlAnswer>(`/api/runs/${encodeURIComponent(id)}/sql`, send("POST", { sql }));
+}
+
+export function annotateRun(id: string, notes: RunNotes): Promise<RunNotes> {
+  return json<RunNotes>(`/api/runs/${encodeURIComponent(id)}`, send("PATCH", notes));
+}
+
+export async function deleteRun(id: string): Promise<void> {
+  await answer(`/api/runs/${encodeURIComponent(id)}`, { method: "DELETE" });
+}
+
+export async function restoreRun(id: string): Promise<void> {
+  await answer(`/api/runs/${encodeURIComponent(id)}/restore`, { method: "POST" });
 }
 
 /** Address of a run as a file. */

@@ -2,18 +2,47 @@
 
 import { formatCount, formatSpeed, formatTime } from "../trace/format";
 import type { RunInfo } from "../trace/run";
-import { fetchRuns } from "./api";
+import { deleteRun, fetchRuns, restoreRun } from "./api";
 import { byId, el, figure } from "./dom";
 import { startPage } from "./page";
-import { dateOf, firstTokenNs, ranksOf, shortWiresOf, statusBadge, titleOf, wiresOf } from "./run-facts";
+import { dateOf, firstTokenNs, ranksOf, shortWiresOf, statusBadge, tagBadges, titleOf, wiresOf } from "./run-facts";
 import { table, type Column } from "./table";
 
+/** Milliseconds between looks for runs that came, grew or went. */
+const LOOK = 2500;
+
 startPage(async () => {
-  const runs = await fetchRuns();
   const main = byId("main");
+  let runs = await fetchRuns();
+  let list: RunList | null = null;
+  const show = (): void => {
+    if (runs.length === 0) {
+      list = null;
+      main.replaceChildren(emptyState());
+    } else if (list) list.update(runs);
+    else {
+      list = listOf(runs, look);
+      main.replaceChildren(...list.nodes);
+    }
+  };
+  const look = async (): Promise<void> => {
+    const now = await fetchRuns();
+    if (JSON.stringify(now) === JSON.stringify(runs)) return;
+    runs = now;
+    show();
+  };
+  show();
   main.removeAttribute("aria-busy");
-  main.replaceChildren(...(runs.length === 0 ? [emptyState()] : listOf(runs)));
+  // A server that is away for a while is asked again; what is shown stays.
+  setInterval(() => {
+    if (!document.hidden) void look().catch(() => undefined);
+  }, LOOK);
 });
+
+interface RunList {
+  readonly nodes: readonly Node[];
+  readonly update: (runs: readonly RunInfo[]) => void;
+}
 
 function emptyState(): HTMLElement {
   return el(
@@ -30,7 +59,8 @@ function emptyState(): HTMLElement {
   );
 }
 
-function listOf(runs: readonly RunInfo[]): Node[] {
+function listOf(first: readonly RunInfo[], look: () => Promise<void>): RunList {
+  let runs = first;
   const chosen: string[] = [];
   const count = el("p", { class: "muted", role: "status" });
   const host = el("div");
@@ -64,22 +94,52 @@ function listOf(runs: readonly RunInfo[]): Node[] {
         : `${found.length} of ${runs.length} runs`;
     host.replaceChildren(
       found.length > 0
-        ? runTable(found, chosen, choose)
+        ? runTable(found, chosen, choose, (run) => void remove(run))
         : el("p", { class: "state muted" }, `No run matches “${search.value}”.`),
     );
   };
+  const toast = el("div", { class: "toast", role: "status", hidden: true });
+  const say = (...content: readonly (Node | string)[]): void => {
+    toast.replaceChildren(...content);
+    toast.hidden = false;
+  };
+  const failed = (error: unknown): void => say(error instanceof Error ? error.message : String(error));
+  const remove = async (run: RunInfo): Promise<void> => {
+    try {
+      await deleteRun(run.id);
+      if (chosen.includes(run.id)) choose(run.id, false);
+      const undo = el("button", { type: "button", class: "quiet" }, "Undo");
+      undo.addEventListener("click", () => {
+        toast.hidden = true;
+        restoreRun(run.id).then(look).catch(failed);
+      });
+      await look();
+      say(`“${titleOf(run)}” is deleted.`, undo);
+      undo.focus();
+    } catch (error) {
+      failed(error);
+    }
+  };
   search.addEventListener("input", show);
   show();
-  return [
-    el("div", { class: "heading" }, el("h1", {}, "Runs"), count, el("span", { class: "grow" }), search, compare),
-    host,
-  ];
+  return {
+    nodes: [
+      el("div", { class: "heading" }, el("h1", {}, "Runs"), count, el("span", { class: "grow" }), search, compare),
+      host,
+      toast,
+    ],
+    update: (now) => {
+      runs = now;
+      show();
+    },
+  };
 }
 
 function runTable(
   runs: readonly RunInfo[],
   chosen: readonly string[],
   choose: (id: string, on: boolean) => void,
+  remove: (run: RunInfo) => void,
 ): HTMLElement {
   const request = (run: RunInfo): RunInfo["requests"][number] | undefined => run.requests[0];
   const columns: Column<RunInfo>[] = [
@@ -100,6 +160,7 @@ function runTable(
           box,
           el("a", { href: `/runs/${encodeURIComponent(run.id)}` }, titleOf(run)),
           ...statusBadge(run),
+          ...tagBadges(run),
         );
       },
     },
@@ -124,6 +185,22 @@ function runTable(
       cell: (run) => el("time", { datetime: run.createdAt, class: "figure" }, dateOf(run)),
       by: (run) => run.createdAt,
     },
+    {
+      label: "",
+      cell: (run) =>
+        el(
+          "button",
+          {
+            type: "button",
+            class: "quiet small",
+            "aria-label": `Delete ${titleOf(run)}`,
+            title: "Delete; it can be undone",
+            disabled: run.status === "recording",
+            onclick: () => remove(run),
+          },
+          "Delete",
+        ),
+    },
   ];
   return table(runs, { caption: "Recorded runs", columns });
 }
@@ -139,6 +216,8 @@ function textOf(run: RunInfo): string {
     wiresOf(run),
     run.device,
     run.status,
+    run.notes ?? "",
+    ...(run.tags ?? []),
     requests,
   ]
     .join(" ")

@@ -58,6 +58,10 @@ export function statusBadge({ status, lost }: RunInfo): Node[] {
   return badges;
 }
 
+export function tagBadges({ tags = [] }: RunInfo): Node[] {
+  return tags.map((tag) => el("span", { class: "badge tag" }, tag));
+}
+
 /** The run's facts as a list of terms. */
 export function factList(run: RunInfo): HTMLElement {
   const { model, machine, overhead } = run;

@@ -8,18 +8,18 @@ import { fetchAnalysis, fetchRun, fetchSummary } from "./api";
 import { CollectivesView } from "./collectives-view";
 import { byId, el } from "./dom";
 import { fail, startPage } from "./page";
-import { factList, firstTokenNs, statusBadge, titleOf } from "./run-facts";
+import { factList, firstTokenNs, statusBadge, tagBadges, titleOf } from "./run-facts";
 import { statRow, type Stat } from "./stats";
 import { barLegend, collectiveTable, kindsOf, opTable, rankTable } from "./summary-view";
 import { exportMenu } from "./export-menu";
 import { sqlView } from "./sql-view";
+import { notesEditor } from "./notes";
 import { Tabs } from "./tabs";
 import { TimelinePane } from "./timeline/pane";
 
 startPage(async () => {
   const id = decodeURIComponent(location.pathname.split("/")[2] ?? "");
   const run = await fetchRun(id);
-  document.title = `${titleOf(run)} · Stateline`;
   byId("crumbs").replaceChildren(
     el("a", { href: "/" }, "Runs"),
     el("span", { "aria-hidden": "true" }, "/"),
@@ -28,6 +28,17 @@ startPage(async () => {
   const main = byId("main");
   const stats = el("div", {}, el("p", { class: "muted" }, "Adding up…"));
   const pane = new TimelinePane([run]);
+  const timelineHost = el(
+    "div",
+    {},
+    run.events > 0
+      ? pane.element
+      : el(
+          "p",
+          { class: "state muted" },
+          run.status === "recording" ? "Nothing is written yet; spans appear as they come." : "This run has no spans.",
+        ),
+  );
   const ranks = el("div");
   const tables = el("div");
   const showTables = async (): Promise<void> => {
@@ -47,13 +58,7 @@ startPage(async () => {
     {
       name: "timeline",
       label: "Timeline",
-      open: (panel) =>
-        panel.replaceChildren(
-          run.events === 0 ? el("p", { class: "state muted" }, "This run has no spans.") : pane.element,
-          ranks,
-          tables,
-          ...requestList(run),
-        ),
+      open: (panel) => panel.replaceChildren(timelineHost, ranks, tables, ...requestList(run)),
     },
     {
       name: "collectives",
@@ -82,25 +87,45 @@ startPage(async () => {
     },
     { name: "sql", label: "SQL", open: (panel) => panel.replaceChildren(sqlView(id)) },
   ]);
-  main.replaceChildren(
-    el(
-      "div",
-      { class: "heading" },
-      el("h1", {}, titleOf(run)),
-      ...statusBadge(run),
+  let shown = run;
+  const heading = el("div", { class: "heading" });
+  const about = el("div");
+  const describe = (): void => {
+    document.title = `${titleOf(shown)} · Stateline`;
+    heading.replaceChildren(
+      el("h1", {}, titleOf(shown)),
+      ...statusBadge(shown),
+      ...tagBadges(shown),
       el("span", { class: "grow" }),
-      exportMenu(run),
-    ),
-    factList(run),
-    stats,
-    tabs.element,
-  );
+      ...notesEditor(shown, (notes) => {
+        shown = { ...shown, ...notes };
+        describe();
+      }),
+      exportMenu(shown),
+    );
+    about.replaceChildren(factList(shown), ...(shown.notes ? [el("p", { class: "run-notes" }, shown.notes)] : []));
+  };
+  describe();
+  main.replaceChildren(heading, about, stats, tabs.element);
   main.removeAttribute("aria-busy");
   // The timeline's questions come first: it is what is looked at first.
   const drawn = run.events > 0 ? pane.load() : undefined;
   tabs.start();
   await Promise.all([drawn, showTables().catch((error: unknown) => fail(stats, error))]);
+  // A run that is recorded grows: what is new is drawn, the window stays where it is.
+  while (shown.status === "recording") {
+    await new Promise((resolve) => setTimeout(resolve, GROWTH));
+    const now = await fetchRun(id).catch(() => shown);
+    if (now.events === shown.events && now.status === shown.status) continue;
+    if (shown.events === 0 && now.events > 0) timelineHost.replaceChildren(pane.element);
+    shown = now;
+    describe();
+    if (now.events > 0) await Promise.all([pane.load(), showTables()]);
+  }
 });
+
+/** Milliseconds between looks at a run that is being recorded. */
+const GROWTH = 2000;
 
 function statsOf(run: RunInfo, summary: RunSummary): Stat[] {
   const first = firstTokenNs(run);

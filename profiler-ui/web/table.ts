@@ -49,7 +49,7 @@ export function table<Row>(
       ...(column.text || k === 0 ? { class: "text" } : {}),
     });
     if (!by) {
-      head.append(label);
+      head.append(label === "" ? el("span", { class: "hidden" }, "Actions") : label);
       return head;
     }
     if (sorted?.label === label) head.setAttribute("aria-sort", sorted.descending ? "descending" : "ascending");

@@ -154,6 +154,10 @@ interface ChromeTrace {
 describe("a run as Chrome JSON in Kineto's dialect", () => {
   const whole = JSON.parse(file("chrome").toString()) as ChromeTrace;
 
+  test("says its rank in the very letters that Holistic Trace Analysis looks for", () => {
+    expect(file("chrome", run.events, 1).toString()).toMatch(/"rank":\s+1,/);
+  });
+
   test("has a launch of the same correlation for every kernel, and a flow between them", () => {
     const kernels = whole.traceEvents.filter(({ cat }) => cat === "kernel");
     const launches = new Set(
@@ -187,7 +191,7 @@ describe("a run as Chrome JSON in Kineto's dialect", () => {
     const { rows } = reportCollectives(run.events, []);
     const collectives = whole.traceEvents.filter(({ args }) => args?.["Collective name"] !== undefined);
     expect(collectives).toHaveLength(2 * rows.length);
-    expect(collectives.every(({ name }) => name.startsWith("nccl"))).toBe(true);
+    expect(collectives.every(({ name }) => name.startsWith("ncclDevKernel_"))).toBe(true);
     expect(new Set(collectives.map(({ args }) => args?.["Seq"])).size).toBe(rows.length);
     expect(collectives.find(({ args }) => args?.["Wire type"] === "int8")?.args).toMatchObject({
       dtype: "Byte",

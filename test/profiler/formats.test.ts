@@ -164,7 +164,7 @@ describe("the palette", () => {
 
   test("mixes colours and picks readable ink", () => {
     expect(mix("#000000", "#ffffff", 0.5)).toBe("#808080");
-    expect([inkOn("#ffffff"), inkOn("#2f6db5")]).toEqual(["#10161d", "#ffffff"]);
+    expect([inkOn("#ffffff"), inkOn("#2f6db5")]).toEqual(["#000000", "#ffffff"]);
   });
 });
 

@@ -2,6 +2,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { FolderRunSource } from "../../kernel/api/runs/source";
+import { pick } from "../../profiler-ui/trace/columns";
+import { formatCount } from "../../profiler-ui/trace/format";
 import { openRun } from "../../kernel/api/runs/open";
 import { startServer, type ProfilerServer } from "../../profiler-ui/server/index";
 import { launchChromium } from "../support/chromium";
@@ -132,5 +134,71 @@ describe("exports", () => {
       body: { error: { code: "E_FORMAT_UNKNOWN" } },
     });
     expect((await ask("/api/runs/none/export/chrome")).status).toBe(404);
+  });
+});
+
+describe("keeping runs in order", () => {
+  test("a run is renamed, tagged and described on its page, and found by it in the list", async () => {
+    await page.goto(server.urlOf("/runs/f16"));
+    await page.waitForSelector("[data-loaded]");
+    await page.getByRole("button", { name: "Edit" }).click();
+    await page.getByLabel("Name").fill("the baseline <b>");
+    await page.getByLabel("Tags, with commas between").fill("baseline, night, baseline");
+    await page.getByLabel("Notes").fill("before the new kernel");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("heading", { name: "the baseline <b>" }).waitFor();
+    expect(await page.locator(".badge.tag").allInnerTexts()).toEqual(["baseline", "night"]);
+    expect(await page.locator(".run-notes").innerText()).toBe("before the new kernel");
+    await page.goto(server.urlOf("/"));
+    await page.getByRole("searchbox").fill("new kernel night");
+    expect(await page.locator("tbody th").allInnerTexts()).toEqual([expect.stringContaining("the baseline <b>")]);
+    // run.json is the recorder's: it stays as it was.
+    expect(JSON.parse(readFileSync(join(root, "f16/run.json"), "utf8"))).toMatchObject({ label: "stored f16" });
+  });
+
+  test("a deleted run is gone from list and disk until it is brought back by Undo", async () => {
+    await page.goto(server.urlOf("/"));
+    await page.getByRole("button", { name: "Delete stored int8" }).click();
+    await page.getByText("“stored int8” is deleted.").waitFor();
+    expect(await page.locator("tbody tr").count()).toBe(1);
+    expect((await ask("/api/runs/int8/summary")).status).toBe(404);
+    expect(readdirSync(root)).not.toContain("int8");
+    await page.getByRole("button", { name: "Undo" }).click();
+    await page.getByRole("link", { name: "stored int8" }).waitFor();
+    expect((await ask("/api/runs/int8/summary")).body["events"]).toBe(int8.events.count);
+  });
+
+  test("what cannot be written is refused with its reason", async () => {
+    const codeOf = async (answer: Promise<Asked>): Promise<unknown> =>
+      ((await answer).body["error"] as { code: unknown }).code;
+    expect(await codeOf(ask("/api/runs/int8", "PATCH", { label: "x".repeat(300) }))).toBe("E_OPTION_INVALID");
+    expect(await codeOf(ask("/api/runs/int8", "PATCH", { tags: "none" }))).toBe("E_OPTION_INVALID");
+    expect(await codeOf(ask("/api/runs/int8", "PATCH", []))).toBe("E_OPTION_INVALID");
+    expect(await codeOf(ask("/api/runs/..%2fint8", "DELETE"))).toBe("E_RUN_ID_INVALID");
+    expect(await codeOf(ask("/api/runs/none", "DELETE"))).toBe("E_RUN_NOT_FOUND");
+    expect(await codeOf(ask("/api/runs/int8/restore", "POST"))).toBe("E_RUN_EXISTS");
+    const foreign = ask("/api/runs/int8", "DELETE", undefined, { origin: "http://evil.example" });
+    expect(await codeOf(foreign)).toBe("E_ORIGIN_REFUSED");
+  });
+
+  test("a run that is being recorded appears, grows on its page, and cannot be deleted", async () => {
+    const half = Math.floor(f16.events.count / 2);
+    const first = pick(
+      f16.events,
+      Uint32Array.from({ length: half }, (_, i) => i),
+    );
+    const live = { ...f16.info, id: "live", label: "live run", status: "recording" as const };
+    await page.goto(server.urlOf("/"));
+    await page.waitForSelector("table");
+    await storeRun(root, { info: { ...live, events: half }, events: first });
+    await page.getByRole("link", { name: "live run" }).click();
+    await page.waitForSelector("[data-loaded]");
+    const range = page.locator(".range");
+    const before = await range.innerText();
+    expect((await ask("/api/runs/live", "DELETE")).status).toBe(409);
+    await storeRun(root, { info: { ...live, status: "complete" }, events: f16.events });
+    await page.waitForFunction((old) => document.querySelector(".range")?.textContent !== old, before);
+    expect(await page.locator(".facts").first().innerText()).toContain(formatCount(f16.events.count));
+    expect(await page.locator(".badge").count()).toBe(0);
   });
 });

@@ -5,12 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import type { EventColumns } from "../../../profiler-ui/trace/events";
-import type { RunInfo, RunSource, SqlAnswer, SqlLimits } from "../../../profiler-ui/trace/run";
+import type { RunInfo, RunSource, RunStore, SqlAnswer, SqlLimits } from "../../../profiler-ui/trace/run";
 import { RunError } from "../errors";
 import { exportParquet } from "./export";
 import { folderOf, readInfo, runIds, runsFolder } from "./folder";
 import { readEvents } from "./parquet-reader";
 import { runSql } from "./sql";
+import { annotate, readNotes, removeRun, restoreRun } from "./store";
 
 export class FolderRunSource implements RunSource {
   /** Absolute path. */
@@ -20,6 +21,12 @@ export class FolderRunSource implements RunSource {
   constructor(folder?: string) {
     this.folder = runsFolder(folder);
   }
+
+  readonly store: RunStore = {
+    annotate: (id, change) => annotate(this.folder, id, change),
+    remove: (id) => removeRun(this.folder, id),
+    restore: (id) => restoreRun(this.folder, id),
+  };
 
   /** Newest first. Folders that are no run, or whose description cannot be read, are left out. */
   async list(): Promise<RunInfo[]> {
@@ -40,7 +47,8 @@ export class FolderRunSource implements RunSource {
 
   /** @throws RunError `E_RUN_NOT_FOUND`, `E_RUN_UNREADABLE` */
   async info(id: string): Promise<RunInfo> {
-    return readInfo(folderOf(this.folder, id), id);
+    const folder = folderOf(this.folder, id);
+    return { ...(await readInfo(folder, id)), ...(await readNotes(folder)) };
   }
 
   /** @throws RunError `E_RUN_NOT_FOUND`, `E_RUN_UNREADABLE` */

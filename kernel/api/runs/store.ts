@@ -1,0 +1,83 @@
+/** Keeping runs in order: what people write about one, taking one away, putting it back. */
+
+import { access, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+
+import type { RunNotes } from "../../../profiler-ui/trace/run";
+import { isObject } from "../checkpoint/json";
+import { RunError } from "../errors";
+import { invalid } from "../options";
+import { folderOf, readInfo } from "./folder";
+
+/** Where deleted runs wait; no run's id begins with a dot. */
+const TRASH = ".trash";
+
+/** What is written about a run stands beside run.json, which belongs to whoever records it. */
+const NOTES = "notes.json";
+
+/** What was written about the run in `folder`; nothing where the file is missing or no notes at all. */
+export async function readNotes(folder: string): Promise<RunNotes> {
+  const text = await readFile(join(folder, NOTES), "utf8").catch(() => "{}");
+  try {
+    return checkedNotes(JSON.parse(text));
+  } catch {
+    return {}; // notes that cannot be read must not hide the run
+  }
+}
+
+/** @throws RunError `E_RUN_NOT_FOUND`; OptionError `E_OPTION_INVALID` */
+export async function annotate(root: string, id: string, change: unknown): Promise<RunNotes> {
+  const folder = folderOf(root, id);
+  await readInfo(folder, id);
+  const notes = { ...(await readNotes(folder)), ...checkedNotes(change) };
+  const path = join(folder, NOTES);
+  await writeFile(`${path}.tmp`, `${JSON.stringify(notes, null, 2)}\n`);
+  await rename(`${path}.tmp`, path);
+  return notes;
+}
+
+/** Takes a run away; `restoreRun` brings it back until a run of the same id is deleted. @throws RunError `E_RUN_RECORDING` */
+export async function removeRun(root: string, id: string): Promise<void> {
+  const folder = folderOf(root, id);
+  const { status } = await readInfo(folder, id);
+  if (status === "recording")
+    throw new RunError("E_RUN_RECORDING", `run ${id} is still being recorded; delete it when it is done`, { id });
+  const trash = join(root, TRASH);
+  await mkdir(trash, { recursive: true });
+  await rm(join(trash, id), { recursive: true, force: true });
+  await rename(folder, join(trash, id));
+}
+
+/** @throws RunError `E_RUN_NOT_FOUND`, `E_RUN_EXISTS` */
+export async function restoreRun(root: string, id: string): Promise<void> {
+  const folder = folderOf(root, id);
+  const exists = await access(folder).then(
+    () => true,
+    () => false,
+  );
+  if (exists) throw new RunError("E_RUN_EXISTS", `there is a run ${id} already`, { id });
+  await rename(join(root, TRASH, id), folder).catch((cause: unknown) => {
+    throw new RunError("E_RUN_NOT_FOUND", `no deleted run ${id} is kept in ${join(root, TRASH)}`, { id }, { cause });
+  });
+}
+
+const LONGEST = { label: 200, notes: 20_000, tag: 40, tags: 20 };
+
+/** @throws OptionError `E_OPTION_INVALID` */
+function checkedNotes(value: unknown): RunNotes {
+  if (!isObject(value)) return invalid("notes", "an object", value);
+  const { label, notes, tags } = value;
+  const isText = (text: unknown, most: number): text is string => typeof text === "string" && text.length <= most;
+  if (label !== undefined && !isText(label, LONGEST.label))
+    invalid("label", `a text of at most ${LONGEST.label} characters`, label);
+  if (notes !== undefined && !isText(notes, LONGEST.notes))
+    invalid("notes", `a text of at most ${LONGEST.notes} characters`, notes);
+  const fits = Array.isArray(tags) && tags.length <= LONGEST.tags && tags.every((tag) => isText(tag, LONGEST.tag));
+  if (tags !== undefined && !fits)
+    invalid("tags", `at most ${LONGEST.tags} texts of at most ${LONGEST.tag} characters`, tags);
+  return {
+    ...(isText(label, LONGEST.label) ? { label } : {}),
+    ...(isText(notes, LONGEST.notes) ? { notes } : {}),
+    ...(fits ? { tags: tags.map(String) } : {}),
+  };
+}
