@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <string>
 
-#include "runtime/error.h"
+#include "model/finite.h"
 
 namespace stateline {
 namespace {
@@ -27,14 +26,6 @@ int32_t largest(const float* logits, int64_t count) {
 }
 
 constexpr auto by_id = [](const auto& a, const auto& b) { return a.id < b.id; };
-
-void refuse_nan(const float* logits, int64_t count) {
-  int nan = 0;
-  for (int64_t id = 0; id < count; ++id) nan |= logits[id] != logits[id];
-  if (nan) {
-    throw Error("E_LOGITS_NAN", "the logits are not numbers: the weights or the wire type overflow in this model");
-  }
-}
 
 }  // namespace
 
@@ -71,7 +62,7 @@ View<const float> Sampler::penalised(View<const float> logits) {
 }
 
 int32_t Sampler::sample(View<const float> logits, int64_t ordinal) {
-  refuse_nan(logits.data, logits.columns);
+  refuse_nan(logits);
   const int32_t token = choose(penalised(logits), ordinal);
   see({&token, 1});
   if (logprobs_.wanted()) logprobs_.compute(logits, token);

@@ -89,6 +89,7 @@ std::unique_ptr<Rank> Engine::load(int index) {
   try {
     rank = std::make_unique<Rank>(*shared_, *recorders_[index], tensors_[index], index,
                                   [this](int64_t bytes) { count_bytes(bytes); });
+    check_files();
     std::lock_guard lock(mutex_);
     memory_[index] = rank->memory();
   } catch (...) {
@@ -130,12 +131,18 @@ void Engine::work(Rank& rank) {
       rank.begin_job();
       job->run(rank);
       job->keep_state(rank);
+      if (rank.decides()) check_files();
     } catch (...) {
       error = std::current_exception();
       shared_->abort(error);
     }
     queue_.leave(error);
   }
+}
+
+// Tokens are looked up in the mapped embedding as long as the engine lives.
+void Engine::check_files() const {
+  for (const MappedFile& file : files_) file.check();
 }
 
 void Engine::check(const JobInput& input) const {

@@ -64,6 +64,7 @@ class Engine {
   // Waits until every rank has loaded or failed; whether none failed.
   bool all_loaded();
   void work(Rank& rank);
+  void check_files() const;
 
   const EngineSpec spec_;
   std::mutex clock_mutex_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/finite.h"
+
 namespace stateline {
 
 ForwardJob::ForwardJob(JobInput input, int64_t vocabulary, Settled settled)
@@ -16,6 +18,7 @@ void ForwardJob::run(Rank& rank) {
       const int64_t rows = std::min(LogitsBlock::kRows, hidden.rows - row);
       const auto block = rank.logits(step, hidden.rows_from(row, rows));
       const auto share = share_of(rank.index(), rank.spec().ranks, rows);
+      refuse_nan(block.rows_from(share.begin, share.end - share.begin));
       for (int64_t i = share.begin; i < share.end; ++i) {
         std::copy_n(block.row(i), vocabulary_, logits_.get() + (first + row + i) * vocabulary_);
       }

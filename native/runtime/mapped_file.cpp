@@ -39,10 +39,24 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
   if (error != 0) fail(path, error);
   data_ = static_cast<const std::byte*>(memory);
   size_ = static_cast<size_t>(status.st_size);
+  guard_ = std::make_unique<BusGuard>(data_, size_);
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : path_(std::move(other.path_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : path_(std::move(other.path_)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      guard_(std::move(other.guard_)) {}
+
+void MappedFile::check() const {
+  const std::byte* missing = guard_ ? guard_->missing() : nullptr;
+  if (!missing) return;
+  const std::string at = std::to_string(missing - data_), was = std::to_string(size_);
+  throw Error(
+      "E_FILE_CHANGED",
+      path_ + " was cut short while it was in use: byte " + at + " of " + was + " is gone; load the model again",
+      {{"file", path_}, {"missing", at}, {"size", was}});
+}
 
 MappedFile::~MappedFile() {
   if (data_) ::munmap(const_cast<std::byte*>(data_), size_);

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
+
+#include "runtime/bus_guard.h"
 
 namespace stateline {
 
@@ -18,11 +21,14 @@ class MappedFile {
   const std::string& path() const { return path_; }
   const std::byte* data() const { return data_; }
   size_t size() const { return size_; }
+  // Throws E_FILE_CHANGED when bytes were gone that have been read: what was made of them is worth nothing.
+  void check() const;
 
  private:
   std::string path_;
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
+  std::unique_ptr<BusGuard> guard_;
 };
 
 }  // namespace stateline

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "model/finite.h"
 #include "model/loss.h"
 
 namespace stateline {
@@ -18,6 +19,7 @@ void ScoreJob::run(Rank& rank) {
       const int64_t rows = std::min(LogitsBlock::kRows, scored - row);
       const auto block = rank.logits(step, hidden.rows_from(row, rows));
       const auto share = share_of(rank.index(), rank.spec().ranks, rows);
+      refuse_nan(block.rows_from(share.begin, share.end - share.begin));
       for (int64_t i = share.begin; i < share.end; ++i) {
         const int64_t at = first + row + i;
         losses_[at] = token_loss(block.rows_from(i, 1), tokens[at + 1]);

@@ -1,5 +1,6 @@
 /** A Hugging Face directory as it is: config.json, one safetensors file or an index with shards. */
 
+import type { Stats } from "node:fs";
 import { open, readFile, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 
@@ -13,6 +14,13 @@ export interface CheckpointTensor extends StoredTensor {
   readonly file: number;
 }
 
+/** A file that is written to or replaced gets another one. */
+export interface FileStamp {
+  readonly size: number;
+  readonly modifiedMs: number;
+  readonly inode: number;
+}
+
 export interface Checkpoint {
   /** Absolute path. */
   readonly directory: string;
@@ -20,6 +28,8 @@ export interface Checkpoint {
   readonly config: JsonObject;
   /** Absolute paths of the safetensors files. */
   readonly files: readonly string[];
+  /** What each file was when its header was read. */
+  readonly stamps: readonly FileStamp[];
   readonly tensors: ReadonlyMap<string, CheckpointTensor>;
 }
 
@@ -45,9 +55,12 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
   const single = join(directory, "model.safetensors");
   const indexFile = `${single}.index.json`;
   if (await exists(single)) {
-    const tensors = await readFileHeader(single);
+    const { tensors, stamp } = await readFileHeader(single);
     const named = tensors.map((tensor) => [tensor.name, { ...tensor, file: 0 }] as const);
-    return { directory, name: basename(directory), config, files: [single], tensors: new Map(named) };
+    return {
+      ...{ directory, name: basename(directory), config },
+      ...{ files: [single], stamps: [stamp], tensors: new Map(named) },
+    };
   }
   if (!(await exists(indexFile))) {
     const other = (await exists(join(directory, "pytorch_model.bin")))
@@ -64,7 +77,10 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
   return { directory, name: basename(directory), config, ...(await readShards(directory, indexFile)) };
 }
 
-async function readShards(directory: string, indexFile: string): Promise<Pick<Checkpoint, "files" | "tensors">> {
+async function readShards(
+  directory: string,
+  indexFile: string,
+): Promise<Pick<Checkpoint, "files" | "stamps" | "tensors">> {
   const index = await readJson(indexFile);
   const fail = (message: string, details: object = {}): never => {
     throw new CheckpointError("E_INDEX", `${indexFile}: ${message}`, { file: indexFile, ...details });
@@ -77,9 +93,11 @@ async function readShards(directory: string, indexFile: string): Promise<Pick<Ch
   });
   const files = shardNames.map((shard) => join(directory, shard));
   const tensors = new Map<string, CheckpointTensor>();
+  const stamps: FileStamp[] = [];
   for (const [file, shard] of shardNames.entries()) {
     const stored = await readFileHeader(join(directory, shard));
-    for (const tensor of stored) if (map[tensor.name] === shard) tensors.set(tensor.name, { ...tensor, file });
+    stamps.push(stored.stamp);
+    for (const tensor of stored.tensors) if (map[tensor.name] === shard) tensors.set(tensor.name, { ...tensor, file });
   }
   for (const [name, shard] of Object.entries(map)) {
     if (tensors.has(name)) continue;
@@ -93,11 +111,11 @@ async function readShards(directory: string, indexFile: string): Promise<Pick<Ch
       },
     );
   }
-  return { files, tensors };
+  return { files, stamps, tensors };
 }
 
 /** @throws CheckpointError `E_FILE_MISSING`, `E_FILE_UNREADABLE`, `E_SAFETENSORS_…` */
-async function readFileHeader(path: string): Promise<StoredTensor[]> {
+async function readFileHeader(path: string): Promise<{ readonly tensors: StoredTensor[]; readonly stamp: FileStamp }> {
   let handle;
   try {
     handle = await open(path, "r");
@@ -107,13 +125,42 @@ async function readFileHeader(path: string): Promise<StoredTensor[]> {
   try {
     const info = await handle.stat();
     if (!info.isFile()) throw new CheckpointError("E_FILE_UNREADABLE", `${path} is not a file`, { file: path });
-    return await readHeader(path, info.size, async (offset, length) => {
+    const tensors = await readHeader(path, info.size, async (offset, length) => {
       const bytes = new Uint8Array(length);
       const { bytesRead } = await handle.read(bytes, 0, length, offset);
       return bytes.subarray(0, bytesRead);
     });
+    return { tensors, stamp: stampOf(info) };
   } finally {
     await handle.close();
+  }
+}
+
+function stampOf({ size, mtimeMs, ino }: Stats): FileStamp {
+  return { size, modifiedMs: mtimeMs, inode: ino };
+}
+
+/**
+ * Refuses a checkpoint whose files are no longer those whose headers were read.
+ *
+ * @throws CheckpointError `E_FILE_CHANGED`, `E_FILE_MISSING`, `E_FILE_UNREADABLE`
+ */
+export async function refuseChanges({ files, stamps }: Checkpoint): Promise<void> {
+  for (const [index, file] of files.entries()) {
+    const now = stampOf(
+      await stat(file).catch((error: unknown) => {
+        throw unreadable(file, error);
+      }),
+    );
+    const then = stamps[index] ?? now;
+    const shownStamp = ({ size, modifiedMs }: FileStamp): string =>
+      `${size} bytes of ${new Date(modifiedMs).toISOString()}`;
+    if (now.size === then.size && now.modifiedMs === then.modifiedMs && now.inode === then.inode) continue;
+    throw new CheckpointError(
+      "E_FILE_CHANGED",
+      `${file} changed while it was read: it had ${shownStamp(then)}, now ${shownStamp(now)}; load it again when it is whole`,
+      { file, then, now },
+    );
   }
 }
 

@@ -55,7 +55,15 @@ export async function readHeader(file: string, fileBytes: number, readAt: ReadAt
     fail("TRUNCATED", `a safetensors file has at least 8 bytes, this has ${fileBytes}; download it again`, {
       fileBytes,
     });
-  const prefix = await readAt(0, 8);
+  const read = async (offset: number, length: number): Promise<Uint8Array> => {
+    const bytes = await readAt(offset, length);
+    if (bytes.length < length)
+      fail("TRUNCATED", `had ${fileBytes} bytes, and ends at byte ${offset + bytes.length} now; download it again`, {
+        fileBytes,
+      });
+    return bytes;
+  };
+  const prefix = await read(0, 8);
   const declared = new DataView(prefix.buffer, prefix.byteOffset, 8).getBigUint64(0, true);
   if (declared > BigInt(MAX_HEADER_BYTES)) {
     fail(
@@ -75,10 +83,11 @@ export async function readHeader(file: string, fileBytes: number, readAt: ReadAt
     });
   }
 
+  const bytes = await read(8, headerBytes);
   let header: unknown;
   let text = "";
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(await readAt(8, headerBytes));
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     header = JSON.parse(text);
   } catch (error) {
     fail("HEADER_JSON", `header is not valid JSON (${error instanceof Error ? error.message : "?"})`);

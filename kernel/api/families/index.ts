@@ -13,9 +13,18 @@ const families: readonly Family[] = [mamba, falconMamba, zamba];
 /**
  * Family of a checkpoint. state-spaces' original configs have no model_type but d_model and n_layer: they are Mamba.
  *
- * @throws CheckpointError `E_MODEL_TYPE`
+ * @throws CheckpointError `E_MODEL_TYPE`, `E_CONFIG_MISMATCH`
  */
-export function familyOf({ config, directory }: Checkpoint): Family {
+export function familyOf({ config, directory, tensors }: Checkpoint): Family {
+  const layers = config["num_hidden_layers"] ?? config["n_layer"];
+  // Before anything is laid out a layer.
+  if (typeof layers === "number" && layers > tensors.size) {
+    throw new CheckpointError(
+      "E_CONFIG_MISMATCH",
+      `${directory}/config.json says ${layers} layers, but the files have ${tensors.size} tensors`,
+      { layers, tensors: tensors.size },
+    );
+  }
   const original = config["model_type"] === undefined && "d_model" in config && "n_layer" in config;
   const modelType = original ? mamba.modelType : config["model_type"];
   const family = families.find((one) => one.modelType === modelType);

@@ -3,7 +3,7 @@
 import { availableParallelism } from "node:os";
 
 import { addon } from "../addon";
-import { openCheckpoint } from "../checkpoint/checkpoint";
+import { openCheckpoint, refuseChanges } from "../checkpoint/checkpoint";
 import type { JsonObject } from "../checkpoint/json";
 import { aborted, CheckpointError, DeviceError, native } from "../errors";
 import type { ComputeType, NativeEngine } from "../native";
@@ -108,6 +108,10 @@ export async function loadModel(directory: string, options?: LoadOptions): Promi
   };
   const stopTokens = await readStopTokens(checkpoint.directory, checkpoint.config, tokenizer);
   const engine = await loadEngine(plan, settings, checked.signal, checked.onProgress);
+  await refuseChanges(checkpoint).catch(async (error: unknown) => {
+    await native(() => engine.close());
+    throw error;
+  });
   return new Model({ engine, plan, tokenizer, stopTokens, settings, device: "cpu", loadMs: performance.now() - begin });
 }
 

@@ -1,6 +1,7 @@
 /** A loaded model: its ranks are ready, their weights packed; close it to free them. */
 
 import { formatBytes } from "../../../profiler-ui/trace/format";
+import { nonFiniteWeight } from "../checkpoint/non-finite";
 import { drawable, type MimeBundle } from "../display";
 import { escapeHtml, htmlTable, textTable, type Table } from "../draw/table";
 import { native, StatelineError } from "../errors";
@@ -10,7 +11,7 @@ import { abortSignal, checkOptions, integer } from "../options";
 import { drawPlan, planHeading } from "../plan/draw";
 import type { EngineSettings } from "../plan/engine-spec";
 import type { ShardPlan } from "../plan/plan";
-import { cellProgress } from "../progress";
+import { cellProgress, type Progress } from "../progress";
 import type { Tokenizer } from "../text/tokenizer";
 import {
   generate,
@@ -173,7 +174,7 @@ export class Model {
     const tag = newJob();
     const job = { ...tag, slot: 0, tokens, reset: true, chunk: Math.min(tokens.length, chunk ?? maxTokens) };
     const run = (): Promise<Float32Array> => native(() => engine.forward(job));
-    return cancellable("logits", signal, () => engine.cancel(tag.job), run);
+    return this.#explained(() => cancellable("logits", signal, () => engine.cancel(tag.job), run));
   }
 
   /**
@@ -216,11 +217,8 @@ export class Model {
     const view = checked.onProgress ? undefined : cellProgress("perplexity");
     const scorer = { engine: this.engine, tokenizer: this.tokenizer, maxTokens: this.settings.maxTokens };
     try {
-      return await perplexity(
-        scorer,
-        tokens,
-        view ? { ...checked, onProgress: (progress) => view.update(progress) } : checked,
-      );
+      const watched = view ? { ...checked, onProgress: (progress: Progress) => view.update(progress) } : checked;
+      return await this.#explained(() => perplexity(scorer, tokens, watched));
     } finally {
       view?.end();
     }
@@ -254,6 +252,16 @@ export class Model {
     return this.close();
   }
 
+  /** Where logits are not numbers, names the weight that is none. */
+  async #explained<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof StatelineError) || error.code !== "E_LOGITS_NAN") throw error;
+      throw (await nonFiniteWeight(this.plan)) ?? error;
+    }
+  }
+
   async #close(): Promise<void> {
     modelClosing(this);
     await native(() => this.#engine.close());
@@ -276,7 +284,7 @@ export class Model {
     const contextLength = this.config.hybrid ? this.settings.contextLength : Infinity;
     const parts = { engine, tokenizer, stopTokens: this.#stopTokens, maxTokens, contextLength };
     try {
-      const generation = await generate(parts, tokens, watched, request, sequence);
+      const generation = await this.#explained(() => generate(parts, tokens, watched, request, sequence));
       recording?.finished({
         request,
         prompt: typeof prompt === "string" ? prompt : (tokenizer?.decode(tokens) ?? ""),

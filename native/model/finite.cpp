@@ -1,0 +1,18 @@
+#include "model/finite.h"
+
+#include "runtime/error.h"
+
+namespace stateline {
+
+void refuse_nan(View<const float> logits) {
+  int nan = 0;
+  for (int64_t row = 0; row < logits.rows; ++row) {
+    const float* values = logits.row(row);
+    for (int64_t i = 0; i < logits.columns; ++i) nan |= values[i] != values[i];
+  }
+  if (nan) {
+    throw Error("E_LOGITS_NAN", "the logits are not numbers: the weights or the wire type overflow in this model");
+  }
+}
+
+}  // namespace stateline
