@@ -3,11 +3,12 @@
 import { basename, dirname, resolve } from "node:path";
 import { writeFile } from "node:fs/promises";
 
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 
 import { KernelError } from "../jupyter/connection";
 import { notebooks } from "./lazy";
 import { joined, type MultilineText, type Output } from "./notebook/format";
+import { isParameterName, type Parameters } from "./notebook/parameters";
 import { positiveInteger, withJson, type OutputFlags } from "./options";
 import { interruptible, note, printJson, printLine } from "./output";
 
@@ -16,6 +17,7 @@ interface Flags extends OutputFlags {
   readonly html?: string;
   readonly allowErrors?: boolean;
   readonly timeout?: number;
+  readonly parameter: Parameters;
 }
 
 export function notebookCommand(): Command {
@@ -24,6 +26,12 @@ export function notebookCommand(): Command {
     .argument("<notebook>", "an .ipynb file")
     .option("-o, --output <file>", "write the executed notebook (may be the same file)")
     .option("--html <file>", "write it as one HTML page")
+    .option(
+      "-p, --parameter <name=value>",
+      "set a variable behind the cell tagged `parameters`; JSON or text; may be repeated",
+      parameter,
+      {},
+    )
     .option("--allow-errors", "go on after a cell that fails")
     .option("--timeout <seconds>", "interrupt a cell that takes longer", positiveInteger);
   withJson(run).action((path: string, flags: Flags) => interruptible((signal) => runNotebook(path, flags, signal)));
@@ -31,7 +39,7 @@ export function notebookCommand(): Command {
 }
 
 async function runNotebook(path: string, flags: Flags, signal: AbortSignal): Promise<void> {
-  const { readNotebook, writeNotebook, executeNotebook, notebookHtml } = notebooks();
+  const { readNotebook, writeNotebook, executeNotebook, notebookHtml, withParameters } = notebooks();
   const source = resolve(path);
   const files = {
     output: flags.output === undefined ? undefined : resolve(flags.output),
@@ -40,7 +48,7 @@ async function runNotebook(path: string, flags: Flags, signal: AbortSignal): Pro
   const read = await readNotebook(source);
   process.chdir(dirname(source)); // where Jupyter runs a notebook
   const start = performance.now();
-  const { notebook, failure } = await executeNotebook(read, {
+  const { notebook, failure } = await executeNotebook(withParameters(read, flags.parameter), {
     allowErrors: flags.allowErrors === true,
     timeoutMs: flags.timeout === undefined ? undefined : flags.timeout * 1000,
     signal,
@@ -66,6 +74,21 @@ async function runNotebook(path: string, flags: Flags, signal: AbortSignal): Pro
   if (failure === undefined) return;
   const { cell, ename, evalue } = failure;
   throw new KernelError("E_CELL_FAILED", `cell ${cell} of ${path} failed: ${ename}: ${evalue}`, { path, ...failure });
+}
+
+function parameter(text: string, previous: Parameters): Parameters {
+  const equals = text.indexOf("=");
+  const name = text.slice(0, Math.max(0, equals));
+  if (!isParameterName(name)) throw new InvalidArgumentError(`${JSON.stringify(text)} is not name=value.`);
+  return { ...previous, [name]: jsonOrText(text.slice(equals + 1)) };
+}
+
+function jsonOrText(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text; // what is no JSON is taken as it is
+  }
 }
 
 function print(output: Output): void {

@@ -132,6 +132,29 @@ test.each([
   expect([code, stderr]).toEqual([1, expect.stringContaining(message)]);
 });
 
+test("parameters override those of the notebook, in a cell of their own that a second run replaces", async () => {
+  const { path, out } = writeNotebook([
+    { code: "const ranks = 1;\nconst label = 'none';", tags: ["parameters"] },
+    "[ranks * 2, label, typeof ranks]",
+  ]);
+  const run = (
+    source: string,
+    ...parameters: string[]
+  ): Promise<{ code: number | null; stdout: string; stderr: string }> =>
+    cli(["notebook", "run", source, "-o", out, ...parameters.flatMap((text) => ["-p", text])]);
+  expect((await run(path, "ranks=4", "label=a = b")).stdout).toContain("[ 8, 'a = b', 'number' ]");
+  expect((await run(out, 'label="5"')).stdout).toContain("[ 2, '5', 'number' ]");
+  expect(read(out).cells.map(({ source }) => [source].flat().join(""))).toEqual([
+    "const ranks = 1;\nconst label = 'none';",
+    'let label = "5";',
+    "[ranks * 2, label, typeof ranks]",
+  ]);
+  expect(await run(path, "no name=1")).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("is not name=value") as unknown,
+  });
+});
+
 test("cells run in the notebook's folder and find what the notebook's own folder has", async () => {
   const { path, folder } = writeNotebook(["import { there } from './beside';\n[there, process.cwd()]"]);
   writeFileSync(join(folder, "beside.ts"), "export const there: string = 'found';\n");

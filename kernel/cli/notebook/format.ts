@@ -28,6 +28,7 @@ export type Data = Readonly<Record<string, unknown>>;
 
 export interface Cell {
   readonly cell_type: string;
+  readonly id?: string;
   readonly source: MultilineText;
   readonly metadata?: { readonly tags?: readonly string[] };
   readonly attachments?: Readonly<Record<string, Data>>;

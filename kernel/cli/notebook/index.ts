@@ -3,3 +3,4 @@
 export { executeNotebook } from "./execute";
 export { readNotebook, writeNotebook } from "./format";
 export { notebookHtml } from "./html";
+export { withParameters } from "./parameters";
