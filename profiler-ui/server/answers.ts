@@ -23,6 +23,7 @@ const STATUS: Readonly<Record<string, number>> = {
   E_OPTION_INVALID: 400,
   E_RUN_RECORDING: 409,
   E_RUN_EXISTS: 409,
+  E_RUN_UNREADABLE: 422,
 };
 
 export const refuseUnknown: RequestHandler = (request) => {

@@ -8,6 +8,7 @@ import {
   type CollectiveQuery,
   type CollectiveReport,
 } from "../trace/collective-table";
+import { cleaned } from "../trace/clean";
 import { pick } from "../trace/columns";
 import type { EventColumns } from "../trace/events";
 import { exportTrace, type TraceFormat } from "../trace/export/index";
@@ -41,11 +42,14 @@ export class LoadedRun {
   #collectives: CollectiveReport | undefined;
   #analysis: RunAnalysis | undefined;
 
+  readonly events: EventColumns;
+
   constructor(
     readonly info: RunInfo,
-    readonly events: EventColumns,
+    events: EventColumns,
   ) {
-    this.#lanes = buildLanes(events);
+    this.events = cleaned(events);
+    this.#lanes = buildLanes(this.events);
   }
 
   get summary(): RunSummary {

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
 import { startServer, type ProfilerServer } from "../../profiler-ui/server/index";
 import { analyse } from "../../profiler-ui/trace/analysis";
@@ -461,6 +462,28 @@ describe("the timeline", () => {
     const last = await rangeOf();
     expect(last).not.toBe(zoomed);
     expect(last).toContain(`– ${formatTime(int8.info.durationNs)}`);
+  });
+
+  test("saves what is on the screen as picture, drawing and table", async () => {
+    await openRun("int8", "#find=state_update%20rank%3A1");
+    const save = async (name: string): Promise<Buffer> => {
+      await page.getByTitle("Save what is on the screen").click();
+      const [download] = await Promise.all([
+        page.waitForEvent("download"),
+        page.getByRole("button", { name: new RegExp(name) }).click(),
+      ]);
+      return readFileSync(await download.path());
+    };
+    const png = await save("PNG");
+    expect(png.subarray(1, 4).toString()).toBe("PNG");
+    const { width } = await boxOf(page.locator(".timeline canvas").first());
+    expect(png.readUInt32BE(16)).toBe(Math.round(width));
+    expect((await save("SVG")).toString()).toMatch(/^<svg [\s\S]*rank 1[\s\S]*<\/svg>$/);
+    const csv = (await save("CSV")).toString().trimEnd().split("\r\n");
+    expect(csv[0]).toMatch(/^rank,stream,name,/);
+    const updates = summarise(int8.events).ops.find(({ name }) => name === "state_update")?.count ?? NaN;
+    expect(csv).toHaveLength(1 + updates / 2);
+    expect(csv[1]).toMatch(/^1,compute,state_update,scan,decode,/);
   });
 
   test("lists its keys on a question mark", async () => {

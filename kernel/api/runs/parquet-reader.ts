@@ -1,5 +1,6 @@
 /** Reads a run's Parquet files as columns. */
 
+import { cleaned } from "../../../profiler-ui/trace/clean";
 import type { EventColumns, TextColumn } from "../../../profiler-ui/trace/events";
 import { RunError } from "../errors";
 import { openDatabase, readColumn, type ColumnArray, type Database } from "./duckdb";
@@ -19,7 +20,7 @@ export async function readEvents(folder: string): Promise<EventColumns> {
   if (files.length === 0) return emptyEvents();
   const database = await openDatabase();
   try {
-    return await readAll(database, parquetSource(files));
+    return cleaned(await readAll(database, parquetSource(files)));
   } catch (error) {
     const reason = error instanceof Error ? error.message.split("\n", 1)[0] : String(error);
     throw new RunError(

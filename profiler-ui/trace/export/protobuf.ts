@@ -68,7 +68,7 @@ export class Message {
   }
 
   #varint(value: number): void {
-    let rest = value;
+    let rest = Math.min(value, Number.MAX_SAFE_INTEGER);
     while (rest > 127) {
       this.#byte((rest % 128) + 128);
       rest = Math.floor(rest / 128);

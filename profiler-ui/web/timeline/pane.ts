@@ -5,6 +5,7 @@
 
 import type { RankAlignment } from "../../trace/alignment";
 import type { RunInfo } from "../../trace/run";
+import { download } from "../csv";
 import { el } from "../dom";
 import { parseQuery, type Query } from "../../trace/search";
 import { areaDetails, type Area } from "./area";
@@ -26,6 +27,7 @@ import {
 import { Minimap } from "./minimap";
 import { firstIn, neighbourOf, occurrenceOf, rowBeside } from "./navigation";
 import { readState, writeState } from "./permalink";
+import { csvOfView, pngOf, svgOf } from "./save-view";
 import { SearchBox } from "./search-box";
 import { Timeline } from "./timeline";
 import { Toolbar, type ToolbarActions } from "./toolbar";
@@ -104,6 +106,7 @@ export class TimelinePane {
       zoom: (factor) => this.#zoom(factor),
       fit: () => this.#fit(),
       help: () => this.#help.showModal(),
+      save: (format) => void this.#save(format),
     };
     this.#toolbar = new Toolbar(actions, this.#search.element);
     this.element = el(
@@ -250,6 +253,16 @@ export class TimelinePane {
     if (!span) return;
     this.#active.select(span);
     this.#active.reveal(span);
+  }
+
+  /** Hands what is seen to the browser's downloads. */
+  async #save(format: "png" | "svg" | "csv"): Promise<void> {
+    const timeline = this.#active;
+    const run = this.runs[this.#timelines.indexOf(timeline)] ?? this.runs[0];
+    const { lanes, view } = timeline;
+    if (format === "png") download(`${run.id}.png`, await pngOf(this.#timelines));
+    else if (format === "svg") download(`${run.id}.svg`, svgOf(lanes, view, run.label), "image/svg+xml");
+    else download(`${run.id}.csv`, csvOfView(lanes, view, this.#hits.get(timeline) ?? null));
   }
 
   #arrange(which: keyof Arrangement, rank: number): void {

@@ -120,6 +120,11 @@ export class Timeline {
     return this.#pointer ? this.#timeAt(this.#pointer.x) : (from + to) / 2;
   }
 
+  /** Where the ranks stand under the header, scrolled as they are. */
+  get rankPlaces(): { readonly rank: number; readonly y: number }[] {
+    return this.#layout.ranks.map(({ rank, y }) => ({ rank, y: y - this.#scrollY }));
+  }
+
   get area(): Area | null {
     return this.#area;
   }

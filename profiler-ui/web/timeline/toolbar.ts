@@ -13,6 +13,8 @@ export interface ToolbarActions {
   readonly zoom: (factor: number) => void;
   readonly fit: () => void;
   readonly help: () => void;
+  /** Save what is seen as a file. */
+  readonly save: (format: "png" | "svg" | "csv") => void;
 }
 
 export class Toolbar {
@@ -53,6 +55,7 @@ export class Toolbar {
         },
         "−",
       ),
+      saveMenu(actions.save),
       el("button", { type: "button", class: "icon wide", title: "Fit (F)", onclick: actions.fit }, "Fit"),
       el(
         "button",
@@ -96,6 +99,39 @@ export class Toolbar {
     );
     if (focused) this.#legend.querySelector<HTMLElement>(`[data-kind="${focused}"]`)?.focus();
   }
+}
+
+function saveMenu(save: ToolbarActions["save"]): HTMLElement {
+  const item = (format: "png" | "svg" | "csv", name: string): HTMLElement =>
+    el(
+      "li",
+      {},
+      el(
+        "button",
+        {
+          type: "button",
+          class: "quiet",
+          onclick: () => {
+            menu.open = false;
+            save(format);
+          },
+        },
+        name,
+      ),
+    );
+  const menu = el(
+    "details",
+    { class: "menu" },
+    el("summary", { title: "Save what is on the screen" }, "Save"),
+    el(
+      "ul",
+      { class: "short", "aria-label": "Save what is on the screen" },
+      item("png", "Picture (PNG)"),
+      item("svg", "Drawing (SVG)"),
+      item("csv", "Spans (CSV)"),
+    ),
+  );
+  return menu;
 }
 
 function wireSwatch(wire: string): HTMLElement {

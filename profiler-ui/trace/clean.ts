@@ -1,0 +1,29 @@
+/** Events as the rest may rely on them: a crafted or damaged file may hold anything. */
+
+import type { EventColumns } from "./events";
+
+/** Largest whole number that a double holds exactly; what is beyond counts as this. */
+const MOST = Number.MAX_SAFE_INTEGER;
+
+/**
+ * The events with times and amounts that are finite and not negative; `seq` from -1. Columns without fault are passed on
+ * as they are. Order stays: times below the run's start become the start.
+ */
+export function cleaned(events: EventColumns): EventColumns {
+  return {
+    ...events,
+    startNs: within(events.startNs, 0),
+    durNs: within(events.durNs, 0),
+    flops: within(events.flops, 0),
+    bytes: within(events.bytes, 0),
+    wireBytes: within(events.wireBytes, 0),
+    seq: within(events.seq, -1),
+  };
+}
+
+function within(column: Float64Array, least: number): Float64Array {
+  // NaN fails both comparisons.
+  const fits = (value: number): boolean => value >= least && value <= MOST;
+  if (column.every(fits)) return column;
+  return column.map((value) => (fits(value) ? value : value > MOST ? MOST : least));
+}

@@ -1,0 +1,107 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Browser } from "playwright-core";
+import { FolderRunSource } from "../../kernel/api/runs/source";
+import { openDatabase } from "../../kernel/api/runs/duckdb";
+import { startServer, type ProfilerServer } from "../../profiler-ui/server/index";
+import { launchChromium } from "../support/chromium";
+import { temporaryFolder } from "../support/fixtures";
+import { eventsOf } from "./support/events";
+import { storeRun } from "./support/stored-run";
+import { sourceOf } from "./support/source";
+import { syntheticRun } from "./support/synthetic-run";
+
+const MARKUP = `<img src=x onerror="document.body.dataset.broken=1"><script>document.body.dataset.broken=1</script>`;
+const good = syntheticRun({ id: "good", layers: 1, decodeSteps: 2 });
+
+let browser: Browser;
+beforeAll(async () => (browser = await launchChromium()));
+afterAll(() => browser.close());
+
+const servers: ProfilerServer[] = [];
+afterAll(() => Promise.all(servers.map((server) => server.close())));
+
+describe("a crafted run", () => {
+  test("with markup, negative, huge and missing numbers is shown as text on every page and runs nothing", async () => {
+    const events = eventsOf([
+      { name: "step", start: 0, dur: 5e9, rank: 0 },
+      { name: MARKUP, kind: MARKUP, phase: MARKUP, wireType: MARKUP, algorithm: MARKUP, start: -5, dur: 10, seq: 0 },
+      { name: "all_reduce.x", start: 1e15, dur: -7, seq: 2 ** 52, group: 32767, wireBytes: NaN, flops: Infinity },
+      { name: "all_reduce.x", start: 1e15, dur: 7, rank: 65535, seq: 2 ** 52, group: 32767, wireBytes: 1e300 },
+      { name: "norm", start: 20, dur: NaN, layer: 32767, bytes: -1e300 },
+    ]);
+    const info = {
+      ...good.info,
+      id: "bad",
+      label: MARKUP,
+      notes: MARKUP,
+      tags: [MARKUP],
+      model: { ...good.info.model, name: MARKUP },
+      requests: good.info.requests.map((request) => ({ ...request, prompt: MARKUP, text: MARKUP })),
+      events: events.count,
+    };
+    const server = await startServer({ source: sourceOf([{ info, events }, good]), token: "t" });
+    servers.push(server);
+    const page = await browser.newPage();
+    const errors: string[] = [];
+    page.on("pageerror", (error) => errors.push(error.message));
+    for (const path of [
+      "/",
+      "/runs/bad",
+      "/runs/bad?tab=collectives",
+      "/runs/bad?tab=analysis",
+      "/compare?a=bad&b=good",
+    ]) {
+      await page.goto(server.urlOf(path));
+      await page.waitForTimeout(700);
+      expect(await page.evaluate(() => document.body.dataset["broken"])).toBeUndefined();
+      expect(await page.locator("main img, main script").count()).toBe(0);
+    }
+    expect(errors).toEqual([]);
+    for (const format of ["perfetto", "chrome", "speedscope", "svg"]) {
+      const response = await fetch(`http://127.0.0.1:${server.port}/api/runs/bad/export/${format}`, {
+        headers: { authorization: "Bearer t" },
+      });
+      expect([format, response.status]).toEqual([format, 200]);
+      if (format === "svg") expect(await response.text()).not.toMatch(/<img|<script/);
+    }
+    await page.close();
+  });
+
+  test("in files that are none is refused with what is wrong, and the server goes on", async () => {
+    const root = temporaryFolder();
+    await storeRun(root, good);
+    const broken = (id: string, description: string): string => {
+      mkdirSync(join(root, id));
+      writeFileSync(join(root, id, "run.json"), description);
+      return join(root, id);
+    };
+    const described = (id: string): string => JSON.stringify({ ...good.info, id });
+    broken("not-json", "{");
+    broken("no-run", "[]");
+    broken("future", JSON.stringify({ ...good.info, format: 99 }));
+    writeFileSync(join(broken("garbage", described("garbage")), "events-00000.parquet"), "PAR1 not really PAR1");
+    const columns = broken("columns", described("columns"));
+    const database = await openDatabase();
+    await database.connection.run(`COPY (SELECT 1 AS start_ns, 'x' AS name) TO '${columns}/events-00000.parquet'`);
+    database.close();
+    writeFileSync(join(broken("notes", described("notes")), "notes.json"), '{"label": 7, "tags": {"a": 1}}');
+    const server = await startServer({ source: new FolderRunSource(root), token: "t" });
+    servers.push(server);
+    const ask = async (path: string): Promise<{ status: number; text: string }> => {
+      const response = await fetch(`http://127.0.0.1:${server.port}/api/${path}`, {
+        headers: { authorization: "Bearer t" },
+      });
+      return { status: response.status, text: await response.text() };
+    };
+    const ids = (JSON.parse((await ask("runs")).text) as { id: string; label: string }[]).map(({ id }) => id);
+    expect(ids.sort()).toEqual(["columns", "garbage", "good", "notes"]);
+    for (const id of ["not-json", "no-run", "future", "garbage", "columns"]) {
+      const { status, text } = await ask(`runs/${id}/summary`);
+      expect([id, status]).toEqual([id, 422]);
+      expect(text).toMatch(/E_RUN_UNREADABLE/);
+    }
+    expect(JSON.parse((await ask("runs/notes")).text)).toMatchObject({ label: good.info.label });
+    expect((await ask("runs/good/summary")).status).toBe(200);
+  });
+});
