@@ -112,10 +112,8 @@ export interface JobTag {
 }
 
 export interface ForwardJob extends JobTag {
-  readonly slot: number;
   readonly tokens: Int32Array;
-  /** Start from an empty state, or `state`, instead of the slot's. */
-  readonly reset: boolean;
+  /** That the tokens go on from; an empty one unless given. */
   readonly state?: NativeState;
   /** Tokens a step, 1 ≤ chunk ≤ maxTokens. */
   readonly chunk: number;
@@ -151,7 +149,7 @@ export interface GenerateJob extends ForwardJob {
   /** A token of these ends the generation; it is reported. */
   readonly stopTokens: Int32Array;
   /** Give the state the job ends in: after the prompt and all new tokens but the last. */
-  readonly keepState?: boolean;
+  readonly keepState: boolean;
 }
 
 export interface GenerateResult {

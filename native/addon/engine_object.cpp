@@ -20,12 +20,9 @@ JobInput job_input(const Napi::Object& job) {
   input.tag.job = integer_at(job, "job");
   input.tag.cell = int_at(job, "cell");
   input.tag.request = int_at(job, "request");
-  input.slot = int_at(job, "slot");
   input.tokens = tokens_at(job, "tokens");
-  input.reset = boolean_at(job, "reset");
   input.chunk = integer_at(job, "chunk");
   if (job.Has("state")) input.state = state_from(job.Get("state"));
-  input.keep_state = job.Has("keepState") && boolean_at(job, "keepState");
   return input;
 }
 
@@ -35,6 +32,7 @@ GenerateOptions generate_options(const Napi::Object& job) {
   options.max_new_tokens = integer_at(job, "maxNewTokens");
   options.stop_tokens = tokens_at(job, "stopTokens");
   options.seen_tokens = tokens_at(job, "seenTokens");
+  options.keep_state = boolean_at(job, "keepState");
   options.sampling.temperature = number_at(sampling, "temperature");
   options.sampling.top_k = integer_at(sampling, "topK");
   options.sampling.top_p = number_at(sampling, "topP");

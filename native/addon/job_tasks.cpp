@@ -60,8 +60,8 @@ std::shared_ptr<Job> ScoreTask::make_job(Engine&, JobInput input) {
 
 Napi::Value ScoreTask::result(Napi::Env env) { return to_array(env, job_->losses().data(), job_->losses().size()); }
 
-std::shared_ptr<Job> GenerateTask::make_job(Engine& engine, JobInput input) {
-  job_ = std::make_shared<GenerateJob>(
+std::shared_ptr<Request> GenerateTask::make_job(Engine& engine, JobInput input) {
+  job_ = std::make_shared<Request>(
       std::move(input), std::move(options_), engine.spec().shape.vocabulary,
       [this](int32_t token, std::span<const TokenLogprob> logprobs) { on_token(token, logprobs); }, settled());
   return job_;
@@ -110,7 +110,7 @@ Napi::Value GenerateTask::result(Napi::Env env) {
   result.Set("prefillNs", static_cast<double>(from.prefill_ns));
   result.Set("decodeNs", static_cast<double>(from.decode_ns));
   result.Set("wireBytes", static_cast<double>(from.wire_bytes));
-  if (job_->kept_state()) result.Set("state", to_javascript(env, job_->kept_state()));
+  if (from.state) result.Set("state", to_javascript(env, from.state));
   return result;
 }
 

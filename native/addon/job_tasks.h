@@ -1,4 +1,4 @@
-// The promises of an engine's jobs. Each makes its job, and turns the job's result into JavaScript's.
+// The promises of an engine's jobs and requests. Each makes its own, and turns the result into JavaScript's.
 #pragma once
 
 #include <napi.h>
@@ -10,8 +10,8 @@
 #include "addon/promise_task.h"
 #include "runtime/engine.h"
 #include "runtime/forward_job.h"
-#include "runtime/generate_job.h"
 #include "runtime/hidden_job.h"
+#include "runtime/request.h"
 #include "runtime/score_job.h"
 
 namespace stateline::addon {
@@ -70,7 +70,7 @@ class GenerateTask final : public JobTask {
   GenerateTask(Napi::Env env, Mailbox& mailbox, const Napi::Object& engine, const Napi::Function& on_tokens,
                GenerateOptions options)
       : JobTask(env, mailbox, engine), on_tokens_(Napi::Persistent(on_tokens)), options_(std::move(options)) {}
-  std::shared_ptr<Job> make_job(Engine& engine, JobInput input);
+  std::shared_ptr<Request> make_job(Engine& engine, JobInput input);
 
  private:
   void on_token(int32_t token, std::span<const TokenLogprob> logprobs);  // the deciding rank's thread
@@ -80,7 +80,7 @@ class GenerateTask final : public JobTask {
 
   Napi::FunctionReference on_tokens_;
   GenerateOptions options_;
-  std::shared_ptr<GenerateJob> job_;
+  std::shared_ptr<Request> job_;
   int64_t last_news_ns_ = 0;  // the deciding rank's
   std::mutex mutex_;
   std::vector<int32_t> fresh_;

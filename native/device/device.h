@@ -82,6 +82,9 @@ class Device {
   // out[t] = row ids[t] of the stored table, which stays where it is mapped. Throws E_TOKEN for an id outside it.
   virtual void embed(const TensorSlice& table, const int32_t* ids, View<float> out) = 0;
 
+  // out[i] = in[rows[i]].
+  virtual void gather(View<const float> in, const int32_t* rows, View<float> out) = 0;
+
   // residual += delta (skipped when delta is empty); out = residual · rsqrt(mean(residual²) + epsilon) · weight.
   virtual void norm(View<float> residual, View<const float> delta, const float* weight, float epsilon,
                     View<float> out) = 0;

@@ -77,14 +77,14 @@ View<float> Step::norm(View<float> residual, View<const float> delta, const floa
   return out;
 }
 
-Work Step::work_of(const Matrix& weight) const {
+Work Step::work_of(const Matrix& weight, int64_t tokens) {
   const int64_t rows = weight.rows(), columns = weight.columns();
-  return {2 * tokens_ * rows * columns, static_cast<int64_t>(weight.bytes()) + tokens_ * (rows + columns) * kFloat};
+  return {2 * tokens * rows * columns, static_cast<int64_t>(weight.bytes()) + tokens * (rows + columns) * kFloat};
 }
 
 void Step::matmul(Op op, const Matrix& weight, View<const float> in, View<float> out) {
   tools_.device.matmul(weight, in, out);
-  tools_.recorder.op(op, [&] { return work_of(weight); });
+  tools_.recorder.op(op, [&] { return work_of(weight, in.rows); });
 }
 
 View<float> Step::in_proj_x(const Matrix& weight, View<const float> in) {
@@ -117,7 +117,7 @@ View<float> Step::x_proj(MixerHeads heads, View<const float> u) {
   });
   tools_.recorder.op(Op::x_proj, [&] {
     Work work;
-    for (const MixerHead& head : heads) work += work_of(*head.x_proj);
+    for (const MixerHead& head : heads) work += work_of(*head.x_proj, tokens_);
     return work;
   });
   return params;
@@ -141,7 +141,7 @@ View<float> Step::dt_proj(MixerHeads heads, View<float> params) {
   });
   tools_.recorder.op(Op::dt_proj, [&] {
     Work work;
-    for (const MixerHead& head : heads) work += work_of(*head.dt_proj);
+    for (const MixerHead& head : heads) work += work_of(*head.dt_proj, tokens_);
     return work;
   });
   return delta;
@@ -212,9 +212,9 @@ View<float> Step::attention(const SharedBlock& block, View<const float> in, KvCa
   tools_.device.matmul(*block.k_proj, in, k);
   tools_.device.matmul(*block.v_proj, in, v);
   tools_.recorder.op(Op::qkv_proj, [&] {
-    Work work = work_of(*block.q_proj);
-    work += work_of(*block.k_proj);
-    return work += work_of(*block.v_proj);
+    Work work = work_of(*block.q_proj, tokens_);
+    work += work_of(*block.k_proj, tokens_);
+    return work += work_of(*block.v_proj, tokens_);
   });
 
   const auto out = workspace.attended(tokens_);
@@ -247,8 +247,8 @@ View<float> Step::mlp_up(const SharedBlock& block, View<const float> in) {
   tools_.device.matmul(*block.up, in, up);
   tools_.device.gelu_gate(gate, up, gate);
   tools_.recorder.op(Op::mlp_up, [&] {
-    Work work = work_of(*block.gate);
-    work += work_of(*block.up);
+    Work work = work_of(*block.gate, tokens_);
+    work += work_of(*block.up, tokens_);
     const int64_t values = tokens_ * gate.columns;
     return work += {values * kGeluFlops, values * kFloat * 3};
   });
@@ -268,6 +268,12 @@ void Step::all_reduce_mlp(View<float> partial) {
 View<float> Step::hybrid_linear(const Matrix& weight, View<const float> in) {
   const auto out = tools_.workspace.hybrid(tokens_);
   matmul(Op::hybrid_linear, weight, in, out);
+  return out;
+}
+
+View<const float> Step::gather(View<const float> hidden, std::span<const int32_t> rows) {
+  const auto out = tools_.workspace.out(static_cast<int64_t>(rows.size()));
+  tools_.device.gather(hidden, rows.data(), out);
   return out;
 }
 

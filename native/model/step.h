@@ -70,6 +70,9 @@ class Step {
   void all_reduce_mlp(View<float> partial);
   View<float> hybrid_linear(const Matrix& weight, View<const float> in);
 
+  // These rows of the last norm's output.
+  View<const float> gather(View<const float> hidden, std::span<const int32_t> rows);
+
   // Logits of at most LogitsBlock::kRows rows of `hidden`, in memory that all ranks see; valid until the call after
   // the next.  [rows, vocabulary]
   View<const float> logits(const ModelWeights& weights, View<const float> hidden);
@@ -79,7 +82,7 @@ class Step {
 
  private:
   View<float> embed(const TensorSlice& table, const int32_t* ids, View<float> out);
-  Work work_of(const Matrix& weight) const;
+  static Work work_of(const Matrix& weight, int64_t tokens);
   void matmul(Op op, const Matrix& weight, View<const float> in, View<float> out);
 
   Tools& tools_;

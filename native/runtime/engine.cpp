@@ -23,10 +23,10 @@ EngineSpec validated(EngineSpec spec) {
 Engine::Engine(EngineSpec spec, Progress progress, Loaded loaded)
     : spec_(validated(std::move(spec))),
       queue_(spec_.ranks,
-             [this](const Job& job, bool failed) {
+             [this](bool failed) {
                if (failed) shared_->reset();
-               shared_->state_known[job.input().slot] = !failed && job.state_known();
              }),
+      batch_(std::make_shared<Batch>(spec_, queue_, [this] { check_files(); })),
       progress_(std::move(progress)),
       loaded_(std::move(loaded)),
       memory_(spec_.ranks),
@@ -65,6 +65,7 @@ void Engine::start_threads() {
 
 Engine::~Engine() {
   load_cancelled_ = true;
+  batch_->close();
   queue_.close();
   queue_.cancel_running();
   for (std::thread& thread : threads_) thread.join();
@@ -130,7 +131,6 @@ void Engine::work(Rank& rank) {
     try {
       rank.begin_job();
       job->run(rank);
-      job->keep_state(rank);
       if (rank.decides()) check_files();
     } catch (...) {
       error = std::current_exception();
@@ -146,9 +146,6 @@ void Engine::check_files() const {
 }
 
 void Engine::check(const JobInput& input) const {
-  if (input.slot < 0 || input.slot >= spec_.slots) {
-    refuse("slot", "0 to " + std::to_string(spec_.slots - 1), input.slot);
-  }
   if (input.chunk < 1 || input.chunk > spec_.max_tokens) {
     refuse("chunk", "1 to maxTokens = " + std::to_string(spec_.max_tokens), input.chunk);
   }
@@ -164,7 +161,13 @@ void Engine::check(const JobInput& input) const {
   }
 }
 
+void Engine::cancel(int64_t job) {
+  queue_.cancel(job);
+  batch_->cancel(job);
+}
+
 void Engine::close(std::function<void()> closed) {
+  batch_->close();
   queue_.close();
   {
     std::lock_guard lock(mutex_);

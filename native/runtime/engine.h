@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "runtime/batch.h"
 #include "runtime/engine_spec.h"
 #include "runtime/job_queue.h"
 #include "runtime/rank.h"
@@ -44,7 +45,10 @@ class Engine {
   void check(const JobInput& input) const;
   // The job will be settled. Its input must have passed check(). Throws E_CLOSED.
   void submit(std::shared_ptr<Job> job) { queue_.submit(std::move(job)); }
-  void cancel(int64_t job) { queue_.cancel(job); }
+  // As above. Requests run side by side, as many as there are slots.
+  void submit(std::shared_ptr<Request> request) { batch_->submit(std::move(request)); }
+  // Of a job or request, by its number.
+  void cancel(int64_t job);
   // The ranks end after the running job and free their memory; then `closed` is called. Queued jobs: E_CLOSED.
   void close(std::function<void()> closed);
 
@@ -74,6 +78,7 @@ class Engine {
   std::vector<std::unique_ptr<Recorder>> recorders_;
   std::unique_ptr<Shared> shared_;
   JobQueue queue_;
+  std::shared_ptr<Batch> batch_;
 
   Progress progress_;
   Loaded loaded_;

@@ -15,7 +15,7 @@ namespace stateline {
 
 // Names a job, and says whom its spans belong to.
 struct JobTag {
-  int64_t job = 0;
+  int64_t job = -1;
   int32_t cell = -1;
   int32_t request = -1;
 };
@@ -23,12 +23,9 @@ struct JobTag {
 // Tokens for one sequence.
 struct JobInput {
   JobTag tag;
-  int slot = 0;
   std::vector<int32_t> tokens;
-  bool reset = true;  // from an empty state, or `state`, instead of the slot's
-  std::shared_ptr<const SequenceState> state;
-  bool keep_state = false;  // the job gives the state it ends in
-  int64_t chunk = 0;        // tokens a step
+  std::shared_ptr<const SequenceState> state;  // that they go on from; null: an empty one
+  int64_t chunk = 0;                           // most tokens a step
 };
 
 class Job {
@@ -43,26 +40,20 @@ class Job {
 
   // On every rank's thread.
   virtual void run(Rank& rank) = 0;
-  // After run(): keeps the state if that was asked for and it is known.
-  void keep_state(Rank& rank);
-  // Null unless kept.
-  const std::shared_ptr<SequenceState>& kept_state() const { return kept_state_; }
   // What a job that ends by cancel() is settled with: E_ABORTED, unless the job has a result to give.
   virtual std::exception_ptr when_cancelled() const;
 
   // Any thread: the job ends after the step it is in.
   void cancel() { cancelled_ = true; }
   bool stopped() const { return stopped_; }
-  // Whether the slot's state is what the result says, so that a later job may go on from it.
-  bool state_known() const { return state_known_; }
-  void settle(std::exception_ptr error) { settled_(std::move(error)); }
+  virtual void settle(std::exception_ptr error) { settled_(std::move(error)); }
 
  protected:
   // Feeds the tokens chunk by chunk; `each(step, hidden, first)` gets every chunk's hidden states and the index of its
   // first token; `observe` what is behind each layer before that. False when the job was cancelled.
   template <class Each>
   bool prefill(Rank& rank, Each each, const LayerObserver* observe = nullptr) {
-    rank.begin_sequence(input_.slot, input_.reset, input_.state.get());
+    rank.begin_sequence(0, input_.state.get());
     const std::span<const int32_t> tokens = input_.tokens;
     for (size_t first = 0; first < tokens.size(); first += input_.chunk) {
       const Order order = rank.agree({.stop = cancelled_});
@@ -71,26 +62,22 @@ class Job {
         return false;
       }
       const auto ids = tokens.subspan(first, std::min<size_t>(input_.chunk, tokens.size() - first));
+      const Segment all{.length = static_cast<int32_t>(ids.size())};
+      const StepLabel label{all.length, 1, input_.tag.cell, input_.tag.request, Phase::prefill};
       rank.step(
-          ids, input_.slot, label(Phase::prefill, ids.size()), order.record,
+          ids, {&all, 1}, label, order.record,
           [&](Step& step, View<const float> hidden) { each(step, hidden, static_cast<int64_t>(first)); }, observe);
     }
-    if (rank.decides()) state_known_ = true;
     return true;
   }
 
-  StepLabel label(Phase phase, size_t tokens) const {
-    return {static_cast<int32_t>(tokens), 1, input_.tag.cell, input_.tag.request, phase};
-  }
   bool cancelled() const { return cancelled_; }
 
  private:
   JobInput input_;
   Settled settled_;
   std::atomic<bool> cancelled_{false};
-  bool stopped_ = false;      // written by the deciding rank
-  bool state_known_ = false;  // written by the deciding rank
-  std::shared_ptr<SequenceState> kept_state_;
+  bool stopped_ = false;  // written by the deciding rank
 };
 
 // The rows of a block that `rank` works on when all ranks share a block's rows.

@@ -48,6 +48,11 @@ void JobQueue::cancel_running() {
   if (current_) current_->cancel();
 }
 
+bool JobQueue::others_wait() {
+  std::lock_guard lock(mutex_);
+  return !queue_.empty();
+}
+
 void JobQueue::close() {
   std::deque<std::shared_ptr<Job>> queued;
   {
@@ -78,7 +83,7 @@ void JobQueue::leave(std::exception_ptr error) {
 
   const std::shared_ptr<Job> job = std::move(current_);
   std::exception_ptr result = std::exchange(error_, nullptr);
-  ended_(*job, result != nullptr);
+  ended_(result != nullptr);
   left_ = 0;
   ++ordinal_;
   changed_.notify_all();

@@ -15,7 +15,7 @@ namespace stateline {
 class JobQueue {
  public:
   // Called when all ranks have left a job and none has begun another.
-  using Ended = std::function<void(const Job& job, bool failed)>;
+  using Ended = std::function<void(bool failed)>;
 
   JobQueue(int ranks, Ended ended) : ranks_(ranks), ended_(std::move(ended)) {}
 
@@ -25,6 +25,8 @@ class JobQueue {
   // A running job ends after the step it is in, a queued one at once; a number that is neither has ended already.
   void cancel(int64_t job);
   void cancel_running();
+  // Whether a job waits behind the running one.
+  bool others_wait();
   // Settles queued jobs with E_CLOSED; the running one goes on. Idempotent.
   void close();
 

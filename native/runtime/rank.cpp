@@ -43,7 +43,7 @@ std::unique_ptr<Communicator> join_head_group(Shared& shared, int rank, Recorder
 }  // namespace
 
 Shared::Shared(const EngineSpec& spec)
-    : spec(spec), group(group_options(spec)), logits(spec.shape.vocabulary, spec.ranks), state_known(spec.slots, true) {
+    : spec(spec), group(group_options(spec)), logits(spec.shape.vocabulary, spec.ranks) {
   const int64_t heads = spec.shape.mixer_heads;
   if (heads == 1 || spec.ranks <= heads) return;  // one group of all ranks, or whole heads on every rank
   for (int64_t head = 0; head < heads; ++head) {
@@ -76,7 +76,9 @@ Rank::Rank(Shared& shared, Recorder& recorder, const TensorTable& tensors, int i
              workspace_,
              shared.logits,
              shared.spec.shape.mixer_heads == 1 ? communicator_.get() : head_group_.get(),
-             {shared.spec.wire_type, shared.spec.quantisation_group}} {}
+             {shared.spec.wire_type, shared.spec.quantisation_group}} {
+  segments_.reserve(shared.spec.slots);
+}
 
 int64_t Rank::sent() const { return communicator_->sent() + (head_group_ ? head_group_->sent() : 0); }
 
@@ -85,16 +87,11 @@ void Rank::begin_job() {
   shared_.logits.restart(index_);
 }
 
-void Rank::begin_sequence(int slot, bool reset, const SequenceState* state) {
-  if (reset && state) {
+void Rank::begin_sequence(int slot, const SequenceState* state) {
+  if (state) {
     states_.load(slot, *state, index_, spec().ranks);
-  } else if (reset) {
+  } else {
     states_.clear(slot);
-  } else if (!shared_.state_known[slot]) {
-    throw Error("E_STATE_LOST",
-                "the state in slot " + std::to_string(slot) +
-                    " was lost when its last job failed or was cancelled: " + "start again from an empty state",
-                {{"slot", std::to_string(slot)}});
   }
 }
 

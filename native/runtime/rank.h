@@ -23,7 +23,6 @@ namespace stateline {
 // What all ranks must do alike in the next step. Rank 0 decides, since only one may look at a clock, a switch or a
 // random number.
 struct Order {
-  int32_t token = -1;
   bool stop = false;  // no further step: the job was cancelled or is complete
   bool record = false;
 };
@@ -43,7 +42,6 @@ struct Shared {
   LogitsBlock logits;
   std::array<Order, 2> orders;         // take turns like wire memory
   std::atomic<bool> recording{false};  // as last asked for
-  std::vector<uint8_t> state_known;    // by slot: a job may go on from it; written only between jobs
 };
 
 class Rank {
@@ -56,9 +54,8 @@ class Rank {
   const EngineSpec& spec() const { return shared_.spec; }
   Communicator& communicator() { return *communicator_; }
 
-  // The slot's sequence starts anew, from `state` if there is one, or goes on. Throws E_STATE_LOST if nobody knows how
-  // far it came.
-  void begin_sequence(int slot, bool reset, const SequenceState* state);
+  // The slot's sequence starts anew, from `state` if there is one.
+  void begin_sequence(int slot, const SequenceState* state);
 
   int64_t position(int slot) const { return states_.position(slot); }
   // This rank's part of the slot's state.
@@ -70,14 +67,18 @@ class Rank {
   // All ranks get what rank 0 proposes; its recording switch is added.
   Order agree(Order proposal);
 
-  // Runs the model over `ids`, the next tokens of the sequence in `slot`; `then(step, hidden)` gets the normed hidden
-  // states [tokens, h] while the step still runs; `observe` what is behind each layer. At most spec().max_tokens ids.
+  // Runs the model over `ids`, at most spec().max_tokens of them: the next tokens of the sequences that `segments` say,
+  // positions aside. `then(step, hidden)` gets the normed hidden states [tokens, h] while the step still runs;
+  // `observe` what is behind each layer.
   template <class Then>
-  void step(std::span<const int32_t> ids, int slot, const StepLabel& label, bool record, Then then,
-            const LayerObserver* observe = nullptr) {
-    const Segment segment{slot, 0, static_cast<int32_t>(ids.size()), static_cast<int32_t>(states_.position(slot))};
-    states_.advance(slot, static_cast<int64_t>(ids.size()));
-    Step step(tools_, {&segment, 1}, record, label);
+  void step(std::span<const int32_t> ids, std::span<const Segment> segments, const StepLabel& label, bool record,
+            Then then, const LayerObserver* observe = nullptr) {
+    segments_.assign(segments.begin(), segments.end());
+    for (Segment& segment : segments_) {
+      segment.position = static_cast<int32_t>(states_.position(segment.slot));
+      states_.advance(segment.slot, segment.length);
+    }
+    Step step(tools_, {segments_.data(), static_cast<int32_t>(segments_.size())}, record, label);
     then(step, hidden_states(step, weights_, spec().shape, states_.layers(), ids.data(), observe));
   }
   View<const float> logits(Step& step, View<const float> hidden) { return step.logits(weights_, hidden); }
@@ -104,6 +105,7 @@ class Rank {
   StateCache states_;
   Workspace workspace_;
   Tools tools_;
+  std::vector<Segment> segments_;  // of the step
   uint32_t turn_ = 0;
 };
 

@@ -11,6 +11,7 @@ import {
   StatelineError,
   type LoadOptions,
   type Model,
+  type TokenPiece,
 } from "../../kernel/api/index";
 import { golden, goldenCase, heldoutText, temporaryFolder, tinyMamba } from "../support/fixtures";
 
@@ -34,11 +35,26 @@ test("a model generates, and says how fast", async () => {
   expect(plainText(generation)).toContain("24 tokens");
 });
 
-test("several prompts give what each gives alone, texts and token ids alike", async () => {
-  const prompts = [prompt, "It was", model.tokenizer?.encode("The") ?? []];
-  const together = await model.generate(prompts, { maxNewTokens: 8 });
-  const alone = await Promise.all(prompts.map((one) => model.generate(one, { maxNewTokens: 8 })));
+test("several prompts give what each gives alone, with one that fails or an abort ending all", async () => {
+  const prompts = Array.from({ length: 20 }, (_, i) => [prompt, "It was", [5, 6, 7]][i % 3] ?? prompt);
+  const sampling = { maxNewTokens: 8, temperature: 1, seed: 2 };
+  const pieces = prompts.map((): number[] => []);
+  const onToken = ({ token, prompt: index = -1 }: TokenPiece): void => void pieces[index]?.push(token);
+  const together = await model.generate(prompts, { ...sampling, onToken });
+  const alone = [];
+  for (const one of prompts) alone.push(await model.generate(one, sampling));
   expect(together.map(({ tokens }) => tokens)).toEqual(alone.map(({ tokens }) => tokens));
+  expect(pieces).toEqual(alone.map(({ tokens }) => tokens));
+
+  let heard = 0;
+  const fails = (): void => {
+    if (++heard === 30) throw new TypeError("mine");
+  };
+  const endless = { maxNewTokens: 1_000_000, stopTokens: [] };
+  await expect(model.generate(prompts, { ...endless, onToken: fails })).rejects.toThrow(new TypeError("mine"));
+  const signal = AbortSignal.timeout(30);
+  await expect(model.generate(prompts, { ...endless, signal })).rejects.toMatchObject({ code: "E_ABORTED" });
+  expect(await model.generate(prompt, sampling)).toMatchObject({ tokens: alone[0]?.tokens });
 });
 
 test("a stream gives every token with the text that generate gives, also to several readers at once", async () => {

@@ -17,6 +17,8 @@ export interface TokenPiece {
   readonly text: string;
   /** Where `logprobs` asks for them. */
   readonly logprobs?: TokenLogprobs;
+  /** Which of several prompts it follows. */
+  readonly prompt?: number;
 }
 
 export interface GenerateOptions {
@@ -125,8 +127,12 @@ export async function generate(
 ): Promise<Generation> {
   const { engine, tokenizer } = generator;
   const { stop = [], signal, onToken } = options;
+  const seen = sequence?.seen.length ?? 0;
   // The last token is not fed back. A prompt that is too long is the engine's to refuse.
-  const maxNewTokens = Math.min(options.maxNewTokens ?? 128, Math.max(1, generator.contextLength - prompt.length + 1));
+  const maxNewTokens = Math.min(
+    options.maxNewTokens ?? 128,
+    Math.max(1, generator.contextLength - seen - prompt.length + 1),
+  );
   const stopTokens = new Set(options.stopTokens ?? generator.stopTokens);
   const stream = new TextStream(tokenizer, typeof stop === "string" ? [stop] : stop);
   const tag = newJob(request);
@@ -158,9 +164,7 @@ export async function generate(
 
   const job = {
     ...tag,
-    slot: 0,
     tokens: prompt,
-    reset: true,
     chunk: Math.min(prompt.length, generator.maxTokens),
     maxNewTokens,
     sampling: samplingOf(options),

@@ -40,7 +40,7 @@ export async function hiddenStates(
 ): Promise<Float32Array[]> {
   const tag = newJob();
   const job = {
-    ...{ ...tag, slot: 0, tokens, reset: true },
+    ...{ ...tag, tokens, reset: true },
     chunk: Math.min(tokens.length, chunk),
     layers: Int32Array.from(layers),
   };

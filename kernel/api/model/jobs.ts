@@ -11,6 +11,33 @@ export function newJob(request: number = -1): JobTag {
 }
 
 /**
+ * Does `work` on all items side by side. When one fails the others are aborted and waited for.
+ *
+ * @throws what the first that failed rejected with
+ */
+export async function together<Item, Result>(
+  items: readonly Item[],
+  own: AbortSignal | undefined,
+  work: (item: Item, index: number, signal: AbortSignal) => Promise<Result>,
+): Promise<Result[]> {
+  const failed = new AbortController();
+  const signal = own ? AbortSignal.any([own, failed.signal]) : failed.signal;
+  const errors: unknown[] = [];
+  const results = items.map(async (item, index) => {
+    try {
+      return await work(item, index, signal);
+    } catch (error) {
+      errors.push(error);
+      failed.abort(error);
+      throw error;
+    }
+  });
+  await Promise.allSettled(results);
+  if (errors.length > 0) throw errors[0];
+  return Promise.all(results);
+}
+
+/**
  * Runs a job that `signal` can cancel, and in a notebook the interrupt button too.
  *
  * @throws AbortedError `E_ABORTED`, naming `what` and carrying the signal's reason.

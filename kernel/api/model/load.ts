@@ -38,6 +38,8 @@ export interface LoadOptions {
   readonly threadsPerRank?: number;
   /** Most tokens a step: longer prompts are prefilled in chunks of this many. 512 unless given. */
   readonly maxTokens?: number;
+  /** Most sequences computed side by side, each with a state in memory; further ones wait. 16 unless given. */
+  readonly maxSequences?: number;
   /** Most tokens of a sequence in a model with attention; the config's max_position_embeddings unless given. */
   readonly contextLength?: number;
   /** Compare all ranks' bits after each AllReduce, to find faults; slow. */
@@ -55,6 +57,7 @@ const rules: Rules<LoadOptions> = {
   allReduce: allReduceRule,
   threadsPerRank: integer(1, 1024),
   maxTokens: integer(1, 65536),
+  maxSequences: integer(1, 65536),
   contextLength: integer(1, 2 ** 24),
   verifyCollectives: flag,
   signal: abortSignal,
@@ -103,7 +106,7 @@ export async function loadModel(directory: string, options?: LoadOptions): Promi
     quantisationGroup: choice.group,
     maxTokens,
     contextLength: checked.contextLength ?? contextLengthOf(checkpoint.config),
-    slots: 1,
+    slots: Math.min(checked.maxSequences ?? 16, maxTokens),
     verifyCollectives,
   };
   const stopTokens = await readStopTokens(checkpoint.directory, checkpoint.config, tokenizer);

@@ -29,7 +29,7 @@ import {
   type EmbeddingsOptions,
   type HiddenStatesOptions,
 } from "./hidden";
-import { cancellable, newJob } from "./jobs";
+import { cancellable, newJob, together } from "./jobs";
 import { modelClosing, modelOpened, watcher } from "./live";
 import { perplexity, perplexityRules, type Perplexity, type PerplexityOptions } from "./perplexity";
 import { isPromptList, tokensOf, type Prompt } from "./prompt";
@@ -104,7 +104,7 @@ export class Model {
   }
 
   /**
-   * Generates from one prompt, or from each of several.
+   * Generates from one prompt, or from each of several side by side: none changes what another gets.
    *
    * @throws OptionError; AbortedError `E_ABORTED`
    */
@@ -115,10 +115,19 @@ export class Model {
     const list = isPromptList(prompts) ? prompts : [prompts];
     const tokens: Int32Array[] = [];
     for (const prompt of list) tokens.push(await tokensOf(prompt, this, checked));
-    const results: Generation[] = [];
-    for (const [index, ids] of tokens.entries()) results.push(await this.#generate(list[index] ?? ids, ids, checked));
-    const [only] = results;
-    return isPromptList(prompts) || !only ? results : only;
+    if (!isPromptList(prompts)) return this.#generate(prompts, tokens[0] ?? new Int32Array(), checked);
+    const total = tokens.length * (checked.maxNewTokens ?? 128);
+    const view = checked.onToken ? undefined : cellProgress(`generating with ${this.name}`);
+    let done = 0;
+    const { onToken = () => view?.update({ done: ++done, total }) } = checked;
+    try {
+      return await together(tokens, checked.signal, (ids, index, signal) => {
+        const own = { ...checked, signal, onToken: (piece: TokenPiece) => onToken({ ...piece, prompt: index }) };
+        return this.#generate(prompts[index] ?? ids, ids, own);
+      });
+    } finally {
+      view?.end();
+    }
   }
 
   /**
@@ -172,7 +181,7 @@ export class Model {
     const tokens = await tokensOf(prompt, this, signal ? { signal } : {});
     const { engine } = this;
     const tag = newJob();
-    const job = { ...tag, slot: 0, tokens, reset: true, chunk: Math.min(tokens.length, chunk ?? maxTokens) };
+    const job = { ...tag, tokens, chunk: Math.min(tokens.length, chunk ?? maxTokens) };
     const run = (): Promise<Float32Array> => native(() => engine.forward(job));
     return this.#explained(() => cancellable("logits", signal, () => engine.cancel(tag.job), run));
   }

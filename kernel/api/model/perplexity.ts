@@ -95,7 +95,7 @@ async function score(
   signal: AbortSignal | undefined,
 ): Promise<number> {
   const tag = newJob();
-  const job = { ...tag, slot: 0, tokens, reset: true, chunk: Math.min(tokens.length, maxTokens) };
+  const job = { ...tag, tokens, chunk: Math.min(tokens.length, maxTokens) };
   const run = (): Promise<Float32Array> => native(() => engine.score(job));
   const losses = await cancellable("perplexity", signal, () => engine.cancel(tag.job), run);
   // The first loss is that of token 1.

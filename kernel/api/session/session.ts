@@ -166,9 +166,7 @@ export class Session {
     const tag = newJob();
     const job = {
       ...tag,
-      slot: 0,
       tokens: fed,
-      reset: true,
       chunk: Math.min(fed.length, this.#host.maxTokens),
       maxNewTokens: 0,
       sampling: samplingOf({}),

@@ -61,6 +61,10 @@ class CpuDevice final : public Device {
     });
   }
 
+  void gather(View<const float> in, const int32_t* rows, View<float> out) override {
+    for (int64_t i = 0; i < out.rows; ++i) std::copy_n(in.row(rows[i]), out.columns, out.row(i));
+  }
+
   void norm(View<float> residual, View<const float> delta, const float* weight, float epsilon,
             View<float> out) override {
     team_.split(residual.rows, grain(residual.columns), [&](int64_t begin, int64_t end) {

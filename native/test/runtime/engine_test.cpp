@@ -29,7 +29,9 @@ std::vector<float> rows_from(const std::vector<float>& logits, int64_t row) {
 
 }  // namespace
 
-TEST("logits agree for 1, 2, 3, 4 and 8 ranks, one or two threads each, at once, in chunks and token by token") {
+TEST(
+    "logits agree for 1, 2, 3, 4 and 8 ranks, one or two threads each, and to the last bit at once, in chunks and "
+    "token by token") {
   for (const auto& options : {RandomModelOptions{}, hybrid_model()}) {
     const bool hybrid = options.shape.head_dim > 0;
     const RandomModel model(options);
@@ -43,7 +45,9 @@ TEST("logits agree for 1, 2, 3, 4 and 8 ranks, one or two threads each, at once,
         auto spec = model.spec(ranks);
         spec.threads_per_rank = threads;
         RunningEngine engine(spec);
-        for (const int64_t chunk : {1, 7, 64}) check_near(engine.forward(input(tokens, chunk)), expected, 1e-4);
+        const auto logits = engine.forward(input(tokens));
+        check_near(logits, expected, 1e-4);
+        for (const int64_t chunk : {1, 7, 33}) CHECK(engine.forward(input(tokens, chunk)) == logits);
       }
     }
   }
@@ -76,24 +80,6 @@ TEST("narrow wires change the logits a little, and the same for every chunking o
       CHECK(logits != expected);
     }
   }
-}
-
-TEST("a sequence goes on from its slot's state, and slots do not mix") {
-  const RandomModel model(hybrid_model());
-  RunningEngine engine(model.spec(2));
-  const auto a = random_tokens(40, kVocabulary, 1), b = random_tokens(40, kVocabulary, 2);
-  const auto whole_a = engine.forward(input(a)), whole_b = engine.forward(input(b));
-
-  const auto part = [](const std::vector<int32_t>& tokens, int slot, size_t begin, size_t end) {
-    JobInput job = input({tokens.begin() + begin, tokens.begin() + end});
-    job.slot = slot;
-    job.reset = begin == 0;
-    return job;
-  };
-  engine.forward(part(a, 0, 0, 13));
-  engine.forward(part(b, 1, 0, 20));
-  check_near(engine.forward(part(a, 0, 13, 40)), rows_from(whole_a, 13), 1e-4);
-  check_near(engine.forward(part(b, 1, 20, 40)), rows_from(whole_b, 20), 1e-4);
 }
 
 TEST("greedy text is what feeding each token back by hand gives, for every number of ranks") {
@@ -154,18 +140,21 @@ TEST("a stop token ends the text and is its last token; no new tokens are a pref
   CHECK(none.tokens.empty() && none.finish == Finish::length);
 }
 
-TEST("a session goes on after a generation by feeding its last token") {
-  const RandomModel model;
-  RunningEngine engine(model.spec(2));
+TEST("a sequence goes on from the state it was left in by feeding its last token, under any split") {
+  const RandomModel model(hybrid_model());
+  RunningEngine engine(model.spec(2)), other(model.spec(8));
   const auto tokens = random_tokens(9, kVocabulary);
   const GenerateOptions ten{.max_new_tokens = 10, .sampling = {}, .stop_tokens = {}};
   const auto whole = engine.generate(input(tokens), ten).tokens;
-  const GenerateOptions four{.max_new_tokens = 4, .sampling = {}, .stop_tokens = {}};
-  auto first = engine.generate(input(tokens), four).tokens;
+  GenerateOptions four{.max_new_tokens = 4, .sampling = {}, .stop_tokens = {}, .keep_state = true};
+  const auto begun = engine.generate(input(tokens), four);
+  auto first = begun.tokens;
+  CHECK_EQUAL(begun.state->tokens, int64_t{9 + 3});
   JobInput more = input({first.back()});
-  more.reset = false;
+  more.state = begun.state;
   const GenerateOptions six{.max_new_tokens = 6, .sampling = {}, .stop_tokens = {}};
   const auto rest = engine.generate(more, six).tokens;
+  CHECK(other.generate(more, six).tokens == rest);
   first.insert(first.end(), rest.begin(), rest.end());
   CHECK(first == whole);
 }

@@ -18,10 +18,9 @@ constexpr int64_t kForever = 1'000'000'000;
 
 const GenerateOptions kFour{.max_new_tokens = 4, .sampling = {}, .stop_tokens = {}};
 
-JobInput numbered(int64_t number, bool reset = true) {
+JobInput numbered(int64_t number) {
   JobInput job = input(random_tokens(9, kVocabulary));
   job.tag.job = number;
-  job.reset = reset;
   return job;
 }
 
@@ -58,19 +57,18 @@ TEST("a generation is cancelled within one step on all ranks, and the next job i
   }
 }
 
-TEST("a cancelled generation's text can be continued, a cancelled forward's cannot") {
+TEST("a cancelled generation's text can be continued; a cancelled score has no result") {
   const RandomModel model;
   RunningEngine engine(model.spec(2));
   const auto whole = engine.generate(numbered(1), {.max_new_tokens = 15, .sampling = {}, .stop_tokens = {}}).tokens;
   int heard = 0;
-  auto text = engine
-                  .generate(numbered(2), {.max_new_tokens = kForever, .sampling = {}, .stop_tokens = {}},
-                            [&](int32_t) {
-                              if (++heard == 5) engine.engine().cancel(2);
-                            })
-                  .tokens;
+  const auto cancelled = engine.generate(
+      numbered(2), {.max_new_tokens = kForever, .sampling = {}, .stop_tokens = {}, .keep_state = true}, [&](int32_t) {
+        if (++heard == 5) engine.engine().cancel(2);
+      });
+  auto text = cancelled.tokens;
   JobInput more = input({text.back()});
-  more.reset = false;
+  more.state = cancelled.state;
   const auto rest = engine.generate(more, {.max_new_tokens = 10, .sampling = {}, .stop_tokens = {}}).tokens;
   text.insert(text.end(), rest.begin(), rest.end());
   CHECK(text == whole);
@@ -83,21 +81,15 @@ TEST("a cancelled generation's text can be continued, a cancelled forward's cann
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   engine.engine().cancel(3);
   CHECK_THROWS(pending.get(), "E_ABORTED");
-  CHECK_THROWS(engine.generate(numbered(4, false), kFour), "E_STATE_LOST");
   CHECK_EQUAL(engine.generate(numbered(5), kFour).tokens.size(), size_t{4});
 }
 
 TEST("a queued job is cancelled at once, while another runs") {
   const RandomModel model;
   RunningEngine engine(model.spec(2));
-  const auto generation = [&](int64_t number) {
-    return submit(engine.engine(), [&](Job::Settled settled) {
-      return std::make_shared<GenerateJob>(
-          numbered(number), GenerateOptions{.max_new_tokens = kForever, .sampling = {}, .stop_tokens = {}}, kVocabulary,
-          [](int32_t, auto) {}, std::move(settled));
-    });
-  };
-  auto running = generation(1);
+  auto running =
+      submit_request(engine.engine(), numbered(1), {.max_new_tokens = kForever, .sampling = {}, .stop_tokens = {}})
+          .settled;
   auto queued = submit(engine.engine(), [&](Job::Settled settled) {
     return std::make_shared<ForwardJob>(numbered(2), kVocabulary, std::move(settled));
   });
@@ -121,7 +113,6 @@ TEST("a rank that throws in the middle of a step ends its job with that error, a
     }),
                  "E_TEST");
     CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(1));
-    CHECK_THROWS(engine.generate(numbered(3, false), kFour), "E_STATE_LOST");
     CHECK(engine.generate(numbered(4), kFour).tokens == expected);
   }
 }
@@ -131,16 +122,11 @@ TEST("closing waits for the running job, and settles queued and later ones with 
   RunningEngine engine(model.spec(2));
   std::promise<void> begun, go_on;
   int heard = 0;
-  auto running = submit(engine.engine(), [&](Job::Settled settled) {
-    return std::make_shared<GenerateJob>(
-        numbered(1), kFour, kVocabulary,
-        [&](int32_t, auto) {
-          if (++heard > 1) return;
-          begun.set_value();
-          go_on.get_future().wait();
-        },
-        std::move(settled));
-  });
+  auto running = submit_request(engine.engine(), numbered(1), kFour, [&](int32_t) {
+                   if (++heard > 1) return;
+                   begun.set_value();
+                   go_on.get_future().wait();
+                 }).settled;
   begun.get_future().wait();
   auto queued = submit(engine.engine(), [&](Job::Settled settled) {
     return std::make_shared<ForwardJob>(numbered(2), kVocabulary, std::move(settled));
@@ -164,11 +150,9 @@ TEST("an engine may be destroyed in the middle of a generation, and while it loa
     std::future<void> running;
     {
       RunningEngine engine(model.spec(4));
-      running = submit(engine.engine(), [&](Job::Settled settled) {
-        return std::make_shared<GenerateJob>(
-            numbered(1), GenerateOptions{.max_new_tokens = kForever, .sampling = {}, .stop_tokens = {}}, kVocabulary,
-            [](int32_t, auto) {}, std::move(settled));
-      });
+      running =
+          submit_request(engine.engine(), numbered(1), {.max_new_tokens = kForever, .sampling = {}, .stop_tokens = {}})
+              .settled;
       std::this_thread::sleep_for(std::chrono::milliseconds(round));
     }
     CHECK(running.wait_for(std::chrono::seconds(0)) == std::future_status::ready);
@@ -254,9 +238,6 @@ TEST("jobs that cannot run are refused before they start") {
   CHECK_THROWS(engine.forward(input({-1})), "E_TOKEN");
   CHECK_THROWS(engine.forward(input({1}, 0)), "E_OPTION");
   CHECK_THROWS(engine.forward(input({1}, 65)), "E_OPTION");
-  JobInput slot = input({1});
-  slot.slot = 2;
-  CHECK_THROWS(engine.forward(slot), "E_OPTION");
   for (const Sampling sampling :
        {Sampling{.temperature = -1}, Sampling{.temperature = NAN}, Sampling{.top_k = -1}, Sampling{.top_p = 0},
         Sampling{.top_p = 1.5}, Sampling{.min_p = -0.1}, Sampling{.min_p = 1.1}, Sampling{.repetition_penalty = 0},

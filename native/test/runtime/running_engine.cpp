@@ -46,13 +46,21 @@ std::vector<float> RunningEngine::score(JobInput input) {
 
 GenerateResult RunningEngine::generate(JobInput input, GenerateOptions options,
                                        const std::function<void(int32_t)>& on_token) {
-  std::shared_ptr<GenerateJob> job;
-  run([&](Job::Settled settled) {
-    return job = std::make_shared<GenerateJob>(
-               std::move(input), std::move(options), engine_->spec().shape.vocabulary,
-               [on_token](int32_t token, auto) { on_token(token); }, std::move(settled));
-  });
-  return job->result();
+  auto submitted = submit_request(*engine_, std::move(input), std::move(options), on_token);
+  submitted.settled.get();
+  return submitted.request->result();
+}
+
+Submitted submit_request(Engine& engine, JobInput input, GenerateOptions options,
+                         const std::function<void(int32_t)>& on_token) {
+  const auto settled = std::make_shared<std::promise<void>>();
+  engine.check(input);
+  auto request = std::make_shared<Request>(
+      std::move(input), std::move(options), engine.spec().shape.vocabulary,
+      [on_token](int32_t token, auto) { on_token(token); }, settling(settled));
+  Submitted submitted{request, settled->get_future()};
+  engine.submit(std::move(request));
+  return submitted;
 }
 
 JobInput input(std::vector<int32_t> tokens, int64_t chunk) {

@@ -8,7 +8,7 @@
 
 #include "runtime/engine.h"
 #include "runtime/forward_job.h"
-#include "runtime/generate_job.h"
+#include "runtime/request.h"
 #include "runtime/score_job.h"
 
 namespace stateline::test {
@@ -37,5 +37,13 @@ std::vector<int32_t> random_tokens(int64_t count, int64_t vocabulary, uint64_t s
 
 // Submits and does not wait.
 std::future<void> submit(Engine& engine, const std::function<std::shared_ptr<Job>(Job::Settled)>& make);
+
+struct Submitted {
+  std::shared_ptr<Request> request;
+  std::future<void> settled;
+};
+Submitted submit_request(
+    Engine& engine, JobInput input, GenerateOptions options,
+    const std::function<void(int32_t)>& on_token = [](int32_t) {});
 
 }  // namespace stateline::test

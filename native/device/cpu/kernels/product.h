@@ -1,4 +1,7 @@
 // What the matrix kernels of both compute types share.
+//
+// Every output is one sum over k in order, whatever the tile: a token's numbers do not depend, to the last bit, on how
+// many others are computed beside it.
 #pragma once
 
 #include "device/cpu/kernels/ops.h"
@@ -6,23 +9,15 @@
 
 namespace stateline::cpu::STATELINE_ISA {
 
-// Sums of a short tile go to several accumulators in turn, so that none waits for its own last addition.
-constexpr int chains(int rows) { return rows >= 4 ? 1 : rows >= 2 ? 2 : 4; }
-
 template <int M>
 using Sums = vf[M][kPanelVectors];
 
-template <int M, int Chains>
-STATELINE_INLINE void finish(const Product& product, Sums<M> (&sums)[Chains]) {
+template <int M>
+STATELINE_INLINE void finish(const Product& product, const Sums<M>& sums) {
   const int64_t columns = product.columns;
 #pragma GCC unroll 14
   for (int i = 0; i < M; ++i) {
-    vf left = sums[0][i][0], right = sums[0][i][1];
-#pragma GCC unroll 4
-    for (int c = 1; c < Chains; ++c) {
-      left += sums[c][i][0];
-      right += sums[c][i][1];
-    }
+    vf left = sums[i][0], right = sums[i][1];
     if (product.bias) {
       left += load(product.bias);
       right += load(product.bias + kLanes);

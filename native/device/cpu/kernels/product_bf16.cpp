@@ -38,17 +38,12 @@ STATELINE_INLINE void multiply_word(const uint32_t* a, const uint32_t* w, Sums<M
 
 template <int M>
 void tile(const Product& product) {
-  constexpr int kChains = chains(M);
-  Sums<M> sums[kChains] = {};
+  Sums<M> sums = {};
   const uint32_t* a = static_cast<const uint32_t*>(product.activations);
   const uint32_t* w = static_cast<const uint32_t*>(product.panel);
-  int64_t k = 0;
-  for (; k + kChains <= product.words; k += kChains) {
 #pragma GCC unroll 4
-    for (int c = 0; c < kChains; ++c, a += M * kActivationWordsBf16, w += kPanel) multiply_word<M>(a, w, sums[c]);
-  }
-  for (; k < product.words; ++k, a += M * kActivationWordsBf16, w += kPanel) multiply_word<M>(a, w, sums[0]);
-  finish<M, kChains>(product, sums);
+  for (int64_t k = 0; k < product.words; ++k, a += M * kActivationWordsBf16, w += kPanel) multiply_word<M>(a, w, sums);
+  finish<M>(product, sums);
 }
 
 using Tile = void (*)(const Product&);

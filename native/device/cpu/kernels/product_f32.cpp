@@ -9,33 +9,20 @@ namespace {
 
 template <int M>
 void tile(const Product& product) {
-  constexpr int kChains = chains(M);
-  Sums<M> sums[kChains] = {};
+  Sums<M> sums = {};
   const float* a = static_cast<const float*>(product.activations);
   const float* w = static_cast<const float*>(product.panel);
-  int64_t k = 0;
-  for (; k + kChains <= product.words; k += kChains, a += kChains * M, w += kChains * kPanel) {
 #pragma GCC unroll 4
-    for (int c = 0; c < kChains; ++c) {
-      const vf left = load(w + c * kPanel);
-      const vf right = load(w + c * kPanel + kLanes);
-#pragma GCC unroll 14
-      for (int i = 0; i < M; ++i) {
-        const vf x = set(a[c * M + i]);
-        sums[c][i][0] = fma(x, left, sums[c][i][0]);
-        sums[c][i][1] = fma(x, right, sums[c][i][1]);
-      }
-    }
-  }
-  for (; k < product.words; ++k, a += M, w += kPanel) {
+  for (int64_t k = 0; k < product.words; ++k, a += M, w += kPanel) {
+    const vf left = load(w), right = load(w + kLanes);
 #pragma GCC unroll 14
     for (int i = 0; i < M; ++i) {
       const vf x = set(a[i]);
-      sums[0][i][0] = fma(x, load(w), sums[0][i][0]);
-      sums[0][i][1] = fma(x, load(w + kLanes), sums[0][i][1]);
+      sums[i][0] = fma(x, left, sums[i][0]);
+      sums[i][1] = fma(x, right, sums[i][1]);
     }
   }
-  finish<M, kChains>(product, sums);
+  finish<M>(product, sums);
 }
 
 using Tile = void (*)(const Product&);

@@ -1,0 +1,97 @@
+// Requests side by side: they join and leave between steps, and each step feeds a token of every one that decodes and,
+// in what is left of the longest step, the next of the prompts of those that do not yet, so that a long prompt holds
+// nobody up (continuous batching: Orca, OSDI 2022; chunked prefills among decodes: arXiv 2308.16369).
+//
+// To the queue a batch is one job, which ends when nobody waits, or when other jobs do.
+#pragma once
+
+#include <array>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "runtime/job_queue.h"
+#include "runtime/rank.h"
+#include "runtime/request.h"
+
+namespace stateline {
+
+class Batch final : public Job, public std::enable_shared_from_this<Batch> {
+ public:
+  // `check` throws when results since its last call cannot be trusted.
+  Batch(const EngineSpec& spec, JobQueue& queue, std::function<void()> check);
+
+  // --- any thread ---
+  // Throws E_CLOSED, and E_QUEUE_FULL when too many wait.
+  void submit(std::shared_ptr<Request> request);
+  // A request that runs ends after the step it is in, one that waits at once.
+  void cancel(int64_t job);
+  // Waiting requests are settled with E_CLOSED, running ones go on.
+  void close();
+
+  // --- the ranks' threads ---
+  void run(Rank& rank) override;
+  void settle(std::exception_ptr error) override;
+
+ private:
+  static constexpr size_t kMostWaiting = 1 << 16;
+
+  // A request in a slot.
+  struct Seat {
+    std::shared_ptr<Request> request;
+    int slot = 0;
+  };
+
+  // What all ranks do in one step. Two take turns: the deciding rank plans the next while others still read the last.
+  struct Plan {
+    struct Start {
+      int slot;
+      const SequenceState* state;  // null: empty
+    };
+    struct Keep {
+      int slot;
+      SequenceState* state;
+    };
+    std::vector<Keep> keeps;  // first: their slots may start anew in the same step
+    std::vector<Start> starts;
+    std::vector<int32_t> ids;
+    std::vector<Segment> segments;
+    std::vector<int32_t> rows;  // of the step whose logits are wanted
+    StepLabel label;
+  };
+
+  // The deciding rank: plans the next step; false when there is none.
+  bool plan(Rank& rank, Plan& plan);
+  void leave(Rank& rank, Plan& plan);
+  void admit(Plan& plan);
+  void fill(Plan& plan);
+  void add(Plan& plan, Seat& seat, int64_t most);
+  StepLabel label(const Plan& plan) const;
+  // The deciding rank, when all ranks are through with the step before: requests that left in it are settled.
+  void account();
+
+  void step(Rank& rank, const Plan& plan, bool record);
+  void sample(Rank& rank, const Plan& plan, Step& step, View<const float> hidden);
+
+  const EngineSpec& spec_;
+  JobQueue& queue_;
+  const std::function<void()> check_;
+  std::array<Plan, 2> plans_;
+  std::vector<std::atomic<int64_t>> sent_;  // by rank, so far
+
+  // The deciding rank's.
+  std::vector<Seat> seats_;                                     // who runs, in the order they came
+  std::vector<int> free_;                                       // slots
+  std::vector<Request*> sampled_;                               // of the step under way: whose logits are wanted
+  std::vector<std::pair<Request*, int64_t>> planned_, shares_;  // tokens fed in the plan to come; in the step under way
+  std::vector<std::shared_ptr<Request>> leaving_, left_;        // in the plan to come; in the step under way
+  int64_t accounted_ = 0;                                       // of all ranks' sent bytes
+
+  std::mutex mutex_;  // of what follows; and of seats_ when they change
+  std::deque<std::shared_ptr<Request>> waiting_;
+  bool scheduled_ = false;  // in the queue, or running
+  bool closed_ = false;
+};
+
+}  // namespace stateline

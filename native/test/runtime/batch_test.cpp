@@ -1,0 +1,184 @@
+// Requests side by side: each gets what it gets alone, whoever comes, goes or fails beside it.
+#include "runtime/batch.h"
+
+#include <chrono>
+#include <random>
+#include <thread>
+
+#include "runtime/error.h"
+#include "test/check.h"
+#include "test/runtime/random_model.h"
+#include "test/runtime/running_engine.h"
+
+namespace stateline::test {
+namespace {
+
+constexpr int64_t kVocabulary = 301;
+constexpr int64_t kForever = 1'000'000'000;
+
+GenerateOptions options(int64_t tokens, double temperature = 0) {
+  return {.max_new_tokens = tokens, .sampling = {.temperature = temperature, .seed = 5}, .stop_tokens = {}};
+}
+
+EngineSpec spec_of(const RandomModel& model, int ranks, int slots) {
+  auto spec = model.spec(ranks);
+  spec.slots = slots;
+  spec.max_tokens = 24;  // prompts are longer than what a step has room for
+  return spec;
+}
+
+JobInput prompt(int64_t tokens, int64_t number) {
+  JobInput job = input(random_tokens(tokens, kVocabulary, static_cast<uint64_t>(number)), 24);
+  job.tag.job = number;
+  return job;
+}
+
+}  // namespace
+
+TEST("requests of all lengths side by side give the tokens each gives alone, for every family and split") {
+  for (const auto& shape : {RandomModelOptions{}, hybrid_model()}) {
+    const RandomModel model(shape);
+    std::vector<std::vector<int32_t>> alone;
+    RunningEngine single(spec_of(model, 1, 1));
+    for (int i = 0; i < 12; ++i) {
+      alone.push_back(single.generate(prompt(1 + 7 * i % 60, i), options(3 + i % 5, i % 2)).tokens);
+    }
+    for (const int ranks : {1, 2, 4}) {
+      for (const int slots : {1, 3, 40}) {
+        const Context context(text(ranks) + " ranks, " + text(slots) + " slots");
+        RunningEngine engine(spec_of(model, ranks, slots));
+        std::vector<Submitted> requests;
+        for (int i = 0; i < 12; ++i) {
+          requests.push_back(submit_request(engine.engine(), prompt(1 + 7 * i % 60, i), options(3 + i % 5, i % 2)));
+        }
+        for (int i = 0; i < 12; ++i) {
+          requests[i].settled.get();
+          CHECK(requests[i].request->result().tokens == alone[i]);
+        }
+      }
+    }
+  }
+}
+
+TEST("a long prompt holds up nobody who decodes, and later requests join while earlier ones run") {
+  const RandomModel model;
+  RunningEngine engine(spec_of(model, 2, 4));
+  std::promise<void> begun;
+  std::atomic<int> heard{0}, before_second{0};
+  auto first = submit_request(engine.engine(), prompt(5, 1), options(kForever), [&](int32_t) {
+    if (++heard == 3) begun.set_value();
+  });
+  begun.get_future().wait();
+  const int at_submission = heard;
+  auto second = submit_request(engine.engine(), prompt(500, 2), options(2), [&](int32_t) {
+    if (before_second == 0) before_second = heard.load();
+  });
+  second.settled.get();
+  // 500 tokens in steps of at most 23 beside the other's one: over twenty steps, in each of which the first went on.
+  CHECK(before_second - at_submission >= 20);
+  CHECK(second.request->result().tokens.size() == 2);
+  engine.engine().cancel(1);
+  first.settled.get();
+  CHECK(first.request->result().finish == Finish::cancelled);
+}
+
+TEST("a request that is cancelled or whose listener throws ends alone") {
+  const RandomModel model;
+  RunningEngine engine(spec_of(model, 2, 4));
+  const auto expected = engine.generate(prompt(9, 1), options(40)).tokens;
+  auto steady = submit_request(engine.engine(), prompt(9, 1), options(40));
+  auto cancelled = submit_request(engine.engine(), prompt(9, 2), options(kForever));
+  auto throwing =
+      submit_request(engine.engine(), prompt(9, 3), options(10), [](int32_t) { throw Error("E_TEST", ""); });
+  CHECK_THROWS(throwing.settled.get(), "E_TEST");
+  engine.engine().cancel(2);
+  cancelled.settled.get();
+  CHECK(cancelled.request->result().finish == Finish::cancelled);
+  steady.settled.get();
+  CHECK(steady.request->result().tokens == expected);
+}
+
+TEST("jobs that wait come between requests that keep coming") {
+  const RandomModel model;
+  RunningEngine engine(spec_of(model, 2, 2));
+  std::vector<Submitted> requests;
+  for (int i = 0; i < 20; ++i) requests.push_back(submit_request(engine.engine(), prompt(9, i), options(30)));
+  const auto logits = engine.forward(prompt(9, 100));
+  CHECK_EQUAL(logits.size(), size_t{9 * kVocabulary});
+  CHECK(requests.back().settled.wait_for(std::chrono::seconds(0)) == std::future_status::timeout);
+  for (auto& each : requests) each.settled.get();
+}
+
+TEST("bytes on the wire are shared out among the requests of a step") {
+  const RandomModel model;
+  RunningEngine engine(spec_of(model, 2, 4));
+  const int64_t alone = engine.generate(prompt(9, 1), options(5)).wire_bytes;
+  std::vector<Submitted> requests;
+  for (int i = 0; i < 4; ++i) requests.push_back(submit_request(engine.engine(), prompt(9, 1), options(5)));
+  double total = 0;
+  for (auto& each : requests) {
+    each.settled.get();
+    total += static_cast<double>(each.request->result().wire_bytes);
+    CHECK_NEAR(static_cast<double>(each.request->result().wire_bytes) / static_cast<double>(alone), 1, 0.1);
+  }
+  CHECK_NEAR(total / static_cast<double>(4 * alone), 1, 1e-4);  // rounded down for each
+}
+
+TEST("closing settles every request once: the running ones with their text, the waiting ones with E_CLOSED") {
+  const RandomModel model;
+  for (int round = 0; round < 5; ++round) {
+    RunningEngine engine(spec_of(model, 2, 2));
+    std::vector<Submitted> requests;
+    for (int i = 0; i < 8; ++i) requests.push_back(submit_request(engine.engine(), prompt(9, i), options(20)));
+    std::this_thread::sleep_for(std::chrono::milliseconds(round));
+    std::promise<void> closed;
+    engine.engine().close([&] { closed.set_value(); });
+    closed.get_future().get();
+    for (auto& each : requests) {
+      CHECK(each.settled.wait_for(std::chrono::seconds(0)) == std::future_status::ready);
+      try {
+        each.settled.get();
+        CHECK_EQUAL(each.request->result().tokens.size(), size_t{20});
+      } catch (const Error& error) {
+        CHECK_EQUAL(error.code, std::string("E_CLOSED"));
+      }
+    }
+    CHECK_THROWS(submit_request(engine.engine(), prompt(9, 1), options(1)), "E_CLOSED");
+  }
+}
+
+TEST("two thousand requests from four threads with random cancels all end, each with a right beginning") {
+  const RandomModel model;
+  RunningEngine engine(spec_of(model, 2, 5));
+  std::vector<std::vector<int32_t>> expected;
+  for (int i = 0; i < 4; ++i) expected.push_back(engine.generate(prompt(3 + 9 * i, i), options(6)).tokens);
+  std::vector<std::thread> clients;
+  std::atomic<int> wrong{0}, whole{0};
+  for (int client = 0; client < 4; ++client) {
+    clients.emplace_back([&, client] {
+      std::mt19937 generator(client);
+      for (int i = 0; i < 500; i += 5) {
+        std::vector<Submitted> requests;
+        for (int k = 0; k < 5; ++k) {
+          JobInput job = prompt(3 + 9 * client, client);
+          job.tag.job = 1000 * client + i + k + 10;
+          requests.push_back(submit_request(engine.engine(), std::move(job), options(6)));
+          if (generator() % 3 == 0)
+            engine.engine().cancel(1000 * client + i + static_cast<int>(generator() % (k + 1)) + 10);
+        }
+        for (auto& each : requests) {
+          each.settled.get();
+          const auto& tokens = each.request->result().tokens;
+          const auto& right = expected[client];
+          if (tokens.size() > right.size() || !std::equal(tokens.begin(), tokens.end(), right.begin())) ++wrong;
+          if (tokens.size() == right.size()) ++whole;
+        }
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  CHECK_EQUAL(wrong.load(), 0);
+  CHECK(whole > 500);
+}
+
+}  // namespace stateline::test
