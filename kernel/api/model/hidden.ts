@@ -40,7 +40,8 @@ export async function hiddenStates(
 ): Promise<Float32Array[]> {
   const tag = newJob();
   const job = {
-    ...{ ...tag, tokens, reset: true },
+    ...tag,
+    tokens,
     chunk: Math.min(tokens.length, chunk),
     layers: Int32Array.from(layers),
   };
