@@ -7,6 +7,7 @@ import { formatCount } from "../../profiler-ui/trace/format";
 import { openRun } from "../../kernel/api/runs/open";
 import { startServer, type ProfilerServer } from "../../profiler-ui/server/index";
 import { launchChromium } from "../support/chromium";
+import { cli, cliJson } from "../support/cli";
 import { temporaryFolder } from "../support/fixtures";
 import { storeRun } from "./support/stored-run";
 import { syntheticRun } from "./support/synthetic-run";
@@ -166,6 +167,20 @@ describe("keeping runs in order", () => {
     await page.getByRole("button", { name: "Undo" }).click();
     await page.getByRole("link", { name: "stored int8" }).waitFor();
     expect((await ask("/api/runs/int8/summary")).body["events"]).toBe(int8.events.count);
+  });
+
+  test("the command line takes a run away and brings it back", async () => {
+    const ids = async (...args: string[]): Promise<string[]> =>
+      (await cliJson<{ id: string }[]>(["runs", root, ...args])).map(({ id }) => id).sort();
+    expect(await ids("--delete", "int8")).toEqual(["f16"]);
+    expect(await ids("--restore", "int8")).toEqual(["f16", "int8"]);
+    expect((await cli(["runs", root, "--restore", "int8"])).stderr).toMatch(/E_RUN_EXISTS/);
+    const out = join(temporaryFolder(), "int8.pftrace");
+    expect(await cliJson(["export", "int8", "--runs", root, "--out", out])).toEqual({
+      id: "int8",
+      format: "perfetto",
+      path: out,
+    });
   });
 
   test("what cannot be written is refused with its reason", async () => {
