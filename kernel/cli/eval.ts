@@ -45,11 +45,13 @@ async function evaluate(flags: Flags, signal: AbortSignal): Promise<void> {
         onProgress: (state) => view?.update(state),
       })
       .finally(() => view?.end());
-    if (flags.json) return printJson(result);
+    if (flags.json) return printJson({ ...result, loadMs: model.loadMs });
     const { perplexity, bitsPerByte, nll, scoredTokens, windows } = result;
     printLine(
       `perplexity ${formatNumber(perplexity)} a token, ${nll.toFixed(4)} nats a token, ${bitsPerByte.toFixed(4)} bits a byte`,
     );
-    printLine(`${scoredTokens} tokens scored in ${windows} windows of ${flags.window}`);
+    printLine(
+      `${scoredTokens} tokens scored in ${windows} windows of ${flags.window}; loaded in ${formatNumber(model.loadMs)} ms`,
+    );
   });
 }

@@ -56,7 +56,8 @@ async function logits(flags: Flags, signal: AbortSignal): Promise<void> {
     const out = resolve(flags.out);
     await writeFloats(out, values);
     const { vocabulary } = model.config;
-    if (flags.json) printJson({ out, tokens: tokens.length, vocabulary, bytes: values.byteLength });
+    if (flags.json)
+      printJson({ out, tokens: tokens.length, vocabulary, bytes: values.byteLength, loadMs: model.loadMs });
     else note(`wrote ${out}: float32 [${tokens.length} × ${vocabulary}]`);
   });
 }

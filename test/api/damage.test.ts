@@ -17,6 +17,7 @@ import fc from "fast-check";
 import { openCheckpoint, refuseChanges } from "../../kernel/api/checkpoint/checkpoint";
 import { readHeader } from "../../kernel/api/checkpoint/safetensors";
 import { loadModel, makeModel, StatelineError } from "../../kernel/api/index";
+import { loadTokenizer, readStopTokens, type Tokenizer } from "../../kernel/api/text/tokenizer";
 import { difference, golden, temporaryFolder, tinyMamba } from "../support/fixtures";
 
 const tokens = [3, 1, 4, 1, 5];
@@ -252,4 +253,31 @@ test("links in circles and folders in a file's place are refused", async () => {
       message: expect.stringContaining(name) as unknown,
     });
   }
+});
+
+test("a tokenizer with any part of its settings replaced works on text or is refused by a typed error", async () => {
+  const files = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json"];
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom(...files), fc.nat(10_000), odd, async (name, path, by) => {
+      const directory = temporaryFolder();
+      for (const one of files) cpSync(join(tinyMamba, one), join(directory, one));
+      const json = JSON.parse(readFileSync(join(directory, name), "utf8")) as Record<string, unknown>;
+      // Of tokenizer.json the settings around the vocabulary, which is not looked into.
+      const { model, ...settings } = json;
+      const changed = replaceValue(settings, path, by) as object;
+      writeFileSync(join(directory, name), JSON.stringify(model === undefined ? changed : { ...changed, model }));
+      const loaded = await loadTokenizer(directory).catch((error: unknown) => error);
+      if (loaded instanceof Error) {
+        expect(loaded).toBeInstanceOf(StatelineError);
+        expect(loaded.message).toContain(directory);
+        return;
+      }
+      const tokenizer = loaded as Tokenizer;
+      const stops = await readStopTokens(directory, {}, tokenizer);
+      expect(stops.every((id) => Number.isInteger(id) && id >= 0)).toBe(true);
+      expect(typeof tokenizer.decode(tokenizer.encode("Holmes, 221b \u00e9"))).toBe("string");
+      rmSync(directory, { recursive: true });
+    }),
+    { numRuns: 80 },
+  );
 });

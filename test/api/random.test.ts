@@ -79,6 +79,16 @@ test("the values are finite and in proportion in every type, and a seed gives th
   }
 });
 
+test("a random model goes on with different tokens, none of them certain", async () => {
+  const out = join(temporaryFolder(), "model");
+  await makeModel({ like: "mamba-130m", layers: 4, out });
+  const model = await loadModel(out);
+  const generation = await model.generate([11, 12, 13, 14], { maxNewTokens: 12, logprobs: 0, stopTokens: [] });
+  await model.close();
+  expect(new Set(generation.tokens).size).toBeGreaterThan(5);
+  for (const { logprob } of generation.logprobs ?? []) expect(logprob).toBeLessThan(-0.1);
+});
+
 test("halves and bf16 are rounded to nearest, ties to even", () => {
   const half = (value: number): number => new Uint16Array(stored(Float32Array.of(value), "f16").buffer)[0] ?? -1;
   expect(

@@ -30,9 +30,16 @@ const uniform = (name: string, shape: readonly number[], bound: number): RandomT
   fill: { kind: "uniform", bound },
 });
 
-/** Bound of a linear layer: 1 / √inputs, over √layers too where it writes to the residual stream. */
-const linear = (name: string, rows: number, columns: number, layers: number = 1): RandomTensor =>
-  uniform(`${name}.weight`, [rows, columns], (columns * layers) ** -0.5);
+/** Bound of a linear layer: 1 / √inputs. */
+const linear = (name: string, rows: number, columns: number): RandomTensor =>
+  uniform(`${name}.weight`, [rows, columns], columns ** -0.5);
+
+/**
+ * What a layer adds to the residual stream, over √layers as state-spaces has it; but tenfold, so that the layers and not
+ * the token's own embedding make the logits, as in a trained model. Else a tied head would repeat the last token for ever.
+ */
+const outProjection = (name: string, { hidden, layers }: PublishedShape, inner: number): RandomTensor =>
+  uniform(`${name}.weight`, [hidden, inner], 10 * (inner * layers) ** -0.5);
 
 const ones = (name: string, ...shape: number[]): RandomTensor => ({
   name,
@@ -59,7 +66,7 @@ function mambaTensors(shape: PublishedShape): RandomTensor[] {
       { name: `${mixer}.dt_proj.bias`, shape: [inner], fill: { kind: "dtBias" } },
       { name: `${mixer}.A_log`, shape: [inner, states], fill: { kind: "logStates" } },
       ones(`${mixer}.D`, inner),
-      linear(`${mixer}.out_proj`, hidden, inner, layers),
+      outProjection(`${mixer}.out_proj`, shape, inner),
     ];
   };
   return [
@@ -88,7 +95,7 @@ function zambaTensors(shape: Extract<PublishedShape, { family: "zamba" }>): Rand
       { name: `${mixer}.dt_proj_bias`, shape: [heads, headWidth], fill: { kind: "dtBias" } },
       { name: `${mixer}.A_log`, shape: [heads, headWidth, states], fill: { kind: "logStates" } },
       ones(`${mixer}.D`, heads, headWidth),
-      linear(`${mixer}.out_proj`, hidden, inner, layers),
+      outProjection(`${mixer}.out_proj`, shape, inner),
     ];
   };
   // One set of weights for all hybrid layers, stored with the first.

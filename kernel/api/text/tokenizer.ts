@@ -198,7 +198,9 @@ export async function loadTokenizer(directory: string): Promise<Tokenizer | unde
   const chat = await loadChatTemplates(directory, config, specialTokens);
   try {
     const library = new HuggingFaceTokenizer(tokenizer, config);
-    return new Tokenizer({ library, directory, tokenizer, config, specialTokens, chat });
+    const made = new Tokenizer({ library, directory, tokenizer, config, specialTokens, chat });
+    made.decode(made.encode("A probe, since the library reads its parts only when they are used: é😀"));
+    return made;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new CheckpointError("E_TOKENIZER", `${path} cannot be used: ${reason}`, { file: path }, { cause: error });
