@@ -4,6 +4,7 @@ import type { CompiledCell, CompileReply, Completeness, Completion, Inspection, 
 import { cellFunction, type CellFunction } from "./cell-function";
 import { completeness } from "./completeness";
 import { diagnosticsReport } from "./diagnostics";
+import { blankExportModifiers } from "./export-modifiers";
 import { completeMagic, inspectMagic, readMagics, type CellMagic } from "./magics";
 import { describe, isModule } from "./quick-info";
 import { loadTslab, type TslabCompiler } from "./tslab-compiler";
@@ -46,7 +47,7 @@ export class CellCompiler {
   /** @param text `source` without its magics. */
   #compile(source: string, text: string, magics: readonly CellMagic[], keep: boolean): CompileReply {
     this.#refresh(text);
-    const result = this.#converter.convert(this.#declarations, text);
+    const result = this.#converter.convert(this.#declarations, blankExportModifiers(this.#tslab.typescript, text));
     const errors = result.diagnostics.filter(({ category }) => category === ERROR_CATEGORY);
     if (errors.length > 0) {
       for (const error of errors) this.#noteMissingModule(error);

@@ -88,6 +88,14 @@ const cases: readonly (readonly [title: string, cells: readonly string[], expect
     ["function self(this: unknown) { return this === globalThis || this === undefined; }", "self()"],
     "true",
   ],
+  [
+    "export before a declaration is taken as said",
+    [
+      "export const exported = 'a';\nexport function shout(x: string): string { return x.toUpperCase(); }\nexport interface Loud { x: string }",
+      "const loud: Loud = { x: shout(exported) };\nloud.x",
+    ],
+    "'A'",
+  ],
   ["a name that shadows a variable stays apart", ["let shadow = 1;", "{ let shadow = 2; shadow++; }\nshadow"], "1"],
   [
     "labels and loops without braces survive",
