@@ -1,17 +1,19 @@
-// node bench/profiler/run.mjs [--json]: the profiler's page with a million events, measured in Chromium.
+// node bench/profiler/run.mjs [--json]: the profiler's page with a million events, measured in Chromium;
+// node bench/profiler/run.mjs event-loop: its server meanwhile.
 import { build } from "esbuild";
 import { join } from "node:path";
 import { ensureBuilt } from "../../scripts/ensure.mjs";
 import { root, run } from "../../scripts/lib.mjs";
 
 await ensureBuilt();
-const program = join(root, "build/bench/frames.cjs");
+const [name, ...rest] = process.argv[2] === "event-loop" ? process.argv.slice(2) : ["frames", ...process.argv.slice(2)];
+const program = join(root, `build/bench/${name}.cjs`);
 await build({
-  entryPoints: [join(root, "bench/profiler/frames.ts")],
+  entryPoints: [join(root, `bench/profiler/${name}.ts`)],
   outfile: program,
   bundle: true,
   platform: "node",
   packages: "external",
   logLevel: "warning",
 });
-run(process.execPath, [program, ...process.argv.slice(2)]);
+run(process.execPath, [program, ...rest]);

@@ -108,10 +108,10 @@ startPage(async () => {
   describe();
   main.replaceChildren(heading, about, stats, tabs.element);
   main.removeAttribute("aria-busy");
-  // The timeline's questions come first: it is what is looked at first.
-  const drawn = run.events > 0 ? pane.load() : undefined;
   tabs.start();
-  await Promise.all([drawn, showTables().catch((error: unknown) => fail(stats, error))]);
+  // The timeline's questions come first: it is what is looked at first.
+  const sum = (): Promise<void> => showTables().catch((error: unknown) => fail(stats, error));
+  await (run.events > 0 ? pane.load(() => void sum()) : sum());
   // A run that is recorded grows: what is new is drawn, the window stays where it is.
   while (shown.status === "recording") {
     await new Promise((resolve) => setTimeout(resolve, GROWTH));

@@ -142,8 +142,11 @@ export class TimelinePane {
     addEventListener("hashchange", () => this.#restore());
   }
 
-  /** Loads all runs' events; resolves when all are there. Every run begins at its first span, so that they compare. */
-  async load(): Promise<void> {
+  /**
+   * Loads all runs' events; resolves when all are there. Every run begins at its first span, so that they compare.
+   * `onShown` is called when the whole of them is to be seen: what else is asked of the server should wait for it.
+   */
+  async load(onShown: () => void = () => undefined): Promise<void> {
     const overviews = await Promise.all(this.runs.map(({ id }) => loadOverview(id)));
     this.#origin = overviews[0]?.origin ?? 0;
     this.#length = Math.max(1, ...overviews.map(({ length }) => length));
@@ -155,6 +158,7 @@ export class TimelinePane {
     this.#minimap.setLanes(overviews[0]?.lanes ?? [], this.#length);
     this.#minimap.setView({ from: 0, to: this.#length });
     this.#restore();
+    onShown();
     const done = this.runs.map(() => 0);
     const loading = overviews.map((overview, k) =>
       loadLanes(this.runs[k]?.id ?? "", overview, (lanes, share) => {
