@@ -36,11 +36,12 @@ if (!existsSync(join(large, "config.json"))) {
 const speed = await measureSpeed(stateline, large, rounds);
 process.stdout.write("\nmamba-130m shape, bf16, tokens/s, median (min-max)\n");
 console.table(
-  speed.map(({ ranks, threadsPerRank, prefill, decode }) => ({
+  speed.map(({ ranks, threadsPerRank, prefill, decode, batch }) => ({
     ranks,
     "threads a rank": threadsPerRank,
     "prefill 512": prefill.text,
     "decode 128": decode.text,
+    "decode, 16 together": batch.text,
   })),
 );
 const recording = await measureRecording(stateline, join(root, "models/tiny-mamba"), 3 * rounds);
