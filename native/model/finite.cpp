@@ -4,14 +4,15 @@
 
 namespace stateline {
 
-void refuse_nan(View<const float> logits) {
+void refuse_nan(View<const float> states) {
   int nan = 0;
-  for (int64_t row = 0; row < logits.rows; ++row) {
-    const float* values = logits.row(row);
-    for (int64_t i = 0; i < logits.columns; ++i) nan |= values[i] != values[i];
+  for (int64_t row = 0; row < states.rows; ++row) {
+    const float* values = states.row(row);
+    for (int64_t i = 0; i < states.columns; ++i) nan |= values[i] != values[i];
   }
   if (nan) {
-    throw Error("E_LOGITS_NAN", "the logits are not numbers: the weights or the wire type overflow in this model");
+    throw Error("E_LOGITS_NAN",
+                "what the model computes are not numbers: the weights or the wire type overflow in this model");
   }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "model/finite.h"
 #include "runtime/error.h"
 
 namespace stateline {
@@ -30,6 +31,7 @@ void HiddenJob::run(Rank& rank) {
   prefill(
       rank,
       [&](Step&, View<const float> hidden, int64_t first) {
+        refuse_nan(hidden);
         keep(rank, layer_count_, first, hidden, {});
         begin = first + hidden.rows;
       },

@@ -156,7 +156,14 @@ test.each([
     writeFileSync(file, content);
     for (const tensorParallel of [1, 2]) {
       const model = await loadModel(directory, { tensorParallel, threadsPerRank: 1 });
-      const asked = [() => model.logits(tokens), () => model.generate(tokens), () => model.perplexity(tokens)];
+      const asked = [
+        () => model.logits(tokens),
+        () => model.generate(tokens),
+        () => model.generate([tokens, tokens]),
+        () => model.perplexity(tokens),
+        () => model.embeddings(tokens),
+        () => model.hiddenStates(tokens, { layers: [2] }),
+      ];
       for (const ask of asked) {
         const message = `${file}: backbone.layers.1.mixer.out_proj.weight has ${value} at index 77`;
         await expect(ask()).rejects.toMatchObject({

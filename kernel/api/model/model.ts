@@ -195,7 +195,8 @@ export class Model {
     const { maxTokens } = this.settings;
     const { chunk = maxTokens, signal } = checkOptions("embeddings", options, embeddingsRules(maxTokens));
     const tokens = await tokensOf(prompt, this, signal ? { signal } : {});
-    const [states] = await hiddenStates(this.engine, tokens, [this.config.layers], chunk, signal);
+    const last = [this.config.layers];
+    const [states] = await this.#explained(() => hiddenStates(this.engine, tokens, last, chunk, signal));
     return states ?? new Float32Array();
   }
 
@@ -212,7 +213,7 @@ export class Model {
     const rules = hiddenStatesRules(maxTokens, all.length);
     const { layers = all, chunk = maxTokens, signal } = checkOptions("hiddenStates", options, rules);
     const tokens = await tokensOf(prompt, this, signal ? { signal } : {});
-    return hiddenStates(this.engine, tokens, layers, chunk, signal);
+    return this.#explained(() => hiddenStates(this.engine, tokens, layers, chunk, signal));
   }
 
   /**
@@ -261,7 +262,7 @@ export class Model {
     return this.close();
   }
 
-  /** Where logits are not numbers, names the weight that is none. */
+  /** Where results are not numbers, names the weight that is none. */
   async #explained<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
