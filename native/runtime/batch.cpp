@@ -75,25 +75,31 @@ void Batch::settle(std::exception_ptr error) {
   std::vector<std::shared_ptr<Request>> failed;
   {
     std::lock_guard lock(mutex_);
-    if (!error) return;
-    for (Seat& seat : seats_) {
-      free_.push_back(seat.slot);
-      failed.push_back(std::move(seat.request));
-    }
-    seats_.clear();
-    for (auto* list : {&leaving_, &left_}) {
-      failed.insert(failed.end(), list->begin(), list->end());
-      list->clear();
-    }
-    planned_.clear();
-    shares_.clear();
-    scheduled_ = !waiting_.empty();
+    if (error) failed = drop_all();
+    scheduled_ = !waiting_.empty();  // behind the jobs that wait
     if (scheduled_) queue_.submit(shared_from_this());
   }
   for (const auto& request : failed) request->settle(error);
 }
 
+std::vector<std::shared_ptr<Request>> Batch::drop_all() {
+  std::vector<std::shared_ptr<Request>> dropped;
+  for (Seat& seat : seats_) {
+    free_.push_back(seat.slot);
+    dropped.push_back(std::move(seat.request));
+  }
+  seats_.clear();
+  for (auto* list : {&leaving_, &left_}) {
+    dropped.insert(dropped.end(), list->begin(), list->end());
+    list->clear();
+  }
+  planned_.clear();
+  shares_.clear();
+  return dropped;
+}
+
 void Batch::run(Rank& rank) {
+  sent_[rank.index()] = rank.sent();  // other jobs sent, too
   for (uint32_t turn = 0;; ++turn) {
     Plan& next = plans_[turn & 1];
     const bool more = rank.decides() && plan(rank, next);
@@ -115,10 +121,7 @@ bool Batch::plan(Rank& rank, Plan& plan) {
   admit(plan);
   fill(plan);
   plan.label = label(plan);
-  if (!plan.segments.empty() || !plan.keeps.empty()) return true;
-  scheduled_ = !waiting_.empty();  // behind the jobs that wait
-  if (scheduled_) queue_.submit(shared_from_this());
-  return false;
+  return !plan.segments.empty() || !plan.keeps.empty();
 }
 
 void Batch::leave(Rank& rank, Plan& plan) {
@@ -128,9 +131,9 @@ void Batch::leave(Rank& rank, Plan& plan) {
     const bool full = spec_.shape.head_dim > 0 && rank.position(seat.slot) >= spec_.shape.context;
     if (full && !request.over()) request.end_at_length();
     if (!request.over()) continue;
+    auto state = request.keeps_state() && request.state_known() ? room_for_state(rank, seat) : nullptr;
     free_.push_back(seat.slot);
-    if (request.keeps_state() && request.state_known()) {
-      auto state = std::make_shared<SequenceState>(make_sequence_state(spec_.shape, rank.position(seat.slot)));
+    if (state) {
       plan.keeps.push_back({seat.slot, state.get()});
       request.result().state = std::move(state);
       leaving_.push_back(std::move(seat.request));
@@ -139,6 +142,16 @@ void Batch::leave(Rank& rank, Plan& plan) {
     }
   }
   std::erase_if(seats_, [](const Seat& seat) { return !seat.request; });
+}
+
+// Null when there is no memory: the request fails alone.
+std::shared_ptr<SequenceState> Batch::room_for_state(const Rank& rank, Seat& seat) {
+  try {
+    return std::make_shared<SequenceState>(make_sequence_state(spec_.shape, rank.position(seat.slot)));
+  } catch (...) {
+    seat.request->fail(std::current_exception());
+    return nullptr;
+  }
 }
 
 void Batch::admit(Plan& plan) {

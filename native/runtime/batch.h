@@ -61,9 +61,13 @@ class Batch final : public Job, public std::enable_shared_from_this<Batch> {
     StepLabel label;
   };
 
+  // Empties the seats; returns who sat there or was about to be settled.
+  std::vector<std::shared_ptr<Request>> drop_all();
+
   // The deciding rank: plans the next step; false when there is none.
   bool plan(Rank& rank, Plan& plan);
   void leave(Rank& rank, Plan& plan);
+  std::shared_ptr<SequenceState> room_for_state(const Rank& rank, Seat& seat);
   void admit(Plan& plan);
   void fill(Plan& plan);
   void add(Plan& plan, Seat& seat, int64_t most);
@@ -90,7 +94,7 @@ class Batch final : public Job, public std::enable_shared_from_this<Batch> {
 
   std::mutex mutex_;  // of what follows; and of seats_ when they change
   std::deque<std::shared_ptr<Request>> waiting_;
-  bool scheduled_ = false;  // in the queue, or running
+  bool scheduled_ = false;  // in the queue, running, or about to be settled
   bool closed_ = false;
 };
 

@@ -81,7 +81,7 @@ void Request::take(Step& step, View<const float> logits) {
     result_.decode_ns = now - first_token_;
     take_token(token);
   } catch (...) {
-    error_ = std::current_exception();  // logits that are no numbers are this request's trouble alone
+    fail(std::current_exception());  // logits that are no numbers are this request's trouble alone
   }
 }
 

@@ -59,6 +59,7 @@ class Request {
   void add_wire_bytes(int64_t bytes) { result_.wire_bytes += bytes; }
   // Takes the logits after the last token that was fed.  [1, vocabulary]
   void take(Step& step, View<const float> logits);
+  void fail(std::exception_ptr error) { error_ = std::move(error); }
   // Nothing more is wanted of the model, or it failed.
   bool over() const { return finished_ || cancelled_ || error_; }
   // The state has no room for another token.

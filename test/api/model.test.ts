@@ -107,6 +107,17 @@ test("an aborted generation rejects with the text so far, and the model goes on"
   expect(await model.generate(prompt, { maxNewTokens: 3 })).toMatchObject({ finish: "length" });
 });
 
+test("an abort on any token rejects, also when the engine has made the last one by then", async () => {
+  for (let at = 1; at <= 5; at++) {
+    const controller = new AbortController();
+    let heard = 0;
+    const onToken = (): void => void (++heard === at && controller.abort());
+    const options = { maxNewTokens: 6, stopTokens: [], signal: controller.signal, onToken };
+    await expect(model.generate(prompt, options)).rejects.toMatchObject({ code: "E_ABORTED" });
+    expect(heard).toBe(at);
+  }
+});
+
 test("an abort ends the wait within a fraction of a second, whatever the model is doing", async () => {
   const long = new Array<number>(60_000).fill(17);
   const signals = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(30) });

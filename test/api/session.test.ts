@@ -141,6 +141,7 @@ test("a saved session goes on under another split, and in no other model", async
     await refuses("E_STATE_FILE");
     writeFileSync(file, "no session");
     await refuses("E_STATE_FILE");
+    await expect(session.restore(folder)).rejects.toMatchObject({ code: "E_STATE_FILE" });
     writeFileSync(file, bytes);
     expect(session.tokens).toEqual([]);
   });
@@ -165,6 +166,9 @@ test("a stop text ends the session's text, too; an abort leaves it as it was", a
     const options = { maxNewTokens: 100_000, signal: enough.signal, onToken };
     await expect(session.generate(" and", options)).rejects.toBeInstanceOf(AbortedError);
     await expect(session.append(" and", { signal: AbortSignal.abort() })).rejects.toBeInstanceOf(AbortedError);
+    const long = new Array<number>(200_000).fill(17);
+    const soon = AbortSignal.timeout(20);
+    await expect(session.append(long, { signal: soon })).rejects.toMatchObject({ code: "E_ABORTED" });
     expect(session.tokens).toBe(before);
     expect(session.text).toContain("Sherlock Holmes took");
   });

@@ -49,7 +49,7 @@ export interface GenerateOptions {
 
 export interface Generation {
   readonly text: string;
-  /** New tokens. A token that ended the generation is among them, its text is not. */
+  /** New tokens. One that ended the generation is among them. */
   readonly tokens: readonly number[];
   readonly promptTokens: number;
   readonly finish: "length" | "stop";
@@ -126,7 +126,7 @@ export async function generate(
   sequence?: Sequence,
 ): Promise<Generation> {
   const { engine, tokenizer } = generator;
-  const { stop = [], signal, onToken } = options;
+  const { stop = [], onToken } = options;
   const seen = sequence?.seen.length ?? 0;
   // The last token is not fed back. A prompt that is too long is the engine's to refuse.
   const maxNewTokens = Math.min(
@@ -140,6 +140,7 @@ export async function generate(
   const logprobs: TokenLogprobs[] = [];
   let text = "";
   let failure: { readonly error: unknown } | undefined;
+  let signal: AbortSignal | undefined;
 
   const take = (token: number, likelihood: TokenLogprobs | undefined): void => {
     tokens.push(token);
@@ -173,10 +174,14 @@ export async function generate(
     keepState: sequence !== undefined,
     ...(sequence?.state && { state: sequence.state }),
   };
-  const run = (): Promise<GenerateResult> => native(() => engine.generate(job, takeAll));
-  const result = await cancellable("generate", signal, () => engine.cancel(tag.job), run);
+  const run = (both: AbortSignal | undefined): Promise<GenerateResult> => {
+    signal = both;
+    return native(() => engine.generate(job, takeAll));
+  };
+  const result = await cancellable("generate", options.signal, () => engine.cancel(tag.job), run);
   if (failure) throw failure.error;
-  if (signal?.aborted && result.finish === "cancelled") throw aborted("generate", signal, { tokens, text });
+  const whole = result.finish !== "cancelled" && tokens.length === result.tokens.length;
+  if (signal?.aborted && !whole && !stream.stopped) throw aborted("generate", signal, { tokens, text });
   sequence?.ended(result.state, result.tokens);
   // The engine may have come to its last token before it saw the cancellation.
   const finish = stream.stopped || result.finish !== "length" ? "stop" : "length";

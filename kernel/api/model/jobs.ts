@@ -38,7 +38,7 @@ export async function together<Item, Result>(
 }
 
 /**
- * Runs a job that `signal` can cancel, and in a notebook the interrupt button too.
+ * Runs a job that `own` can cancel, and in a notebook the interrupt button too; `run` gets the signal of both.
  *
  * @throws AbortedError `E_ABORTED`, naming `what` and carrying the signal's reason.
  */
@@ -46,15 +46,15 @@ export async function cancellable<T>(
   what: string,
   own: AbortSignal | undefined,
   cancel: () => void,
-  run: () => Promise<T>,
+  run: (signal: AbortSignal | undefined) => Promise<T>,
 ): Promise<T> {
   const signals = [own, cellHost()?.signal].filter((signal) => signal !== undefined);
-  if (signals.length === 0) return run();
+  if (signals.length === 0) return run(undefined);
   const signal = AbortSignal.any(signals);
   if (signal.aborted) throw aborted(what, signal);
   signal.addEventListener("abort", cancel, { once: true });
   try {
-    return await run();
+    return await run(signal);
   } catch (error) {
     throw error instanceof AbortedError ? aborted(what, signal) : error;
   } finally {

@@ -137,18 +137,19 @@ export class Model {
    * @example
    * for await (const { text } of model.stream("Sherlock Holmes took")) process.stdout.write(text);
    */
-  async *stream(prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<TokenPiece, void, undefined> {
+  async *stream(prompt: Prompt, options?: GenerateOptions): AsyncGenerator<TokenPiece, void, undefined> {
+    const checked = checkOptions("stream", options, generateRules);
     const left = new AbortController();
     const pieces: TokenPiece[] = [];
     let done = false;
     let wake = (): void => undefined;
     const onToken = (piece: TokenPiece): void => {
       pieces.push(piece);
-      options.onToken?.(piece);
+      checked.onToken?.(piece);
       wake();
     };
-    const signal = options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal;
-    const finished = this.generate(prompt, { ...options, signal, onToken });
+    const signal = checked.signal ? AbortSignal.any([checked.signal, left.signal]) : left.signal;
+    const finished = this.generate(prompt, { ...checked, signal, onToken });
     const settled = finished.then(
       () => undefined,
       () => undefined, // thrown below, by `await finished`

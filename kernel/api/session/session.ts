@@ -6,7 +6,7 @@
  */
 
 import { addon } from "../addon";
-import { OptionError, native } from "../errors";
+import { aborted, OptionError, native } from "../errors";
 import type { ModelConfig } from "../families/family";
 import { samplingOf, generateRules, type GenerateOptions, type Generation, type Sequence } from "../model/generation";
 import { cancellable, newJob } from "../model/jobs";
@@ -81,7 +81,7 @@ export class Session {
    *
    * @throws OptionError `E_PROMPT_EMPTY`; AbortedError `E_ABORTED`, which leaves the session as it was
    */
-  generate(prompt?: Prompt, options?: GenerateOptions): Promise<Generation> {
+  async generate(prompt?: Prompt, options?: GenerateOptions): Promise<Generation> {
     const checked = checkOptions("generate", options, generateRules);
     return this.#inTurn(async () => {
       const { tokens, state } = this.#now;
@@ -175,8 +175,13 @@ export class Session {
       keepState: true,
       ...(state && { state }),
     };
-    const run = (): Promise<GenerateResult> => native(() => engine.generate(job, () => undefined));
+    let both: AbortSignal | undefined;
+    const run = (signals: AbortSignal | undefined): Promise<GenerateResult> => {
+      both = signals;
+      return native(() => engine.generate(job, () => undefined));
+    };
     const result = await cancellable("append", signal, () => engine.cancel(tag.job), run);
+    if (!result.state || result.finish === "cancelled") throw aborted("append", both);
     return { tokens, state: result.state };
   }
 

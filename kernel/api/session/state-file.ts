@@ -3,6 +3,7 @@
  * tokens, in which version, and the SHA-256 of the data.
  */
 
+import { randomUUID } from "node:crypto";
 import { open, rename, rm, writeFile } from "node:fs/promises";
 
 import { readHeader } from "../checkpoint/safetensors";
@@ -35,7 +36,9 @@ export async function writeStateFile(
     format: "stateline-state",
     version: VERSION,
     model: plan.model,
-    fingerprint: await fingerprint(plan),
+    fingerprint: await fingerprint(plan).catch((error: unknown) => {
+      throw fault("E_STATE_FILE", file, `cannot be written: ${error instanceof Error ? error.message : String(error)}`);
+    }),
     tokens: tokens.join(","),
     sha256: await sha256(data),
   };
@@ -44,7 +47,7 @@ export async function writeStateFile(
   const header = Buffer.concat([json, Buffer.alloc((8 - (json.length % 8)) % 8, " ")]);
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(header.length));
-  const partial = `${file}.${process.pid}.partial`;
+  const partial = `${file}.${randomUUID()}.partial`;
   try {
     await writeFile(partial, Buffer.concat([length, header, data]));
     await rename(partial, file);
@@ -59,15 +62,9 @@ export async function readStateFile(
   file: string,
   plan: ShardPlan,
 ): Promise<{ readonly tokens: readonly number[]; readonly arrays: StateArrays | undefined }> {
-  const handle = await open(file, "r").catch((error: unknown) => {
+  const bytes = await readWhole(file).catch((error: unknown) => {
     throw fault("E_STATE_FILE", file, `cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   });
-  let bytes: Buffer;
-  try {
-    bytes = await handle.readFile();
-  } finally {
-    await handle.close();
-  }
   const at = (offset: number, length: number): Promise<Uint8Array> =>
     Promise.resolve(bytes.subarray(offset, offset + length));
   const stored = await readHeader(file, bytes.length, at).catch((error: unknown) => {
@@ -100,6 +97,23 @@ export async function readStateFile(
   };
   const [conv, ssm, keys, values] = [floats("conv"), floats("ssm"), floats("keys"), floats("values")];
   return { tokens, arrays: { tokens: tokens.length - 1, conv, ssm, keys, values } };
+}
+
+/** In pieces: Node reads no file of 2 GiB or more at once, and a long sequence of a large hybrid model is larger. */
+async function readWhole(file: string): Promise<Buffer> {
+  const handle = await open(file, "r");
+  try {
+    const { size } = await handle.stat();
+    const bytes = Buffer.allocUnsafeSlow(size);
+    for (let at = 0; at < size;) {
+      const { bytesRead } = await handle.read(bytes, at, Math.min(size - at, 2 ** 30), at);
+      if (bytesRead === 0) return bytes.subarray(0, at);
+      at += bytesRead;
+    }
+    return bytes;
+  } finally {
+    await handle.close();
+  }
 }
 
 function tokensOf(text: unknown, vocabulary: number): number[] | undefined {

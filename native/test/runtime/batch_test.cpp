@@ -2,6 +2,7 @@
 #include "runtime/batch.h"
 
 #include <chrono>
+#include <filesystem>
 #include <random>
 #include <thread>
 
@@ -115,6 +116,7 @@ TEST("bytes on the wire are shared out among the requests of a step") {
   const int64_t alone = engine.generate(prompt(9, 1), options(5)).wire_bytes;
   std::vector<Submitted> requests;
   for (int i = 0; i < 4; ++i) requests.push_back(submit_request(engine.engine(), prompt(9, 1), options(5)));
+  engine.forward(prompt(500, 1));  // what another job sends is not charged to the next request
   double total = 0;
   for (auto& each : requests) {
     each.settled.get();
@@ -145,6 +147,28 @@ TEST("closing settles every request once: the running ones with their text, the 
     }
     CHECK_THROWS(submit_request(engine.engine(), prompt(9, 1), options(1)), "E_CLOSED");
   }
+}
+
+TEST("a model whose file was cut under it refuses every request, those that wait behind another job too") {
+  const RandomModel model;
+  RunningEngine engine(spec_of(model, 2, 1));
+  std::promise<void> begun, cut;
+  auto first = submit_request(engine.engine(), prompt(5, 1), options(3), [&, waited = false](int32_t) mutable {
+    if (waited) return;
+    waited = true;
+    begun.set_value();
+    cut.get_future().wait();
+  });
+  begun.get_future().wait();
+  auto job = submit(engine.engine(), [&](Job::Settled settled) {
+    return std::make_shared<ForwardJob>(prompt(5, 2), kVocabulary, std::move(settled));
+  });
+  auto second = submit_request(engine.engine(), prompt(5, 3), options(3));
+  std::filesystem::resize_file(model.path(), 16);
+  cut.set_value();
+  CHECK_THROWS(first.settled.get(), "E_FILE_CHANGED");
+  CHECK_THROWS(job.get(), "E_FILE_CHANGED");
+  CHECK_THROWS(second.settled.get(), "E_FILE_CHANGED");
 }
 
 TEST("two thousand requests from four threads with random cancels all end, each with a right beginning") {
