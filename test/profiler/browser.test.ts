@@ -7,6 +7,7 @@ import { compareRuns } from "../../profiler-ui/trace/compare";
 import { formatBytes, formatRate, formatShare, formatTime } from "../../profiler-ui/trace/format";
 import { kindTime, summarise } from "../../profiler-ui/trace/summary";
 import { launchChromium } from "../support/chromium";
+import { eventually } from "../support/eventually";
 import { sourceOf } from "./support/source";
 import { syntheticRun } from "./support/synthetic-run";
 
@@ -115,7 +116,9 @@ describe("the list of runs", () => {
     await page.getByRole("link", { name: "two ranks int8" }).click();
     await page.waitForURL(/\/runs\/int8$/);
     await page.waitForSelector("[data-loaded]");
-    expect(await page.getByRole("heading", { level: 1 }).innerText()).toBe("two ranks int8");
+    await eventually(async () =>
+      expect(await page.getByRole("heading", { level: 1 }).innerText()).toBe("two ranks int8"),
+    );
   });
 
   test("drops the token from the address and goes on without it", async () => {
@@ -129,14 +132,18 @@ describe("the list of runs", () => {
   test("finds runs by their words, says when none matches, and sorts by a column", async () => {
     await page.goto(server.url);
     await page.getByRole("searchbox").fill("int8 two");
-    expect(await page.locator("tbody tr").count()).toBe(1);
+    await eventually(async () => expect(await page.locator("tbody tr").count()).toBe(1));
     await page.getByRole("searchbox").fill("nothing like it");
-    expect(await page.getByText("No run matches").isVisible()).toBe(true);
+    await eventually(async () => expect(await page.getByText("No run matches").isVisible()).toBe(true));
     await page.getByRole("searchbox").fill("two");
     await page.getByRole("button", { name: "spans" }).click();
-    expect(await page.locator("tbody th").allInnerTexts()).toEqual(["two ranks int8", "two ranks f16"]);
+    await eventually(async () =>
+      expect(await page.locator("tbody th").allInnerTexts()).toEqual(["two ranks int8", "two ranks f16"]),
+    );
     await page.getByRole("button", { name: "spans" }).click();
-    expect(await page.locator("tbody th").allInnerTexts()).toEqual(["two ranks f16", "two ranks int8"]);
+    await eventually(async () =>
+      expect(await page.locator("tbody th").allInnerTexts()).toEqual(["two ranks f16", "two ranks int8"]),
+    );
   });
 
   test("puts two chosen runs side by side", async () => {
@@ -150,14 +157,18 @@ describe("the list of runs", () => {
 
   test("shows markup in a run's label as text", async () => {
     await page.goto(server.url);
-    expect(await page.getByRole("link", { name: "<img src=x onerror=alert(1)>" }).isVisible()).toBe(true);
-    expect(await page.locator("main img").count()).toBe(0);
+    await eventually(async () =>
+      expect(await page.getByRole("link", { name: "<img src=x onerror=alert(1)>" }).isVisible()).toBe(true),
+    );
+    await eventually(async () => expect(await page.locator("main img").count()).toBe(0));
   });
 
   test("tells how to record the first run when there is none", async () => {
     const empty = await serve([]);
     await page.goto(empty.url);
-    expect(await page.getByRole("heading", { name: "No runs yet" }).isVisible()).toBe(true);
+    await eventually(async () =>
+      expect(await page.getByRole("heading", { name: "No runs yet" }).isVisible()).toBe(true),
+    );
   });
 });
 
@@ -175,15 +186,15 @@ describe("the page of a run", () => {
       expect(cells).toContain(formatShare(rank.idleShare));
       expect(cells).toContain(formatTime(rank.stepNs));
     }
-    expect(await page.locator(".stats").innerText()).toContain(formatBytes(wireBytes));
+    await eventually(async () => expect(await page.locator(".stats").innerText()).toContain(formatBytes(wireBytes)));
   });
 
   test("lists every op with its total", async () => {
     await openRun("int8");
     const { ops } = summarise(int8.events);
     const rows = page.getByRole("region", { name: "Ops of all ranks together" }).locator("tbody tr");
-    expect(await rows.count()).toBe(ops.length);
-    expect(await rows.first().innerText()).toContain(formatTime(ops[0]?.totalNs ?? NaN));
+    await eventually(async () => expect(await rows.count()).toBe(ops.length));
+    await eventually(async () => expect(await rows.first().innerText()).toContain(formatTime(ops[0]?.totalNs ?? NaN)));
   });
 
   test("draws the run", async () => {
@@ -193,7 +204,9 @@ describe("the page of a run", () => {
 
   test("says that a run does not exist", async () => {
     await page.goto(server.urlOf("/runs/none"));
-    expect(await page.getByRole("alert").innerText()).toMatch(/There is no such run[\s\S]*E_RUN_NOT_FOUND/);
+    await eventually(async () =>
+      expect(await page.getByRole("alert").innerText()).toMatch(/There is no such run[\s\S]*E_RUN_NOT_FOUND/),
+    );
     expect(complaints.splice(0)).toEqual([expect.stringContaining("404")]);
   });
 });
@@ -210,8 +223,8 @@ describe("the timeline", () => {
     const before = await page.evaluate(() => scrollY);
     await page.waitForTimeout(300);
     await page.mouse.wheel(0, 3000);
-    expect(await rangeOf()).toBe(whole);
-    expect(await page.evaluate(() => scrollY)).toBe(before);
+    await eventually(async () => expect(await rangeOf()).toBe(whole));
+    await eventually(async () => expect(await page.evaluate(() => scrollY)).toBe(before));
     await page.waitForTimeout(300);
     await page.mouse.wheel(0, 200);
     await page.waitForFunction((from) => scrollY > from, before);
@@ -248,7 +261,7 @@ describe("the timeline", () => {
     const farther = await rangeOf();
     expect(new Set([whole, near, farther]).size).toBe(3);
     await page.keyboard.press("f");
-    expect(await rangeOf()).toBe(whole);
+    await eventually(async () => expect(await rangeOf()).toBe(whole));
   });
 
   test("says on hover what a span is", async () => {
@@ -273,7 +286,7 @@ describe("the timeline", () => {
     await page.keyboard.press("d");
     await page.keyboard.press("d");
     await page.waitForTimeout(100);
-    expect(await page.locator(".card").innerText()).not.toBe(before);
+    await eventually(async () => expect(await page.locator(".card").innerText()).not.toBe(before));
   });
 
   test("opens a clicked AllReduce with its wire, its bytes and the arrival of every rank", async () => {
@@ -284,12 +297,14 @@ describe("the timeline", () => {
       box.y + COMM,
     );
     const details = page.getByRole("region", { name: "Selected span" });
-    expect(await details.getByRole("heading").innerText()).toBe("all_reduce.out_proj");
-    expect(await details.innerText()).toMatch(/wire\s+int8, two-shot/);
-    expect(await details.innerText()).toMatch(/Rank \d came last, .+ after the first; from then on it took/);
-    expect(await details.locator("tbody tr").count()).toBe(2);
+    await eventually(async () => expect(await details.getByRole("heading").innerText()).toBe("all_reduce.out_proj"));
+    await eventually(async () => expect(await details.innerText()).toMatch(/wire\s+int8, two-shot/));
+    await eventually(async () =>
+      expect(await details.innerText()).toMatch(/Rank \d came last, .+ after the first; from then on it took/),
+    );
+    await eventually(async () => expect(await details.locator("tbody tr").count()).toBe(2));
     await page.keyboard.press("Escape");
-    expect(await details.innerText()).toContain("Click a span");
+    await eventually(async () => expect(await details.innerText()).toContain("Click a span"));
   });
 
   test("begins at the first span, however long the run had waited for it", async () => {
@@ -301,10 +316,10 @@ describe("the timeline", () => {
     const other = await serve([late]);
     await page.goto(other.urlOf("/runs/late"));
     await page.waitForSelector("[data-loaded]");
-    expect(await rangeOf()).toContain(`(${formatTime(f16.info.durationNs)})`);
+    await eventually(async () => expect(await rangeOf()).toContain(`(${formatTime(f16.info.durationNs)})`));
     await page.locator(".timeline canvas").first().focus();
     await page.keyboard.press("ArrowRight");
-    expect(await page.locator(".details .facts").innerText()).toMatch(/start\s+0 ns/);
+    await eventually(async () => expect(await page.locator(".details .facts").innerText()).toMatch(/start\s+0 ns/));
   });
 
   test("keeps window and selection in a link that another page opens", async () => {
@@ -327,9 +342,9 @@ describe("the timeline", () => {
     const other = await context.newPage();
     await other.goto(link);
     await other.waitForSelector("[data-loaded]");
-    expect(await other.locator(".details h3").innerText()).toBe("selective_scan");
-    expect(await other.locator(".details .facts").innerText()).toBe(details);
-    expect(await other.locator(".range").innerText()).toBe(range);
+    await eventually(async () => expect(await other.locator(".details h3").innerText()).toBe("selective_scan"));
+    await eventually(async () => expect(await other.locator(".details .facts").innerText()).toBe(details));
+    await eventually(async () => expect(await other.locator(".range").innerText()).toBe(range));
   });
 
   test("fades a kind of op by its legend", async () => {
@@ -337,7 +352,7 @@ describe("the timeline", () => {
     const before = await canvas.screenshot();
     const button = page.getByRole("button", { name: "GEMM" });
     await button.click();
-    expect(await button.getAttribute("aria-pressed")).toBe("false");
+    await eventually(async () => expect(await button.getAttribute("aria-pressed")).toBe("false"));
     await page.waitForFunction(() => location.hash === "#hide=gemm");
     expect((await canvas.screenshot()).equals(before)).toBe(false);
   });
@@ -347,16 +362,16 @@ describe("the timeline", () => {
     await canvas.focus();
     const heading = page.locator(".details h3");
     await page.keyboard.press("ArrowRight");
-    expect(await heading.innerText()).toBe("embed");
+    await eventually(async () => expect(await heading.innerText()).toBe("embed"));
     await page.keyboard.press("ArrowRight");
-    expect(await heading.innerText()).toBe("norm");
+    await eventually(async () => expect(await heading.innerText()).toBe("norm"));
     await page.keyboard.press("ArrowRight");
-    expect(await heading.innerText()).toBe("in_proj.x");
+    await eventually(async () => expect(await heading.innerText()).toBe("in_proj.x"));
     await page.keyboard.press(".");
-    expect(await heading.innerText()).toBe("in_proj.x");
-    expect(await page.locator(".details .facts").innerText()).toMatch(/layer 1/);
+    await eventually(async () => expect(await heading.innerText()).toBe("in_proj.x"));
+    await eventually(async () => expect(await page.locator(".details .facts").innerText()).toMatch(/layer 1/));
     await page.keyboard.press("ArrowDown");
-    expect(await heading.innerText()).toMatch(/^all_reduce/);
+    await eventually(async () => expect(await heading.innerText()).toMatch(/^all_reduce/));
   });
 
   test("has a table of what is on the screen, which follows the window", async () => {
@@ -365,7 +380,7 @@ describe("the timeline", () => {
     const table = page.locator(".visible-tables table");
     const scan = (): Promise<string> =>
       table.locator("tr", { hasText: "selective_scan" }).locator("td").first().innerText();
-    expect(await scan()).toBe("16");
+    await eventually(async () => expect(await scan()).toBe("16"));
     for (let i = 0; i < 4; i++) await page.keyboard.press("w");
     await page.waitForFunction(() => {
       const row = [...document.querySelectorAll(".visible-tables tr")].find((tr) =>
@@ -384,28 +399,30 @@ describe("the timeline", () => {
     const hits = page.locator(".hits");
     const calls = summarise(int8.events).ops.find(({ name }) => name === "all_reduce.out_proj")?.count ?? NaN;
     await page.waitForFunction(() => document.querySelector(".hits")?.textContent !== "");
-    expect(await hits.innerText()).toMatch(new RegExp(`^${calls / 2} · [\\d.]+ [mµ]s$`));
+    await eventually(async () => expect(await hits.innerText()).toMatch(new RegExp(`^${calls / 2} · [\\d.]+ [mµ]s$`)));
     expect((await canvas.screenshot()).equals(before)).toBe(false);
     await page.keyboard.press("Enter");
-    expect(await page.locator(".details h3").innerText()).toBe("all_reduce.out_proj");
-    expect(await page.locator(".details .facts").innerText()).toMatch(/rank 1 · communication[\s\S]*layer 0/);
+    await eventually(async () => expect(await page.locator(".details h3").innerText()).toBe("all_reduce.out_proj"));
+    await eventually(async () =>
+      expect(await page.locator(".details .facts").innerText()).toMatch(/rank 1 · communication[\s\S]*layer 0/),
+    );
     await page.getByRole("button", { name: "Next hit" }).click();
-    expect(await hits.innerText()).toMatch(/^2 of /);
+    await eventually(async () => expect(await hits.innerText()).toMatch(/^2 of /));
     await canvas.focus();
     await page.keyboard.press("p");
     await page.keyboard.press("p");
-    expect(await hits.innerText()).toMatch(new RegExp(`^${calls / 2} of `));
+    await eventually(async () => expect(await hits.innerText()).toMatch(new RegExp(`^${calls / 2} of `)));
     await page.waitForFunction(() => location.hash.includes("find=out_proj"));
     await page.reload();
     await page.waitForSelector("[data-loaded]");
-    expect(await hits.innerText()).toMatch(new RegExp(`^${calls / 2} of `));
+    await eventually(async () => expect(await hits.innerText()).toMatch(new RegExp(`^${calls / 2} of `)));
   });
 
   test("says which word of a search it cannot read", async () => {
     await openRun("int8");
     await page.getByRole("searchbox", { name: "Find spans" }).fill("layer:many");
     await page.waitForFunction(() => document.querySelector(".hits")?.textContent !== "");
-    expect(await page.locator(".hits").innerText()).toContain("layer:many");
+    await eventually(async () => expect(await page.locator(".hits").innerText()).toContain("layer:many"));
   });
 
   test("adds up a selected area by op, and keeps it in the link", async () => {
@@ -419,16 +436,16 @@ describe("the timeline", () => {
     await page.keyboard.up("Shift");
     const table = page.getByRole("region", { name: "Ops in the selected area" });
     const scans = table.locator("tr", { hasText: "selective_scan" }).locator("td").first();
-    expect(await scans.innerText()).toBe("8");
-    expect(await page.locator(".details h3").innerText()).toMatch(/on rank 0$/);
+    await eventually(async () => expect(await scans.innerText()).toBe("8"));
+    await eventually(async () => expect(await page.locator(".details h3").innerText()).toMatch(/on rank 0$/));
     await page.waitForFunction(() => location.hash.includes("area=0."));
     await page.reload();
     await page.waitForSelector("[data-loaded]");
-    expect(await scans.innerText()).toBe("8");
+    await eventually(async () => expect(await scans.innerText()).toBe("8"));
     await page.keyboard.press("Escape");
-    expect(await page.locator(".details").innerText()).toContain("Click a span");
+    await eventually(async () => expect(await page.locator(".details").innerText()).toContain("Click a span"));
     await page.keyboard.press("m");
-    expect(await scans.innerText()).toBe("16");
+    await eventually(async () => expect(await scans.innerText()).toBe("16"));
   });
 
   test("folds and pins ranks by their names", async () => {
@@ -454,7 +471,7 @@ describe("the timeline", () => {
     const zoomed = await rangeOf();
     const map = await boxOf(page.locator(".minimap"));
     await page.mouse.click(map.x + GUTTER + 5, map.y + 5);
-    expect(await rangeOf()).toMatch(/^0 ns/);
+    await eventually(async () => expect(await rangeOf()).toMatch(/^0 ns/));
     await page.mouse.move(map.x + GUTTER + 5, map.y + 5);
     await page.mouse.down();
     await page.mouse.move(map.x + width - 2, map.y + 5, { steps: 4 });
@@ -489,21 +506,23 @@ describe("the timeline", () => {
   test("lists its keys on a question mark", async () => {
     await openRun("f16");
     await page.keyboard.press("?");
-    expect(await page.getByRole("dialog", { name: "Keys and gestures" }).isVisible()).toBe(true);
+    await eventually(async () =>
+      expect(await page.getByRole("dialog", { name: "Keys and gestures" }).isVisible()).toBe(true),
+    );
     await page.keyboard.press("Escape");
-    expect(await page.getByRole("dialog").isVisible()).toBe(false);
+    await eventually(async () => expect(await page.getByRole("dialog").isVisible()).toBe(false));
   });
 
   test("changes its colours with the theme and remembers it", async () => {
     const canvas = await openRun("f16");
     const corner = async (): Promise<number> => ((await coloursOf(canvas, 1, 100, 1, 1))[0] ?? 0) & 255;
-    expect(await corner()).toBe(255);
+    await eventually(async () => expect(await corner()).toBe(255));
     await page.getByRole("button", { name: /light and dark/ }).click();
     await page.waitForTimeout(60);
-    expect(await corner()).toBeLessThan(60);
+    await eventually(async () => expect(await corner()).toBeLessThan(60));
     await page.reload();
     await page.waitForSelector("[data-loaded]");
-    expect(await corner()).toBeLessThan(60);
+    await eventually(async () => expect(await corner()).toBeLessThan(60));
   });
 });
 
@@ -518,14 +537,14 @@ describe("the collectives of a run", () => {
     await openCollectives();
     const { rows } = reportCollectives(int8.events, int8.info.clocks);
     const table = page.getByRole("region", { name: "Every collective" });
-    expect(await table.locator("tbody tr").count()).toBe(50);
+    await eventually(async () => expect(await table.locator("tbody tr").count()).toBe(50));
     const worst = [...rows].sort((a, b) => b.skewNs - a.skewNs)[0];
     await table.getByRole("button", { name: "skew", exact: true }).click();
     await page.waitForFunction(() => document.querySelector("[aria-sort]")?.textContent === "skew");
     const first = table.locator("tbody tr").first();
-    expect(await first.innerText()).toContain(formatTime(worst?.skewNs ?? NaN));
-    expect(await first.innerText()).toContain(formatRate(worst?.busbw ?? NaN, "B/s"));
-    expect(await first.innerText()).toContain(worst?.class);
+    await eventually(async () => expect(await first.innerText()).toContain(formatTime(worst?.skewNs ?? NaN)));
+    await eventually(async () => expect(await first.innerText()).toContain(formatRate(worst?.busbw ?? NaN, "B/s")));
+    await eventually(async () => expect(await first.innerText()).toContain(worst?.class));
     await page.getByRole("combobox", { name: "Class" }).selectOption("transfer");
     const transfers = rows.filter((row) => row.class === "transfer").length;
     await page.getByText(`${transfers} matched by group and ordinal`).waitFor();
@@ -534,9 +553,11 @@ describe("the collectives of a run", () => {
   test("lead to the timeline, where one click shows it on every rank", async () => {
     await openCollectives();
     await page.getByRole("region", { name: "Every collective" }).locator("tbody button").nth(3).click();
-    expect(await page.locator(".details h3").innerText()).toMatch(/^all_reduce/);
-    expect(await page.locator(".details tbody tr").count()).toBe(2);
-    expect(await page.getByRole("tab", { name: "Timeline" }).getAttribute("aria-selected")).toBe("true");
+    await eventually(async () => expect(await page.locator(".details h3").innerText()).toMatch(/^all_reduce/));
+    await eventually(async () => expect(await page.locator(".details tbody tr").count()).toBe(2));
+    await eventually(async () =>
+      expect(await page.getByRole("tab", { name: "Timeline" }).getAttribute("aria-selected")).toBe("true"),
+    );
   });
 
   test("name the straggler and the clocks", async () => {
@@ -544,9 +565,11 @@ describe("the collectives of a run", () => {
     const { stragglers } = reportCollectives(int8.events, int8.info.clocks);
     const late = stragglers.find(({ rank }) => rank === 1);
     const row = page.getByRole("region", { name: "Stragglers" }).locator("tbody tr").nth(1);
-    expect(await row.innerText()).toContain(formatShare(late?.lastShare ?? NaN));
-    expect(await page.getByRole("region", { name: "Clocks of the ranks" }).innerText()).toContain(
-      "the run's own clock",
+    await eventually(async () => expect(await row.innerText()).toContain(formatShare(late?.lastShare ?? NaN)));
+    await eventually(async () =>
+      expect(await page.getByRole("region", { name: "Clocks of the ranks" }).innerText()).toContain(
+        "the run's own clock",
+      ),
     );
   });
 
@@ -559,7 +582,9 @@ describe("the collectives of a run", () => {
     const other = await serve([shifted]);
     await page.goto(other.urlOf("/runs/shifted?tab=collectives"));
     await page.waitForSelector("[data-loaded]", { state: "attached" });
-    expect(await page.getByRole("alert").innerText()).toMatch(/ended on one rank before they had begun on another/);
+    await eventually(async () =>
+      expect(await page.getByRole("alert").innerText()).toMatch(/ended on one rank before they had begun on another/),
+    );
     await page.getByRole("tab", { name: "Timeline" }).click();
     const canvas = page.locator(".timeline canvas").first();
     const before = await canvas.screenshot();
@@ -590,15 +615,17 @@ describe("the analysis of a run", () => {
     for (let k = 0; k < 6; k++) {
       await figures.nth(k).locator(".main-svg").first().waitFor();
       await figures.nth(k).getByText("The numbers").click();
-      expect(await figures.nth(k).locator("tbody tr").count()).toBeGreaterThan(0);
+      await eventually(async () => expect(await figures.nth(k).locator("tbody tr").count()).toBeGreaterThan(0));
     }
     const { split } = analyse(int8.events, int8.info);
     const row = page
       .getByRole("region", { name: "Exposed communication, overlap and idle by rank" })
       .locator("tbody tr");
-    expect(await row.nth(1).innerText()).toContain(formatTime(split[1]?.exposedNs ?? NaN));
+    await eventually(async () =>
+      expect(await row.nth(1).innerText()).toContain(formatTime(split[1]?.exposedNs ?? NaN)),
+    );
     const bars = figures.nth(0).locator(".bars path");
-    expect(await bars.count()).toBeGreaterThan(10);
+    await eventually(async () => expect(await bars.count()).toBeGreaterThan(10));
     expect(
       await page.getByRole("region", { name: "Mean time by op and layer in decode" }).locator("tbody tr").count(),
     ).toBe(Object.keys(analyse(int8.events, int8.info).layers["decode"]?.ops ?? {}).length);
@@ -615,36 +642,40 @@ describe("the comparison of two runs", () => {
   test("states the verdict and the totals of both runs with their differences", async () => {
     await openComparison();
     const comparison = compareRuns(f16, int8);
-    expect(await page.locator(".verdict").innerText()).toBe(comparison.verdict);
+    await eventually(async () => expect(await page.locator(".verdict").innerText()).toBe(comparison.verdict));
     const { wireBytes } = comparison;
-    expect(await page.locator(".stats").innerText()).toContain(formatBytes(wireBytes.b));
+    await eventually(async () => expect(await page.locator(".stats").innerText()).toContain(formatBytes(wireBytes.b)));
     const gemm = comparison.kinds.find(({ kind }) => kind === "gemm");
     const row = page.getByRole("region", { name: /by kind of op/ }).locator("tr", { hasText: "GEMM" });
     const [a, b, difference] = await row.locator("td").allInnerTexts();
     expect([a, b]).toEqual([formatTime(gemm?.a ?? NaN), formatTime(gemm?.b ?? NaN)]);
     expect(difference?.replace("−", "-")).toContain(formatTime(Math.abs(gemm?.difference ?? NaN)));
-    expect(await page.getByText("only B").count()).toBe(4);
+    await eventually(async () => expect(await page.getByText("only B").count()).toBe(4));
     const quantising = page.getByRole("region", { name: /Where the collectives' time goes/ }).locator("tr", {
       hasText: /^quantising/,
     });
-    expect(await quantising.innerText()).toContain(formatTime(comparison.ledger.quantise.b));
+    await eventually(async () =>
+      expect(await quantising.innerText()).toContain(formatTime(comparison.ledger.quantise.b)),
+    );
     const outProj = page
       .getByRole("region", { name: "Collectives of both runs" })
       .locator("tr", { hasText: "out_proj" });
     const { interval } = comparison.collectives.find(({ name }) => name.endsWith("out_proj"))?.paired.transfer ?? {};
-    expect(await outProj.locator(".interval").first().innerText()).toContain(formatTime(interval?.low ?? NaN));
+    await eventually(async () =>
+      expect(await outProj.locator(".interval").first().innerText()).toContain(formatTime(interval?.low ?? NaN)),
+    );
   });
 
   test("draws both timelines on one scale and zooms them together", async () => {
     await openComparison();
     const canvases = page.locator(".timeline canvas:not(.overlay)");
-    expect(await canvases.count()).toBe(2);
+    await eventually(async () => expect(await canvases.count()).toBe(2));
     const first = await boxOf(canvases.nth(0));
     const second = await boxOf(canvases.nth(1));
     expect([second.x, second.width]).toEqual([first.x, first.width]);
     // The shorter run ends before the right edge: at the same scale its last pixels are empty.
     const longest = Math.max(f16.info.durationNs, int8.info.durationNs);
-    expect(await rangeOf()).toContain(`(${formatTime(longest)})`);
+    await eventually(async () => expect(await rangeOf()).toContain(`(${formatTime(longest)})`));
     await canvases.nth(0).scrollIntoViewIfNeeded();
     const before = await Promise.all([canvases.nth(0).screenshot(), canvases.nth(1).screenshot()]);
     const { x, y } = await boxOf(canvases.nth(0));

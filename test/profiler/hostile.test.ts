@@ -5,6 +5,7 @@ import { FolderRunSource } from "../../kernel/api/runs/source";
 import { openDatabase } from "../../kernel/api/runs/duckdb";
 import { startServer, type ProfilerServer } from "../../profiler-ui/server/index";
 import { launchChromium } from "../support/chromium";
+import { eventually } from "../support/eventually";
 import { temporaryFolder } from "../support/fixtures";
 import { eventsOf } from "./support/events";
 import { storeRun } from "./support/stored-run";
@@ -54,8 +55,8 @@ describe("a crafted run", () => {
     ]) {
       await page.goto(server.urlOf(path));
       await page.waitForTimeout(700);
-      expect(await page.evaluate(() => document.body.dataset["broken"])).toBeUndefined();
-      expect(await page.locator("main img, main script").count()).toBe(0);
+      await eventually(async () => expect(await page.evaluate(() => document.body.dataset["broken"])).toBeUndefined());
+      await eventually(async () => expect(await page.locator("main img, main script").count()).toBe(0));
     }
     expect(errors).toEqual([]);
     for (const format of ["perfetto", "chrome", "speedscope", "svg"]) {

@@ -7,6 +7,7 @@ import { formatCount } from "../../profiler-ui/trace/format";
 import { openRun } from "../../kernel/api/runs/open";
 import { startServer, type ProfilerServer } from "../../profiler-ui/server/index";
 import { launchChromium } from "../support/chromium";
+import { eventually } from "../support/eventually";
 import { cli, cliJson } from "../support/cli";
 import { temporaryFolder } from "../support/fixtures";
 import { storeRun } from "./support/stored-run";
@@ -62,7 +63,7 @@ describe("SQL on a run", () => {
     const rows = page.getByRole("region", { name: "Answer" }).locator("tbody tr");
     await rows.first().waitFor();
     const half = int8.events.count / 2;
-    expect(await rows.allInnerTexts()).toEqual([`0\t${half}`, `1\t${half}`]);
+    await eventually(async () => expect(await rows.allInnerTexts()).toEqual([`0\t${half}`, `1\t${half}`]));
     const [download] = await Promise.all([
       page.waitForEvent("download"),
       page.getByRole("button", { name: "CSV" }).click(),
@@ -70,7 +71,9 @@ describe("SQL on a run", () => {
     expect(readFileSync(await download.path(), "utf8")).toBe(`rank,spans\r\n0,${half}\r\n1,${half}\r\n`);
     await text.fill("SELECT nothing FROM events");
     await page.getByRole("button", { name: "Run", exact: true }).click();
-    expect(await page.locator("#panel-sql").getByRole("alert").innerText()).toMatch(/nothing.* not found/);
+    await eventually(async () =>
+      expect(await page.locator("#panel-sql").getByRole("alert").innerText()).toMatch(/nothing.* not found/),
+    );
   });
 
   test.each([
@@ -148,11 +151,15 @@ describe("keeping runs in order", () => {
     await page.getByLabel("Notes").fill("before the new kernel");
     await page.getByRole("button", { name: "Save" }).click();
     await page.getByRole("heading", { name: "the baseline <b>" }).waitFor();
-    expect(await page.locator(".badge.tag").allInnerTexts()).toEqual(["baseline", "night"]);
-    expect(await page.locator(".run-notes").innerText()).toBe("before the new kernel");
+    await eventually(async () =>
+      expect(await page.locator(".badge.tag").allInnerTexts()).toEqual(["baseline", "night"]),
+    );
+    await eventually(async () => expect(await page.locator(".run-notes").innerText()).toBe("before the new kernel"));
     await page.goto(server.urlOf("/"));
     await page.getByRole("searchbox").fill("new kernel night");
-    expect(await page.locator("tbody th").allInnerTexts()).toEqual([expect.stringContaining("the baseline <b>")]);
+    await eventually(async () =>
+      expect(await page.locator("tbody th").allInnerTexts()).toEqual([expect.stringContaining("the baseline <b>")]),
+    );
     // run.json is the recorder's: it stays as it was.
     expect(JSON.parse(readFileSync(join(root, "f16/run.json"), "utf8"))).toMatchObject({ label: "stored f16" });
   });
@@ -161,7 +168,7 @@ describe("keeping runs in order", () => {
     await page.goto(server.urlOf("/"));
     await page.getByRole("button", { name: "Delete stored int8" }).click();
     await page.getByText("“stored int8” is deleted.").waitFor();
-    expect(await page.locator("tbody tr").count()).toBe(1);
+    await eventually(async () => expect(await page.locator("tbody tr").count()).toBe(1));
     expect((await ask("/api/runs/int8/summary")).status).toBe(404);
     expect(readdirSync(root)).not.toContain("int8");
     await page.getByRole("button", { name: "Undo" }).click();
@@ -213,7 +220,9 @@ describe("keeping runs in order", () => {
     expect((await ask("/api/runs/live", "DELETE")).status).toBe(409);
     await storeRun(root, { info: { ...live, status: "complete" }, events: f16.events });
     await page.waitForFunction((old) => document.querySelector(".range")?.textContent !== old, before);
-    expect(await page.locator(".facts").first().innerText()).toContain(formatCount(f16.events.count));
-    expect(await page.locator(".badge").count()).toBe(0);
+    await eventually(async () =>
+      expect(await page.locator(".facts").first().innerText()).toContain(formatCount(f16.events.count)),
+    );
+    await eventually(async () => expect(await page.locator(".badge").count()).toBe(0));
   });
 });
