@@ -71,7 +71,8 @@ TEST("norm_sum and norm_pair are the norm of the sum and of the pair, and only n
       }
       check_values(sum.dense(), expected_sum, [&](size_t i) { return 3e-6 * (1 + std::abs(expected_sum[i])); });
       check_values(pair.dense(), expected_pair, [&](size_t i) { return 3e-6 * (1 + std::abs(expected_pair[i])); });
-      for (size_t i = 0; i < a.size(); ++i) CHECK_EQUAL(left.dense()[i], a[i] + b[i]);
+      const auto moved = left.dense();
+      for (size_t i = 0; i < a.size(); ++i) CHECK_EQUAL(moved[i], a[i] + b[i]);
       CHECK(sum.padding_untouched() && pair.padding_untouched());
     }
   }
