@@ -34,6 +34,21 @@ JobInput prompt(int64_t tokens, int64_t number) {
   return job;
 }
 
+// Says that it ran.
+class MarkingJob final : public Job {
+ public:
+  MarkingJob(JobInput input, std::atomic<bool>& ran, Settled settled)
+      : Job(std::move(input), std::move(settled)), ran_(ran) {}
+
+  void run(Rank& rank) override {
+    prefill(rank, [](Step&, View<const float>, int64_t) {});
+    if (rank.decides()) ran_ = true;
+  }
+
+ private:
+  std::atomic<bool>& ran_;
+};
+
 }  // namespace
 
 TEST("requests of all lengths side by side give the tokens each gives alone, for every family and split") {
@@ -102,12 +117,27 @@ TEST("a request that is cancelled or whose listener throws ends alone") {
 TEST("jobs that wait come between requests that keep coming") {
   const RandomModel model;
   RunningEngine engine(spec_of(model, 2, 2));
+  std::promise<void> begun, go_on;
+  int heard = 0;
   std::vector<Submitted> requests;
-  for (int i = 0; i < 20; ++i) requests.push_back(submit_request(engine.engine(), prompt(9, i), options(30)));
-  const auto logits = engine.forward(prompt(9, 100));
-  CHECK_EQUAL(logits.size(), size_t{9 * kVocabulary});
-  CHECK(requests.back().settled.wait_for(std::chrono::seconds(0)) == std::future_status::timeout);
+  requests.push_back(submit_request(engine.engine(), prompt(9, 0), options(30), [&](int32_t) {
+    if (++heard > 1) return;
+    begun.set_value();
+    go_on.get_future().wait();
+  }));
+  begun.get_future().wait();
+  std::atomic<bool> ran{false}, before_last{false};
+  auto job = submit(engine.engine(), [&](Job::Settled settled) {
+    return std::make_shared<MarkingJob>(prompt(9, 100), ran, std::move(settled));
+  });
+  for (int i = 1; i < 6; ++i) {
+    requests.push_back(
+        submit_request(engine.engine(), prompt(9, i), options(5), [&](int32_t) { before_last = ran.load(); }));
+  }
+  go_on.set_value();
   for (auto& each : requests) each.settled.get();
+  job.get();
+  CHECK(before_last);
 }
 
 TEST("bytes on the wire are shared out among the requests of a step") {
