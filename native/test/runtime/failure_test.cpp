@@ -112,7 +112,7 @@ TEST("a rank that throws in the middle of a step ends its job with that error, a
       return std::make_shared<FailingJob>(std::move(job), rank, std::move(settled));
     }),
                  "E_TEST");
-    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(30));  // not for ever
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(1));
     CHECK(engine.generate(numbered(4), kFour).tokens == expected);
   }
 }
