@@ -1,6 +1,8 @@
-// A rank's device: its memory and the op table that model/ calls. One back end a folder (cpu/, later cuda/).
+// A rank's device: its memory and the op table that model/ calls. One back end a folder: cpu/, cuda/.
 //
-// Ops never allocate and never block on another rank. Activations are f32, row-major [tokens, features].
+// Ops never allocate and never block on another rank. Activations are f32, row-major [tokens, features]. What ops read
+// and write is memory of the device, which the host may not be able to touch; ops and copies of one device follow one
+// another as they were called, and those that end where the host reads return when it can.
 #pragma once
 
 #include <cstddef>
@@ -18,6 +20,20 @@ class Matrix {
   virtual int64_t rows() const = 0;
   virtual int64_t columns() const = 0;
   virtual size_t bytes() const = 0;
+};
+
+// The embedding's rows, [vocabulary, h], as the checkpoint stores them.
+class Table {
+ public:
+  virtual ~Table() = default;
+  virtual size_t row_bytes() const = 0;
+  virtual size_t bytes() const = 0;  // of memory beside the mapped checkpoint
+};
+
+// What a step works on.
+struct StepInputs {
+  const int32_t* ids = nullptr;  // of its tokens
+  Segments segments;
 };
 
 // f32 memory of the device, zeroed, aligned to at least 64 bytes, freed with the object.
@@ -75,14 +91,22 @@ class Device {
   // Large blocks take room only once they are written to.
   virtual std::unique_ptr<Buffer> allocate(size_t floats) = 0;
   virtual std::unique_ptr<Matrix> pack(const TensorSlice& weight, const TensorSlice* bias, ComputeType type) = 0;
-  // Copies a slice as f32, rows one after another, into memory of this device.
+  virtual std::unique_ptr<Table> keep(const TensorSlice& table) = 0;
+  // Copies a slice as f32, rows one after another, into memory of the host.
   virtual void load(const TensorSlice& slice, float* out) = 0;
 
-  // --- ops (step time) ---
-  // out[t] = row ids[t] of the stored table, which stays where it is mapped. Throws E_TOKEN for an id outside it.
-  virtual void embed(const TensorSlice& table, const int32_t* ids, View<float> out) = 0;
+  // --- between the host's memory and the device's ---
+  virtual void upload(View<const float> host, View<float> own) = 0;
+  virtual void download(View<const float> own, View<float> host) = 0;
+  virtual void clear(View<float> own) = 0;
+  // Brings a step's inputs to where this device's ops read them. The ops of the step get what this returns.
+  virtual StepInputs stage(StepInputs host) = 0;
 
-  // out[i] = in[rows[i]].
+  // --- ops (step time) ---
+  // out[t] = row ids[t] of the table. Throws E_TOKEN for an id outside it, on devices that the host waits for.
+  virtual void embed(const Table& table, const int32_t* ids, View<float> out) = 0;
+
+  // out[i] = in[rows[i]]; `rows` in memory of the host.
   virtual void gather(View<const float> in, const int32_t* rows, View<float> out) = 0;
 
   // residual += delta (skipped when delta is empty); out = residual · rsqrt(mean(residual²) + epsilon) · weight.
@@ -99,6 +123,8 @@ class Device {
 
   // out = in · Wᵀ + bias.  in [tokens, columns], out [tokens, rows].
   virtual void matmul(const Matrix& weight, View<const float> in, View<float> out) = 0;
+  // The same where `out` is memory of the host.
+  virtual void matmul_to_host(const Matrix& weight, View<const float> in, View<float> out) = 0;
 
   // out = silu(bias + Σ_k weight[k] · x[t-K+1+k]), reaching back into each segment's state, which then holds
   // the segment's last K-1 inputs.  x, out [tokens, d].

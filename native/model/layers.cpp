@@ -6,10 +6,10 @@
 namespace stateline {
 
 View<const float> hidden_states(Step& step, const ModelWeights& w, const ModelShape& shape,
-                                std::span<const LayerState> states, const int32_t* ids, const LayerObserver* observe) {
+                                std::span<const LayerState> states, const LayerObserver* observe) {
   const float epsilon = shape.epsilon;
-  const auto residual = step.embed(w.embedding, ids);
-  const auto embedding = w.blocks.empty() ? View<float>{} : step.keep_embedding(w.embedding, ids);
+  const auto residual = step.embed(*w.embedding);
+  const auto embedding = w.blocks.empty() ? View<float>{} : step.keep_embedding(*w.embedding);
   View<const float> delta;  // of the layer before, not yet added
   if (observe) (*observe)(-1, residual, delta);
   for (size_t i = 0; i < w.layers.size(); ++i) {

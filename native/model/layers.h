@@ -12,13 +12,11 @@
 namespace stateline {
 
 // Gets the residual stream behind each layer in two parts that have not been added yet, [tokens, h]; behind the
-// embedding, layer -1, `delta` is empty.
+// embedding, layer -1, `delta` is empty. Both are memory of the device.
 using LayerObserver = std::function<void(int layer, View<const float> residual, View<const float> delta)>;
 
-// Hidden states after the final norm, [tokens, h].  `states`: one a layer; `ids`: the step's tokens; `observe` may be
-// null.
+// Hidden states after the final norm, [tokens, h].  `states`: one a layer; `observe` may be null.
 View<const float> hidden_states(Step& step, const ModelWeights& w, const ModelShape& shape,
-                                std::span<const LayerState> states, const int32_t* ids,
-                                const LayerObserver* observe = nullptr);
+                                std::span<const LayerState> states, const LayerObserver* observe = nullptr);
 
 }  // namespace stateline

@@ -44,24 +44,23 @@ void for_each_head(MixerHeads heads, View<float> params, Each each) {
 
 }  // namespace
 
-Step::Step(Tools& tools, Segments segments, bool record, const StepLabel& label)
-    : tools_(tools), segments_(segments), tokens_(total(segments)), decode_(label.phase == Phase::decode) {
+Step::Step(Tools& tools, StepInputs inputs, bool record, const StepLabel& label)
+    : tools_(tools),
+      segments_(inputs.segments),
+      tokens_(total(inputs.segments)),
+      decode_(label.phase == Phase::decode) {
   tools_.recorder.begin_step(record, label);
+  staged_ = tools_.device.stage(inputs);
 }
 
-View<float> Step::embed(const TensorSlice& table, const int32_t* ids) {
-  return embed(table, ids, tools_.workspace.residual(tokens_));
-}
+View<float> Step::embed(const Table& table) { return embed(table, tools_.workspace.residual(tokens_)); }
 
-View<float> Step::keep_embedding(const TensorSlice& table, const int32_t* ids) {
-  return embed(table, ids, tools_.workspace.embedding(tokens_));
-}
+View<float> Step::keep_embedding(const Table& table) { return embed(table, tools_.workspace.embedding(tokens_)); }
 
-View<float> Step::embed(const TensorSlice& table, const int32_t* ids, View<float> out) {
-  tools_.device.embed(table, ids, out);
+View<float> Step::embed(const Table& table, View<float> out) {
+  tools_.device.embed(table, staged_.ids, out);
   tools_.recorder.op(Op::embed, [&] {
-    const int64_t values = tokens_ * out.columns;
-    return Work{0, values * (kFloat + (table.dtype == DType::f32 ? 4 : 2))};
+    return Work{0, tokens_ * (out.columns * kFloat + static_cast<int64_t>(table.row_bytes()))};
   });
   return out;
 }
@@ -101,7 +100,7 @@ View<float> Step::in_proj_z(const Matrix& weight, View<const float> in) {
 
 View<float> Step::conv1d(const ConvParameters& conv, View<const float> x, ConvState state) {
   const auto out = tools_.workspace.u(tokens_);
-  tools_.device.conv1d(conv, x, segments_, state, out);
+  tools_.device.conv1d(conv, x, staged_.segments, state, out);
   tools_.recorder.op(decode_ ? Op::conv1d_update : Op::conv1d, [&] {
     const int64_t values = tokens_ * x.columns;
     const int64_t states = 2 * segments_.count * (conv.taps - 1) * x.columns;
@@ -155,7 +154,7 @@ View<float> Step::selective_scan(MixerHeads heads, View<float> u, View<const flo
     const auto y = u.columns_from(channel, count);
     const SsmState of_head{state.data + channel * head.scan.states, state.slot_stride};
     tools_.device.selective_scan(head.scan, y, delta.columns_from(channel, count), in.b, in.c,
-                                 z.columns_from(channel, count), segments_, of_head, y);
+                                 z.columns_from(channel, count), staged_.segments, of_head, y);
   });
   tools_.recorder.op(decode_ ? Op::state_update : Op::selective_scan, [&] {
     const int64_t values = tokens_ * u.columns, states = heads.front().scan.states;
@@ -218,7 +217,7 @@ View<float> Step::attention(const SharedBlock& block, View<const float> in, KvCa
   });
 
   const auto out = workspace.attended(tokens_);
-  tools_.device.attention(block.attention, q, k, v, segments_, cache, out);
+  tools_.device.attention(block.attention, q, k, v, staged_.segments, cache, out);
   tools_.recorder.op(Op::attention, [&] {
     int64_t pairs = 0, kept = 0;  // query-key pairs of a head, tokens whose keys and values are read
     for (const Segment& segment : segments_) {
@@ -282,7 +281,8 @@ View<const float> Step::logits(const ModelWeights& weights, View<const float> hi
   int64_t columns = 0;
   if (weights.lm_head) {
     columns = weights.lm_head->rows();
-    matmul(Op::lm_head, *weights.lm_head, hidden, block.columns_from(weights.head_begin, columns));
+    tools_.device.matmul_to_host(*weights.lm_head, hidden, block.columns_from(weights.head_begin, columns));
+    tools_.recorder.op(Op::lm_head, [&] { return work_of(*weights.lm_head, hidden.rows); });
   }
   tools_.communicator.gather(Op::gather_logits, hidden.rows * columns * kFloat);
   return block;

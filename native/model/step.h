@@ -29,8 +29,8 @@ using MixerHeads = std::span<const MixerHead>;
 
 class Step {
  public:
-  // `record` as all ranks agreed. The step ends, in the trace, with the object.
-  Step(Tools& tools, Segments segments, bool record, const StepLabel& label);
+  // `record` as all ranks agreed. `inputs` outlive the step, which ends, in the trace, with the object.
+  Step(Tools& tools, StepInputs inputs, bool record, const StepLabel& label);
   ~Step() { tools_.recorder.end_step(); }
   Step(const Step&) = delete;
   Step& operator=(const Step&) = delete;
@@ -38,9 +38,9 @@ class Step {
   int64_t tokens() const { return tokens_; }
   void layer(int index) { tools_.recorder.set_layer(index); }
 
-  View<float> embed(const TensorSlice& table, const int32_t* ids);
+  View<float> embed(const Table& table);
   // The embeddings once more, which no layer changes: the other half of a hybrid layer's input.
-  View<float> keep_embedding(const TensorSlice& table, const int32_t* ids);
+  View<float> keep_embedding(const Table& table);
   View<float> norm(View<float> residual, View<const float> delta, const float* weight, float epsilon);
   View<float> in_proj_x(const Matrix& weight, View<const float> in);
   View<float> in_proj_z(const Matrix& weight, View<const float> in);
@@ -73,20 +73,21 @@ class Step {
   // These rows of the last norm's output.
   View<const float> gather(View<const float> hidden, std::span<const int32_t> rows);
 
-  // Logits of at most LogitsBlock::kRows rows of `hidden`, in memory that all ranks see; valid until the call after
-  // the next.  [rows, vocabulary]
+  // Logits of at most LogitsBlock::kRows rows of `hidden`, in memory of the host that all ranks see; valid until the
+  // call after the next.  [rows, vocabulary]
   View<const float> logits(const ModelWeights& weights, View<const float> hidden);
 
   // Only on the rank that decides.
   int32_t sample(Sampler& sampler, View<const float> logits, int64_t ordinal);
 
  private:
-  View<float> embed(const TensorSlice& table, const int32_t* ids, View<float> out);
+  View<float> embed(const Table& table, View<float> out);
   static Work work_of(const Matrix& weight, int64_t tokens);
   void matmul(Op op, const Matrix& weight, View<const float> in, View<float> out);
 
   Tools& tools_;
-  Segments segments_;
+  Segments segments_;  // in memory of the host
+  StepInputs staged_;  // where the device's ops read them
   int64_t tokens_ = 0;
   bool decode_;
 };

@@ -18,7 +18,8 @@ class Loader {
 
   ModelWeights load() {
     const int64_t h = shape_.hidden;
-    weights_.embedding = tensors_.require(Role::embed, -1, shape_.vocabulary, h);
+    weights_.embedding = device_.keep(tensors_.require(Role::embed, -1, shape_.vocabulary, h));
+    weights_.bytes += weights_.embedding->bytes();
     for (int layer = 0; layer < shape_.layers; ++layer) {
       LayerWeights& w = weights_.layers.emplace_back();
       w.norm = vector(tensors_.require(Role::norm, layer, h, 1));
@@ -42,7 +43,7 @@ class Loader {
     w.in_proj_z = matrix(Role::in_proj_z, layer, d, h, optional(Role::in_proj_z_bias, layer, d));
 
     w.conv.taps = shape_.taps;
-    w.conv.weight = transposed(tensors_.require(Role::conv1d, layer, d, shape_.taps));
+    w.conv.weight = keep(transposed(tensors_.require(Role::conv1d, layer, d, shape_.taps)));
     if (const TensorSlice* bias = optional(Role::conv1d_bias, layer, d)) w.conv.bias = vector(*bias);
 
     w.heads = heads(layer, d);
@@ -139,37 +140,41 @@ class Loader {
 
   const TensorSlice* optional(Role role, int layer, int64_t rows) { return tensors_.optional(role, layer, rows, 1); }
 
-  float* buffer(int64_t floats) {
-    weights_.vectors.push_back(device_.allocate(floats));
+  // Into memory of the device that the weights keep.
+  const float* keep(const std::vector<float>& values) {
+    const auto count = static_cast<int64_t>(values.size());
+    weights_.vectors.push_back(device_.allocate(count));
     weights_.bytes += weights_.vectors.back()->bytes();
-    return weights_.vectors.back()->data();
+    float* own = weights_.vectors.back()->data();
+    device_.upload({values.data(), 1, count, count}, {own, 1, count, count});
+    return own;
   }
 
   const float* vector(const TensorSlice& slice) {
-    float* out = buffer(slice.rows() * slice.columns());
-    device_.load(slice, out);
+    std::vector<float> values(slice.rows() * slice.columns());
+    device_.load(slice, values.data());
     progress_(stored_bytes(slice));
-    return out;
+    return keep(values);
   }
 
   // [rows, columns] as stored → [columns, rows].
-  float* transposed(const TensorSlice& slice) {
-    float* out = buffer(slice.rows() * slice.columns());
+  std::vector<float> transposed(const TensorSlice& slice) {
+    std::vector<float> values(slice.rows() * slice.columns());
     for (int64_t column = 0; column < slice.columns(); ++column) {
       TensorSlice one = slice;
       one.column_begin = slice.column_begin + column;
       one.column_end = one.column_begin + 1;
-      device_.load(one, out + column * slice.rows());
+      device_.load(one, values.data() + column * slice.rows());
     }
     progress_(stored_bytes(slice));
-    return out;
+    return values;
   }
 
   // A·log2(e) with A = -exp(A_log), as ScanParameters wants it.
   const float* decay(const TensorSlice& a_log) {
-    float* a = transposed(a_log);
-    for (int64_t i = 0; i < a_log.rows() * a_log.columns(); ++i) a[i] = -std::exp(a[i]) * std::numbers::log2e_v<float>;
-    return a;
+    std::vector<float> a = transposed(a_log);
+    for (float& value : a) value = -std::exp(value) * std::numbers::log2e_v<float>;
+    return keep(a);
   }
 
   Device& device_;

@@ -52,8 +52,8 @@ struct LayerWeights {
 };
 
 struct ModelWeights {
-  int64_t inner = 0;      // d/P, channels of this rank
-  TensorSlice embedding;  // [vocabulary, h], where it is mapped
+  int64_t inner = 0;                 // d/P, channels of this rank
+  std::unique_ptr<Table> embedding;  // [vocabulary, h]
   std::vector<LayerWeights> layers;
   std::vector<std::unique_ptr<SharedBlock>> blocks;  // one, unless hybrid layers have blocks of their own
   const float* norm_f = nullptr;                     // [h]

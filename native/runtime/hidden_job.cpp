@@ -23,35 +23,36 @@ HiddenJob::HiddenJob(JobInput input, std::vector<int32_t> layers, const ModelSha
   values_ = std::make_unique_for_overwrite<float[]>(size_);
 }
 
+// All ranks hold the same values: each copies its share of the rows.
 void HiddenJob::run(Rank& rank) {
   int64_t begin = 0;  // of the chunk under way
-  const LayerObserver observe = [&](int layer, View<const float> residual, View<const float> delta) {
-    keep(rank, layer, begin, residual, delta);
+  std::vector<float> scratch(std::min(tokens_, input().chunk) * hidden_);
+  const auto share_of_rank = [&](View<const float> all, View<float> host) {
+    const auto share = share_of(rank.index(), rank.spec().ranks, all.rows);
+    const auto rows = host.rows_from(share.begin, share.end - share.begin);
+    if (!rows.empty()) rank.download(all.rows_from(share.begin, rows.rows), rows);
+    return rows;
   };
+  const auto keep = [&](int layer, View<const float> a, View<const float> b) {
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      if (layers_[i] != layer) continue;
+      float* out = values_.get() + (static_cast<int64_t>(i) * tokens_ + begin) * hidden_;
+      const auto sum = share_of_rank(a, {out, a.rows, hidden_, hidden_});
+      if (b.empty()) continue;
+      const auto delta = share_of_rank(b, {scratch.data(), b.rows, hidden_, hidden_});
+      const int64_t count = sum.rows * hidden_;
+      std::transform(sum.data, sum.data + count, delta.data, sum.data, std::plus<>());
+    }
+  };
+  const LayerObserver observe = keep;
   prefill(
       rank,
-      [&](Step&, View<const float> hidden, int64_t first) {
-        refuse_nan(hidden);
-        keep(rank, layer_count_, first, hidden, {});
-        begin = first + hidden.rows;
+      [&](Step&, View<const float> hidden, int64_t) {
+        refuse_nan(share_of_rank(hidden, {scratch.data(), hidden.rows, hidden_, hidden_}));
+        keep(layer_count_, hidden, {});
+        begin += hidden.rows;
       },
       &observe);
-}
-
-// All ranks hold the same values: each copies its share of the rows.
-void HiddenJob::keep(const Rank& rank, int layer, int64_t first, View<const float> a, View<const float> b) {
-  const auto share = share_of(rank.index(), rank.spec().ranks, a.rows);
-  for (size_t i = 0; i < layers_.size(); ++i) {
-    if (layers_[i] != layer) continue;
-    for (int64_t row = share.begin; row < share.end; ++row) {
-      float* out = values_.get() + (static_cast<int64_t>(i) * tokens_ + first + row) * hidden_;
-      if (b.empty()) {
-        std::copy_n(a.row(row), hidden_, out);
-      } else {
-        std::transform(a.row(row), a.row(row) + hidden_, b.row(row), out, std::plus<>());
-      }
-    }
-  }
 }
 
 }  // namespace stateline

@@ -18,9 +18,6 @@ class HiddenJob final : public Job {
   std::span<const float> values() const { return {values_.get(), static_cast<size_t>(size_)}; }  // [layers, tokens, h]
 
  private:
-  // values_ of the tokens from `first` on behind a layer = a + b; for each time the layer is asked for.
-  void keep(const Rank& rank, int layer, int64_t first, View<const float> a, View<const float> b);
-
   std::vector<int32_t> layers_;
   int layer_count_;  // L
   int64_t tokens_;

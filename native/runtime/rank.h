@@ -78,10 +78,13 @@ class Rank {
       segment.position = static_cast<int32_t>(states_.position(segment.slot));
       states_.advance(segment.slot, segment.length);
     }
-    Step step(tools_, {segments_.data(), static_cast<int32_t>(segments_.size())}, record, label);
-    then(step, hidden_states(step, weights_, spec().shape, states_.layers(), ids.data(), observe));
+    Step step(tools_, {ids.data(), {segments_.data(), static_cast<int32_t>(segments_.size())}}, record, label);
+    then(step, hidden_states(step, weights_, spec().shape, states_.layers(), observe));
   }
+  // In memory of the host, like all logits.
   View<const float> logits(Step& step, View<const float> hidden) { return step.logits(weights_, hidden); }
+  // Activations of this rank's device.
+  void download(View<const float> own, View<float> host) { device_->download(own, host); }
 
   // Bytes this rank has sent to others.
   int64_t sent() const;

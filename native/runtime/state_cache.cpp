@@ -28,7 +28,8 @@ void check_context(const ModelShape& shape, int64_t tokens) {
 }
 
 StateCache::StateCache(Device& device, const ModelShape& shape, const ModelWeights& weights, int slots)
-    : shape_(shape),
+    : device_(device),
+      shape_(shape),
       weights_(weights),
       conv_size_((shape.taps - 1) * weights.inner),
       ssm_size_(shape.states * weights.inner),
@@ -52,14 +53,16 @@ StateCache::StateCache(Device& device, const ModelShape& shape, const ModelWeigh
 void StateCache::clear(int slot) {
   positions_[slot] = 0;
   for (const LayerState& layer : layers_) {
-    std::fill_n(layer.conv.data + slot * layer.conv.slot_stride, conv_size_, 0.0f);
-    std::fill_n(layer.ssm.data + slot * layer.ssm.slot_stride, ssm_size_, 0.0f);
+    device_.clear({layer.conv.data + slot * layer.conv.slot_stride, 1, conv_size_, conv_size_});
+    device_.clear({layer.ssm.data + slot * layer.ssm.slot_stride, 1, ssm_size_, ssm_size_});
   }
 }
 
 template <class State, class Copy>
-void StateCache::for_each_run(int slot, State& state, int rank, int ranks, Copy copy) const {
+void StateCache::for_each_block(int slot, State& state, int rank, int ranks, Copy copy) const {
+  using Value = std::conditional_t<std::is_const_v<State>, const float, float>;
   const int64_t inner = weights_.inner, all = shape_.inner, first = rank * inner;
+  const int64_t taps = shape_.taps - 1, states = shape_.states, tokens = state.tokens;
   const int64_t kv = key_columns(weights_), all_kv = shape_.kv_heads * shape_.head_dim;
   // Ranks that hold the same head in turn: the first of them answers for it.
   const int64_t sharing = kv > 0 ? kv * ranks / all_kv : 1;
@@ -68,40 +71,36 @@ void StateCache::for_each_run(int slot, State& state, int rank, int ranks, Copy 
   int64_t hybrid = 0;
   for (int64_t layer = 0; layer < shape_.layers; ++layer) {
     const LayerState& own = layers_[layer];
-    const int64_t taps = shape_.taps - 1;
-    for (int64_t row = 0; row < taps; ++row) {
-      copy(own.conv.data + slot * own.conv.slot_stride + row * inner,
-           state.conv.data() + (layer * taps + row) * all + first, inner);
-    }
+    copy(View<float>{own.conv.data + slot * own.conv.slot_stride, taps, inner, inner},
+         View<Value>{state.conv.data() + layer * taps * all + first, taps, inner, all});
     float* ssm = own.ssm.data + slot * own.ssm.slot_stride;
     int64_t channel = 0;
     for (const MixerHead& head : weights_.layers[layer].mixer.heads) {
-      for (int64_t n = 0; n < shape_.states; ++n) {
-        copy(ssm + channel * shape_.states + n * head.channels(),
-             state.ssm.data() + (layer * shape_.states + n) * all + first + channel, head.channels());
-      }
-      channel += head.channels();
+      const int64_t channels = head.channels();
+      copy(View<float>{ssm + channel * states, states, channels, channels},
+           View<Value>{state.ssm.data() + layer * states * all + first + channel, states, channels, all});
+      channel += channels;
     }
     if (!weights_.layers[layer].block) continue;
-    for (int64_t token = 0; token < state.tokens && answers; ++token) {
-      const int64_t from = slot * own.kv.slot_stride + token * kv;
-      const int64_t to = (hybrid * state.tokens + token) * all_kv + first_kv;
-      copy(own.kv.keys + from, state.keys.data() + to, kv);
-      copy(own.kv.values + from, state.values.data() + to, kv);
+    if (answers) {
+      const int64_t from = slot * own.kv.slot_stride, to = hybrid * tokens * all_kv + first_kv;
+      copy(View<float>{own.kv.keys + from, tokens, kv, kv}, View<Value>{state.keys.data() + to, tokens, kv, all_kv});
+      copy(View<float>{own.kv.values + from, tokens, kv, kv},
+           View<Value>{state.values.data() + to, tokens, kv, all_kv});
     }
     ++hybrid;
   }
 }
 
 void StateCache::load(int slot, const SequenceState& state, int rank, int ranks) {
-  for_each_run(slot, state, rank, ranks,
-               [](float* own, const float* whole, int64_t count) { std::copy_n(whole, count, own); });
+  for_each_block(slot, state, rank, ranks,
+                 [this](View<float> own, View<const float> whole) { device_.upload(whole, own); });
   positions_[slot] = state.tokens;
 }
 
 void StateCache::save(int slot, SequenceState& state, int rank, int ranks) const {
-  for_each_run(slot, state, rank, ranks,
-               [](const float* own, float* whole, int64_t count) { std::copy_n(own, count, whole); });
+  for_each_block(slot, state, rank, ranks,
+                 [this](View<const float> own, View<float> whole) { device_.download(own, whole); });
 }
 
 void StateCache::advance(int slot, int64_t tokens) {

@@ -39,6 +39,11 @@ class StateCache {
   size_t bytes() const { return conv_->bytes() + ssm_->bytes() + keys_->bytes() + values_->bytes(); }
 
  private:
+  // Calls copy(own, whole) for every block of rows that this rank has of `state`.
+  template <class State, class Copy>
+  void for_each_block(int slot, State& state, int rank, int ranks, Copy copy) const;
+
+  Device& device_;
   const ModelShape& shape_;
   const ModelWeights& weights_;
   int64_t conv_size_;  // floats of a slot in a layer
@@ -47,10 +52,6 @@ class StateCache {
   std::unique_ptr<Buffer> ssm_;     // [layers, slots, heads, N, channels]
   std::unique_ptr<Buffer> keys_;    // [hybrid layers, slots, context, kv_heads/P · head_dim]
   std::unique_ptr<Buffer> values_;  // as keys
-  // Calls copy(cache, whole, count) for every run of floats that is one here and one in `state`.
-  template <class State, class Copy>
-  void for_each_run(int slot, State& state, int rank, int ranks, Copy copy) const;
-
   std::vector<LayerState> layers_;
   std::vector<int64_t> positions_;  // by slot
 };

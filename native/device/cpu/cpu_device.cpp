@@ -32,6 +32,15 @@ class CpuBuffer final : public Buffer {
   Memory memory_;
 };
 
+// Where the checkpoint is mapped.
+struct MappedTable final : Table {
+  explicit MappedTable(const TensorSlice& slice) : slice(slice) {}
+  size_t row_bytes() const override { return slice.columns() * (slice.dtype == DType::f32 ? 4 : 2); }
+  size_t bytes() const override { return 0; }
+
+  TensorSlice slice;
+};
+
 class CpuDevice final : public Device {
  public:
   explicit CpuDevice(int threads) : kernels_(kernels()), team_(threads), matmul_(kernels_, team_) {}
@@ -46,7 +55,17 @@ class CpuDevice final : public Device {
 
   void load(const TensorSlice& slice, float* out) override { cpu::load(kernels_, slice, out); }
 
-  void embed(const TensorSlice& table, const int32_t* ids, View<float> out) override {
+  std::unique_ptr<Table> keep(const TensorSlice& table) override { return std::make_unique<MappedTable>(table); }
+
+  void upload(View<const float> host, View<float> own) override { copy(host, own); }
+  void download(View<const float> own, View<float> host) override { copy(own, host); }
+  void clear(View<float> own) override {
+    for (int64_t row = 0; row < own.rows; ++row) std::fill_n(own.row(row), own.columns, 0.0f);
+  }
+  StepInputs stage(StepInputs host) override { return host; }
+
+  void embed(const Table& kept, const int32_t* ids, View<float> out) override {
+    const TensorSlice& table = static_cast<const MappedTable&>(kept).slice;
     const int64_t rows = table.rows();
     for (int64_t t = 0; t < out.rows; ++t) {
       if (ids[t] < 0 || ids[t] >= rows) {
@@ -100,6 +119,8 @@ class CpuDevice final : public Device {
   void matmul(const Matrix& weight, View<const float> in, View<float> out) override {
     matmul_(static_cast<const PackedMatrix&>(weight), in, out);
   }
+
+  void matmul_to_host(const Matrix& weight, View<const float> in, View<float> out) override { matmul(weight, in, out); }
 
   void conv1d(const ConvParameters& conv, View<const float> x, Segments segments, ConvState state,
               View<float> out) override {
@@ -196,6 +217,10 @@ class CpuDevice final : public Device {
 
  private:
   static constexpr int64_t kQueryBlock = 16;
+
+  static void copy(View<const float> from, View<float> to) {
+    for (int64_t row = 0; row < from.rows; ++row) std::copy_n(from.row(row), from.columns, to.row(row));
+  }
 
   // Rows that are worth a thread.
   static int64_t grain(int64_t columns) { return std::max<int64_t>(1, kSerialValues / std::max<int64_t>(1, columns)); }

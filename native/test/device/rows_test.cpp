@@ -113,7 +113,7 @@ TEST("embeddings are the stored rows, exactly, from every stored type and slice"
         std::vector<int32_t> ids;
         for (int i = 0; i < 120; ++i) ids.push_back(static_cast<int32_t>(between(generator, 0, slice.rows() - 1)));
         Padded out(static_cast<int64_t>(ids.size()), columns);
-        device->embed(slice, ids.data(), out.view());
+        device->embed(*device->keep(slice), ids.data(), out.view());
         Values expected;
         for (const int32_t id : ids) {
           expected.insert(expected.end(), rows.begin() + id * columns, rows.begin() + (id + 1) * columns);
@@ -132,7 +132,7 @@ TEST("an id outside the table is refused by name") {
   Padded out(2, 4);
   for (const int32_t bad : {-1, 10, 1 << 30}) {
     const int32_t ids[] = {3, bad};
-    CHECK_THROWS(device->embed(table.whole(), ids, out.view()), "E_TOKEN");
+    CHECK_THROWS(device->embed(*device->keep(table.whole()), ids, out.view()), "E_TOKEN");
   }
 }
 
