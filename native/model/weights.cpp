@@ -5,6 +5,7 @@
 #include <numbers>
 #include <string>
 
+#include "model/finite.h"
 #include "runtime/error.h"
 
 namespace stateline {
@@ -22,14 +23,14 @@ class Loader {
     weights_.bytes += weights_.embedding->bytes();
     for (int layer = 0; layer < shape_.layers; ++layer) {
       LayerWeights& w = weights_.layers.emplace_back();
-      w.norm = vector(tensors_.require(Role::norm, layer, h, 1));
+      w.norm = vector(require(Role::norm, layer, h, 1));
       w.mixer = mixer(layer);
       if (tensors_.find(Role::hybrid_linear, layer)) {
         w.block = block(layer);
         w.linear = matrix(Role::hybrid_linear, layer, h, h, nullptr);
       }
     }
-    weights_.norm_f = vector(tensors_.require(Role::norm_f, -1, h, 1));
+    weights_.norm_f = vector(require(Role::norm_f, -1, h, 1));
     load_head();
     return std::move(weights_);
   }
@@ -43,7 +44,7 @@ class Loader {
     w.in_proj_z = matrix(Role::in_proj_z, layer, d, h, optional(Role::in_proj_z_bias, layer, d));
 
     w.conv.taps = shape_.taps;
-    w.conv.weight = keep(transposed(tensors_.require(Role::conv1d, layer, d, shape_.taps)));
+    w.conv.weight = keep(transposed(require(Role::conv1d, layer, d, shape_.taps)));
     if (const TensorSlice* bias = optional(Role::conv1d_bias, layer, d)) w.conv.bias = vector(*bias);
 
     w.heads = heads(layer, d);
@@ -59,11 +60,11 @@ class Loader {
     const TensorSlice* held = tensors_.find(Role::x_proj, layer);
     const int64_t count = held ? std::max<int64_t>(1, held->rows() / rows) : 1;
     const int64_t channels = d / count;
-    const TensorSlice& x_proj = tensors_.require(Role::x_proj, layer, count * rows, channels);
-    const TensorSlice& dt_proj = tensors_.require(Role::dt_proj, layer, count * channels, r);
-    const TensorSlice& bias = tensors_.require(Role::dt_proj_bias, layer, count * channels, 1);
-    const TensorSlice& a_log = tensors_.require(Role::a_log, layer, count * channels, shape_.states);
-    const TensorSlice& skip = tensors_.require(Role::d, layer, count * channels, 1);
+    const TensorSlice& x_proj = require(Role::x_proj, layer, count * rows, channels);
+    const TensorSlice& dt_proj = require(Role::dt_proj, layer, count * channels, r);
+    const TensorSlice& bias = require(Role::dt_proj_bias, layer, count * channels, 1);
+    const TensorSlice& a_log = require(Role::a_log, layer, count * channels, shape_.states);
+    const TensorSlice& skip = require(Role::d, layer, count * channels, 1);
 
     std::vector<MixerHead> heads(count);
     for (int64_t i = 0; i < count; ++i) {
@@ -87,12 +88,12 @@ class Loader {
     };
     const int64_t queries = rows(Role::q_proj), keys = rows(Role::k_proj), inner = rows(Role::mlp_gate);
     auto block = std::make_unique<SharedBlock>();
-    block->attention_norm = vector(tensors_.require(Role::attention_norm, layer, 2 * h, 1));
+    block->attention_norm = vector(require(Role::attention_norm, layer, 2 * h, 1));
     block->q_proj = matrix(Role::q_proj, layer, queries, 2 * h, nullptr);
     block->k_proj = matrix(Role::k_proj, layer, keys, 2 * h, nullptr);
     block->v_proj = matrix(Role::v_proj, layer, keys, 2 * h, nullptr);
     block->o_proj = matrix(Role::o_proj, layer, h, queries, nullptr);
-    block->mlp_norm = vector(tensors_.require(Role::mlp_norm, layer, h, 1));
+    block->mlp_norm = vector(require(Role::mlp_norm, layer, h, 1));
     block->gate = matrix(Role::mlp_gate, layer, inner, h, nullptr);
     block->up = matrix(Role::mlp_up, layer, inner, h, nullptr);
     block->down = matrix(Role::mlp_down, layer, h, inner, nullptr);
@@ -125,10 +126,15 @@ class Loader {
     }
     weights_.head_begin = slice->runs[0].begin;
     weights_.lm_head = matrix(Role::lm_head, -1, slice->rows(), shape_.hidden, nullptr);
+    // The embedding is not packed. Each rank looks through as many rows of it as it has of the head.
+    const TensorSlice& embedding = tensors_.require(Role::embed, -1, shape_.vocabulary, shape_.hidden);
+    if (embedding.data != slice->data) {
+      refuse_non_finite(Role::embed, -1, embedding.part(weights_.head_begin, slice->rows()));
+    }
   }
 
   std::unique_ptr<Matrix> matrix(Role role, int layer, int64_t rows, int64_t columns, const TensorSlice* bias) {
-    return packed(tensors_.require(role, layer, rows, columns), bias);
+    return packed(require(role, layer, rows, columns), bias);
   }
 
   std::unique_ptr<Matrix> packed(const TensorSlice& slice, const TensorSlice* bias) {
@@ -138,7 +144,17 @@ class Loader {
     return packed;
   }
 
-  const TensorSlice* optional(Role role, int layer, int64_t rows) { return tensors_.optional(role, layer, rows, 1); }
+  const TensorSlice& require(Role role, int layer, int64_t rows, int64_t columns) {
+    const TensorSlice& slice = tensors_.require(role, layer, rows, columns);
+    refuse_non_finite(role, layer, slice);
+    return slice;
+  }
+
+  const TensorSlice* optional(Role role, int layer, int64_t rows) {
+    const TensorSlice* slice = tensors_.optional(role, layer, rows, 1);
+    if (slice) refuse_non_finite(role, layer, *slice);
+    return slice;
+  }
 
   // Into memory of the device that the weights keep.
   const float* keep(const std::vector<float>& values) {

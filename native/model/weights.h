@@ -69,7 +69,7 @@ struct ModelWeights {
 // Called after each tensor with its stored bytes on this rank; throws to stop.
 using LoadProgress = std::function<void(int64_t bytes)>;
 
-// Throws E_TENSOR_MISSING and E_TENSOR_SHAPE.
+// Throws E_TENSOR_MISSING, E_TENSOR_SHAPE and E_TENSOR_VALUE.
 ModelWeights load_weights(Device& device, const TensorTable& tensors, const ModelShape& shape, ComputeType type,
                           int rank, const LoadProgress& progress);
 

@@ -5,7 +5,7 @@ import { availableParallelism } from "node:os";
 import { addon } from "../addon";
 import { openCheckpoint, refuseChanges } from "../checkpoint/checkpoint";
 import type { JsonObject } from "../checkpoint/json";
-import { aborted, CheckpointError, DeviceError, native } from "../errors";
+import { aborted, CheckpointError, DeviceError, native, StatelineError } from "../errors";
 import type { ComputeType, NativeEngine } from "../native";
 import {
   abortSignal,
@@ -110,12 +110,30 @@ export async function loadModel(directory: string, options?: LoadOptions): Promi
     verifyCollectives,
   };
   const stopTokens = await readStopTokens(checkpoint.directory, checkpoint.config, tokenizer);
-  const engine = await loadEngine(plan, settings, checked.signal, checked.onProgress);
+  const engine = await loadEngine(plan, settings, checked.signal, checked.onProgress).catch((error: unknown) => {
+    throw namedByPlan(error, plan);
+  });
   await refuseChanges(checkpoint).catch(async (error: unknown) => {
     await native(() => engine.close());
     throw error;
   });
   return new Model({ engine, plan, tokenizer, stopTokens, settings, device: "cpu", loadMs: performance.now() - begin });
+}
+
+/** The engine knows a tensor by its role; the caller by its file and its name there. */
+function namedByPlan(error: unknown, { tensors, files }: ShardPlan): unknown {
+  if (!(error instanceof StatelineError) || error.code !== "E_TENSOR_VALUE") return error;
+  const { role, layer, index, value } = error.details;
+  const tensor = tensors.find((one) => one.layer === Number(layer) && one.roles.some((name) => name === role));
+  const file = files[tensor?.file ?? -1];
+  if (!tensor || file === undefined) return error;
+  const { name, shape } = tensor;
+  return new CheckpointError(
+    "E_TENSOR_VALUE",
+    `${file}: ${name} has ${String(value)} at index ${String(index)} of [${shape.join(", ")}]; weights must be finite numbers`,
+    { file, tensor: name, index: Number(index), value },
+    { cause: error },
+  );
 }
 
 /** Room that is reserved for keys and values takes memory only once it is used. */

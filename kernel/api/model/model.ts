@@ -1,7 +1,6 @@
 /** A loaded model: its ranks are ready, their weights packed; close it to free them. */
 
 import { formatBytes } from "../../../profiler-ui/trace/format";
-import { nonFiniteWeight } from "../checkpoint/non-finite";
 import { drawable, type MimeBundle } from "../display";
 import { escapeHtml, htmlTable, textTable, type Table } from "../draw/table";
 import { native, StatelineError } from "../errors";
@@ -184,7 +183,7 @@ export class Model {
     const tag = newJob();
     const job = { ...tag, tokens, chunk: Math.min(tokens.length, chunk ?? maxTokens) };
     const run = (): Promise<Float32Array> => native(() => engine.forward(job));
-    return this.#explained(() => cancellable("logits", signal, () => engine.cancel(tag.job), run));
+    return cancellable("logits", signal, () => engine.cancel(tag.job), run);
   }
 
   /**
@@ -197,7 +196,7 @@ export class Model {
     const { chunk = maxTokens, signal } = checkOptions("embeddings", options, embeddingsRules(maxTokens));
     const tokens = await tokensOf(prompt, this, signal ? { signal } : {});
     const last = [this.config.layers];
-    const [states] = await this.#explained(() => hiddenStates(this.engine, tokens, last, chunk, signal));
+    const [states] = await hiddenStates(this.engine, tokens, last, chunk, signal);
     return states ?? new Float32Array();
   }
 
@@ -214,7 +213,7 @@ export class Model {
     const rules = hiddenStatesRules(maxTokens, all.length);
     const { layers = all, chunk = maxTokens, signal } = checkOptions("hiddenStates", options, rules);
     const tokens = await tokensOf(prompt, this, signal ? { signal } : {});
-    return this.#explained(() => hiddenStates(this.engine, tokens, layers, chunk, signal));
+    return hiddenStates(this.engine, tokens, layers, chunk, signal);
   }
 
   /**
@@ -229,7 +228,7 @@ export class Model {
     const scorer = { engine: this.engine, tokenizer: this.tokenizer, maxTokens: this.settings.maxTokens };
     try {
       const watched = view ? { ...checked, onProgress: (progress: Progress) => view.update(progress) } : checked;
-      return await this.#explained(() => perplexity(scorer, tokens, watched));
+      return await perplexity(scorer, tokens, watched);
     } finally {
       view?.end();
     }
@@ -263,16 +262,6 @@ export class Model {
     return this.close();
   }
 
-  /** Where results are not numbers, names the weight that is none. */
-  async #explained<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      if (!(error instanceof StatelineError) || error.code !== "E_LOGITS_NAN") throw error;
-      throw (await nonFiniteWeight(this.plan)) ?? error;
-    }
-  }
-
   async #close(): Promise<void> {
     modelClosing(this);
     await native(() => this.#engine.close());
@@ -295,7 +284,7 @@ export class Model {
     const contextLength = this.config.hybrid ? this.settings.contextLength : Infinity;
     const parts = { engine, tokenizer, stopTokens: this.#stopTokens, maxTokens, contextLength };
     try {
-      const generation = await this.#explained(() => generate(parts, tokens, watched, request, sequence));
+      const generation = await generate(parts, tokens, watched, request, sequence);
       recording?.finished({
         request,
         prompt: typeof prompt === "string" ? prompt : (tokenizer?.decode(tokens) ?? ""),
