@@ -39,6 +39,20 @@ test.each([
   ["a header longer than the file", file("{}", 0, 100n), "E_SAFETENSORS_TRUNCATED"],
   ["a header that is not JSON", file("{nonsense", 0), "E_SAFETENSORS_HEADER_JSON"],
   ["a header that is a list", file("[]", 0), "E_SAFETENSORS_HEADER_JSON"],
+  ["a byte order mark", file("\ufeff{}", 0), "E_SAFETENSORS_HEADER_JSON"],
+  ["a header nested without end", file(`{"a":${"[".repeat(1e5)}${"]".repeat(1e5)}}`, 0), "E_SAFETENSORS_HEADER_JSON"],
+  [
+    "a name that is no UTF-8",
+    file(`{"a":1}`, 0).map((byte) => (byte === 97 ? 0xff : byte)),
+    "E_SAFETENSORS_HEADER_JSON",
+  ],
+  ["a tensor called __proto__ that is none", file('{"__proto__": 7}', 0), "E_SAFETENSORS_HEADER_JSON"],
+  [
+    "a size beyond 2^53",
+    file({ a: { dtype: "U8", shape: [2 ** 53], data_offsets: [0, 1] } }, 1),
+    "E_SAFETENSORS_SHAPE",
+  ],
+  ["a negative offset", file({ a: f32([1], -4, 0) }, 4), "E_SAFETENSORS_OFFSETS"],
   [
     "a name twice",
     file(
@@ -150,6 +164,34 @@ test.each<[string, string, (directory: string) => void, string, string]>([
     (d) => rmSync(join(d, "model-00002-of-00003.safetensors")),
     "E_FILE_MISSING",
     "model-00002",
+  ],
+  [
+    "whose config has a letter that is no UTF-8",
+    "mamba-tiny",
+    (d) => writeFileSync(join(d, "config.json"), Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])),
+    "E_JSON",
+    "config.json",
+  ],
+  [
+    "whose config is nested without end",
+    "mamba-tiny",
+    (d) => writeFileSync(join(d, "config.json"), `{"hidden_act": ${"[".repeat(2000)}${"]".repeat(2000)}}`),
+    "E_JSON",
+    "nested deeper",
+  ],
+  [
+    "whose epsilon is infinite",
+    "mamba-tiny",
+    (d) =>
+      writeFileSync(
+        join(d, "config.json"),
+        readFileSync(join(d, "config.json"), "utf8").replace(
+          /"layer_norm_epsilon": *[^,}]+/,
+          '"layer_norm_epsilon": 1e999',
+        ),
+      ),
+    "E_CONFIG_VALUE",
+    "layer_norm_epsilon",
   ],
   [
     "whose index points outside",

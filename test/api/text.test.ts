@@ -175,8 +175,10 @@ test("a chat template turns messages into the text that the model was trained on
   const chat = await configured({ chat_template: chatML });
   const expected =
     "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nWho is Watson?<|im_end|>\n<|im_start|>assistant\n";
-  expect(chat.chat(messages)).toBe(expected);
-  expect(chat.chat(messages, { addGenerationPrompt: false })).toBe(expected.replace("<|im_start|>assistant\n", ""));
+  expect(await chat.chat(messages)).toBe(expected);
+  expect(await chat.chat(messages, { addGenerationPrompt: false })).toBe(
+    expected.replace("<|im_start|>assistant\n", ""),
+  );
 });
 
 test("templates by name, a template's own file, and special tokens in a template are read", async () => {
@@ -187,25 +189,52 @@ test("templates by name, a template's own file, and special tokens in a template
     ],
     bos_token: { content: "<|endoftext|>", special: true },
   });
-  expect(several.chat(messages)).toBe("<|endoftext|>Be brief.");
-  expect([...several.encode(several.chat(messages), { special: false })][0]).toBe(several.beginOfText);
-  expect(several.chat(messages, { template: "tools", tools: [{ name: "search" }] })).toBe("search");
-  expect(() => several.chat(messages, { template: "rag" })).toThrow('no chat template "rag"; it has default, tools');
+  expect(await several.chat(messages)).toBe("<|endoftext|>Be brief.");
+  expect([...several.encode(await several.chat(messages), { special: false })][0]).toBe(several.beginOfText);
+  expect(await several.chat(messages, { template: "tools", tools: [{ name: "search" }] })).toBe("search");
+  await expect(several.chat(messages, { template: "rag" })).rejects.toThrow(
+    'no chat template "rag"; it has default, tools',
+  );
   const own = await configured({ chat_template: chatML }, { "chat_template.jinja": "{{ messages | length }}" });
-  expect(own.chat(messages)).toBe("2");
+  expect(await own.chat(messages)).toBe("2");
 });
 
 test("what a chat template refuses, and a missing or broken one, is said in one line", async () => {
   const strict = await configured({
     chat_template: "{% if messages[0].role != 'user' %}{{ raise_exception('The first role must be user') }}{% endif %}",
   });
-  expect(() => strict.chat(messages)).toThrow(/refuses these messages: The first role must be user/);
-  expect(() => strict.chat([])).toThrow("messages must be a list of { role, content }, got []");
+  await expect(strict.chat(messages)).rejects.toThrow(/refuses these messages: The first role must be user/);
+  await expect(strict.chat([])).rejects.toThrow("messages must be a list of { role, content }, got []");
   const broken = await configured({ chat_template: "{% for %}" });
-  expect(() => broken.chat(messages)).toThrow(StatelineError);
+  await expect(broken.chat(messages)).rejects.toThrow(StatelineError);
   await expect(configured({ chat_template: 7 })).rejects.toMatchObject({ code: "E_CHAT_TEMPLATE" });
-  expect(() => tokenizer.chat(messages)).toThrow(/has no chat template/);
+  await expect(tokenizer.chat(messages)).rejects.toThrow(/has no chat template/);
 });
+
+test.each([
+  [
+    "does not end",
+    "{% for i in range(1000) %}".repeat(4) + "{% set x = i %}" + "{% endfor %}".repeat(4),
+    "has not ended",
+  ],
+  ["fills the memory", "{{ range(100000000) | length }}", "takes more than"],
+  ["nests too deep", `{{ ${"(".repeat(50_000)}1${")".repeat(50_000)} }}`, "refuses these messages"],
+])(
+  "a chat template that %s is refused, and the event loop goes on meanwhile",
+  async (_, template, reason) => {
+    const hostile = await configured({ chat_template: template });
+    let turns = 0;
+    const timer = setInterval(() => turns++, 1);
+    await expect(hostile.chat(messages)).rejects.toMatchObject({
+      code: "E_CHAT_TEMPLATE",
+      message: expect.stringContaining(reason) as unknown,
+    });
+    clearInterval(timer);
+    expect(turns).toBeGreaterThan(0);
+    await expect(hostile.chat(messages, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "E_ABORTED" });
+  },
+  60_000,
+);
 
 test("begin and end tokens are added and left out as the tokenizer's class and config say", async () => {
   const llama = { tokenizer_class: "LlamaTokenizerFast", eos_token: "." };

@@ -6,7 +6,7 @@ import { basename, join, resolve } from "node:path";
 
 import { CheckpointError } from "../errors";
 import { shown } from "../options";
-import { duplicateName, isObject, type JsonObject } from "./json";
+import { duplicateName, isObject, strictText, type JsonObject } from "./json";
 import { readHeader, type StoredTensor } from "./safetensors";
 
 export interface CheckpointTensor extends StoredTensor {
@@ -166,22 +166,24 @@ export async function refuseChanges({ files, stamps }: Checkpoint): Promise<void
 
 /** A JSON object from a file, duplicate names refused. */
 export async function readJson(path: string): Promise<JsonObject> {
-  let text;
+  let bytes;
   try {
-    text = await readFile(path, "utf8");
+    bytes = await readFile(path);
   } catch (error) {
     throw unreadable(path, error);
   }
   let value: unknown;
+  let duplicate;
   try {
+    const text = strictText(bytes);
     value = JSON.parse(text);
+    duplicate = duplicateName(text);
   } catch (error) {
     throw new CheckpointError("E_JSON", `${path} is not valid JSON: ${error instanceof Error ? error.message : "?"}`, {
       file: path,
     });
   }
   if (!isObject(value)) throw new CheckpointError("E_JSON", `${path} is not a JSON object`, { file: path });
-  const duplicate = duplicateName(text);
   if (duplicate !== undefined) {
     throw new CheckpointError("E_JSON", `${path} has ${JSON.stringify(duplicate)} twice`, {
       file: path,

@@ -1,8 +1,12 @@
 /** JSON of a checkpoint, read strictly: a duplicate name is an error instead of silently winning. */
 
+/** Far above what a checkpoint needs, far below what overflows the stack of those who walk through it. */
+const MAX_DEPTH = 500;
+
 /**
  * First name that occurs twice in one object of `text`, which must be valid JSON.
  *
+ * @throws Error when it is nested too deep
  * @example
  * duplicateName('{"a": {"b": 1, "b": 2}}'); // "b"
  */
@@ -10,6 +14,7 @@ export function duplicateName(text: string): string | undefined {
   const names: (Set<string> | null)[] = []; // one entry an open bracket; null for arrays
   let nameNext = false;
   for (let i = 0; i < text.length; i++) {
+    if (names.length > MAX_DEPTH) throw new Error(`nested deeper than ${MAX_DEPTH} levels`);
     switch (text[i]) {
       case "{":
         names.push(new Set());
@@ -42,6 +47,15 @@ export function duplicateName(text: string): string | undefined {
     }
   }
   return undefined;
+}
+
+/**
+ * Text of UTF-8 bytes as they are: a byte order mark stays, and JSON has none.
+ *
+ * @throws TypeError where they are not UTF-8: letters replaced by U+FFFD would give other names and tokens.
+ */
+export function strictText(bytes: Uint8Array): string {
+  return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
 }
 
 export type JsonObject = Readonly<Record<string, unknown>>;

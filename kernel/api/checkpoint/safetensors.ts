@@ -6,7 +6,8 @@
  */
 
 import { CheckpointError } from "../errors";
-import { duplicateName, isObject } from "./json";
+import { shown } from "../options";
+import { duplicateName, isObject, strictText } from "./json";
 
 /** Longest header read; the format's own limit. */
 export const MAX_HEADER_BYTES = 100_000_000;
@@ -85,15 +86,15 @@ export async function readHeader(file: string, fileBytes: number, readAt: ReadAt
 
   const bytes = await read(8, headerBytes);
   let header: unknown;
-  let text = "";
+  let duplicate;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    const text = strictText(bytes);
     header = JSON.parse(text);
+    duplicate = duplicateName(text);
   } catch (error) {
     fail("HEADER_JSON", `header is not valid JSON (${error instanceof Error ? error.message : "?"})`);
   }
   if (!isObject(header)) return fail("HEADER_JSON", "header is not a JSON object");
-  const duplicate = duplicateName(text);
   if (duplicate !== undefined)
     fail("DUPLICATE", `header has ${JSON.stringify(duplicate)} twice`, { tensor: duplicate });
 
@@ -106,14 +107,13 @@ export async function readHeader(file: string, fileBytes: number, readAt: ReadAt
     const { dtype, shape, data_offsets: offsets } = entry;
     const width = typeof dtype === "string" && Object.hasOwn(bytesOf, dtype) ? bytesOf[dtype] : undefined;
     if (typeof dtype !== "string" || width === undefined) {
-      return bad("DTYPE", `has dtype ${JSON.stringify(dtype)}, known are ${Object.keys(bytesOf).join(", ")}`, {
+      return bad("DTYPE", `has dtype ${shown(dtype)}, known are ${Object.keys(bytesOf).join(", ")}`, {
         dtype,
       });
     }
-    if (!isSizes(shape))
-      return bad("SHAPE", `has shape ${JSON.stringify(shape)}, expected sizes of at least 0`, { shape });
+    if (!isSizes(shape)) return bad("SHAPE", `has shape ${shown(shape)}, expected sizes of at least 0`, { shape });
     if (!isSizes(offsets) || offsets.length !== 2) {
-      return bad("OFFSETS", `has data_offsets ${JSON.stringify(offsets)}, expected [begin, end]`, { offsets });
+      return bad("OFFSETS", `has data_offsets ${shown(offsets)}, expected [begin, end]`, { offsets });
     }
     const [begin = 0, end = 0] = offsets;
     const byteLength = shape.reduce((product, size) => product * size, width);

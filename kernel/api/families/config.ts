@@ -40,7 +40,7 @@ export function dtRankOf(json: JsonObject, name: string, hidden: number, size: S
 /** An epsilon of a norm. */
 export function epsilonOf(checkpoint: Checkpoint, json: JsonObject, name: string, otherwise: number): number {
   const epsilon = json[name] ?? otherwise;
-  return typeof epsilon === "number" && epsilon > 0
+  return typeof epsilon === "number" && epsilon > 0 && epsilon < Infinity
     ? epsilon
     : unsupported(checkpoint, name, epsilon, "a number above 0");
 }

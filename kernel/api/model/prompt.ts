@@ -58,7 +58,9 @@ async function encodeChat(
   options: EncodeOptions,
 ): Promise<Int32Array> {
   const { messages, ...chatOptions } = chat;
-  return encode(requireTokenizer(tokenizer).chat(messages, chatOptions), tokenizer, { ...options, special: false });
+  const { signal = chatOptions.signal } = options;
+  const text = await requireTokenizer(tokenizer).chat(messages, { ...chatOptions, ...(signal && { signal }) });
+  return encode(text, tokenizer, { ...options, special: false });
 }
 
 async function encode(text: string, tokenizer: Tokenizer | undefined, options: EncodeOptions): Promise<Int32Array> {

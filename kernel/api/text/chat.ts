@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { isObject, type JsonObject } from "../checkpoint/json";
 import { CheckpointError, OptionError } from "../errors";
 import { invalid, shown } from "../options";
+import type { Rendered, RenderThreadData } from "./render-thread";
+import { onThread } from "./thread";
 
 export interface ChatMessage {
   /** "system", "user", "assistant", or what else the template knows. */
@@ -22,36 +24,36 @@ export interface ChatOptions {
   readonly template?: string;
   /** Descriptions of functions the model may call, for templates that know them. */
   readonly tools?: readonly object[];
+  readonly signal?: AbortSignal;
 }
 
-/** What is used of the library; its declarations do not resolve from CommonJS. */
-interface LibraryModule {
-  readonly Template: new (source: string) => { render(variables: Record<string, unknown>): string };
-}
+/** Real templates take milliseconds and little memory; one that takes more than this does not end. */
+const LIMIT_MS = 5000;
+const LIMIT_MB = 256;
 
 export class ChatTemplates {
-  readonly #library: LibraryModule;
   readonly #sources: ReadonlyMap<string, string>;
   readonly #specialTokens: Readonly<Record<string, string>>;
   readonly #directory: string;
 
   /** Made by `loadChatTemplates`. */
   constructor(
-    library: LibraryModule,
     sources: ReadonlyMap<string, string>,
     specialTokens: Readonly<Record<string, string>>,
     directory: string,
   ) {
-    this.#library = library;
     this.#sources = sources;
     this.#specialTokens = specialTokens;
     this.#directory = directory;
   }
 
-  /** @throws OptionError `E_OPTION_INVALID`, `E_CHAT_TEMPLATE`, `E_CHAT_TEMPLATE_MISSING` */
-  render(messages: readonly ChatMessage[], options: ChatOptions = {}): string {
+  /**
+   * @throws OptionError `E_OPTION_INVALID`, `E_CHAT_TEMPLATE`, `E_CHAT_TEMPLATE_MISSING`
+   * @throws AbortedError `E_ABORTED`
+   */
+  async render(messages: readonly ChatMessage[], options: ChatOptions = {}): Promise<string> {
     if (!isMessages(messages)) invalid("messages", "a list of { role, content }", messages);
-    const { addGenerationPrompt = true, template = "default", tools } = options;
+    const { addGenerationPrompt = true, template = "default", tools, signal } = options;
     const source = this.#sources.get(template);
     if (source === undefined) {
       const known = [...this.#sources.keys()].join(", ");
@@ -61,21 +63,33 @@ export class ChatTemplates {
         { template, known },
       );
     }
+    const variables = {
+      ...this.#specialTokens,
+      ...{ messages, add_generation_prompt: addGenerationPrompt },
+      ...(tools && { tools }),
+    };
+    const rendered = await this.#run({ source, variables }, signal);
+    if ("text" in rendered) return rendered.text;
+    throw new OptionError(
+      "E_CHAT_TEMPLATE",
+      `the chat template of ${this.#directory} refuses these messages: ${rendered.refused}`,
+      { template },
+    );
+  }
+
+  async #run(data: RenderThreadData, signal: AbortSignal | undefined): Promise<Rendered> {
+    const limit = AbortSignal.timeout(LIMIT_MS);
     try {
-      return new this.#library.Template(source).render({
-        ...this.#specialTokens,
-        messages,
-        add_generation_prompt: addGenerationPrompt,
-        ...(tools && { tools }),
+      return await onThread<Rendered>("render-thread", data, {
+        what: "the chat template",
+        signal: signal ? AbortSignal.any([signal, limit]) : limit,
+        resourceLimits: { maxOldGenerationSizeMb: LIMIT_MB },
       });
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new OptionError(
-        "E_CHAT_TEMPLATE",
-        `the chat template of ${this.#directory} refuses these messages: ${reason}`,
-        { template },
-        { cause: error },
-      );
+      if (signal?.aborted) throw error;
+      if (limit.aborted) return { refused: `it has not ended after ${LIMIT_MS / 1000} s` };
+      const { code, message } = error as NodeJS.ErrnoException;
+      return { refused: code === "ERR_WORKER_OUT_OF_MEMORY" ? `it takes more than ${LIMIT_MB} MB` : message };
     }
   }
 }
@@ -118,6 +132,5 @@ export async function loadChatTemplates(
     }
     sources.set(name, template);
   }
-  const library = (await import("@huggingface/jinja")) as unknown as LibraryModule;
-  return new ChatTemplates(library, sources, specialTokens, directory);
+  return new ChatTemplates(sources, specialTokens, directory);
 }

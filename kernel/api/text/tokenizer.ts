@@ -10,7 +10,8 @@ import { readJsonIfPresent } from "../checkpoint/checkpoint";
 import { isObject, type JsonObject } from "../checkpoint/json";
 import { CheckpointError, OptionError } from "../errors";
 import { loadChatTemplates, type ChatMessage, type ChatOptions, type ChatTemplates } from "./chat";
-import { encodeOnThread } from "./long-text";
+import type { EncodeThreadData } from "./encode-thread";
+import { onThread } from "./thread";
 
 /** Characters that are encoded in place: about 30 ms. */
 const LONG_TEXT = 20_000;
@@ -126,13 +127,13 @@ export class Tokenizer {
   }
 
   /**
-   * Text of a conversation, as the checkpoint's chat template writes it.
+   * Text of a conversation, as the checkpoint's chat template writes it, on a thread of its own.
    *
-   * @throws OptionError `E_CHAT_TEMPLATE_MISSING`, `E_CHAT_TEMPLATE`, `E_OPTION_INVALID`
+   * @throws OptionError `E_CHAT_TEMPLATE_MISSING`, `E_CHAT_TEMPLATE`, `E_OPTION_INVALID`; AbortedError `E_ABORTED`
    * @example
-   * tokenizer.chat([{ role: "user", content: "Who is Watson?" }]);
+   * await tokenizer.chat([{ role: "user", content: "Who is Watson?" }]);
    */
-  chat(messages: readonly ChatMessage[], options?: ChatOptions): string {
+  async chat(messages: readonly ChatMessage[], options?: ChatOptions): Promise<string> {
     if (this.#chat) return this.#chat.render(messages, options);
     throw new OptionError(
       "E_CHAT_TEMPLATE_MISSING",
@@ -152,7 +153,8 @@ export class Tokenizer {
   ): Promise<Int32Array> {
     const { special = true, signal } = options;
     if (text.length <= LONG_TEXT) return this.encode(text, { special });
-    return encodeOnThread({ directory: this.#directory, text, special }, signal);
+    const data: EncodeThreadData = { directory: this.#directory, text, special };
+    return onThread<Int32Array>("encode-thread", data, { what: "tokenising", signal });
   }
 
   /** Text of token ids, without special tokens. Bytes that are not UTF-8 become U+FFFD. */
