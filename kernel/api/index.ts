@@ -21,6 +21,7 @@ export type { EngineMemory, NativeState, RankSlice, RowRun, StateArrays } from "
 
 export { profile, type ProfileModelOptions, type ProfileOptions } from "./runs/profile";
 export { compare, listRuns, openRun, type RunsOptions } from "./runs/open";
+export { importRun, type ImportOptions } from "./runs/import/index";
 export { Run, type ExportFormat, type Timeline } from "./runs/run";
 export { FolderRunSource } from "./runs/source";
 export type { SqlOptions, SqlResult } from "./runs/sql";

@@ -8,6 +8,7 @@ import { doctorCommand } from "./doctor";
 import { evalCommand } from "./eval";
 import { exportCommand } from "./export";
 import { generateCommand } from "./generate";
+import { importCommand } from "./import";
 import { kernelCommand } from "./kernel";
 import { logitsCommand } from "./logits";
 import { notebookCommand } from "./notebook";
@@ -30,6 +31,7 @@ export function program(): Command {
     serveCommand(),
     runsCommand(),
     exportCommand(),
+    importCommand(),
     modelsCommand(),
     notebookCommand(),
     kernelCommand(),

@@ -24,6 +24,8 @@ const STATUS: Readonly<Record<string, number>> = {
   E_RUN_RECORDING: 409,
   E_RUN_EXISTS: 409,
   E_RUN_UNREADABLE: 422,
+  E_IMPORT_INVALID: 422,
+  E_IMPORT_TOO_LARGE: 413,
 };
 
 export const refuseUnknown: RequestHandler = (request) => {

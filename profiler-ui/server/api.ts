@@ -13,16 +13,18 @@
  *     GET /api/runs/:id/collectives?name&class&sort&order&offset&limit   CollectivePage
  *     GET /api/runs/:id/export/:format?rank       the run as a file: perfetto, chrome, speedscope, svg, parquet
  *     POST /api/runs/:id/sql {sql}                SqlAnswer
+ *     POST /api/imports?files=[{name, bytes}]     the files' bytes, one after another, become a run: RunInfo
  *     GET /api/compare?a=:id&b=:id                RunComparison
  */
 
-import express, { Router, type Request, type RequestHandler, type Response } from "express";
+import express, { Router, type Request, type Response } from "express";
 import { FILE_TYPES } from "../trace/export/index";
 import { COLLECTIVE_SORTS, type CollectiveQuery } from "../trace/collective-table";
-import type { RunStore } from "../trace/run";
 import type { Answer, Question } from "./analysis";
 import { RefusedError } from "./answers";
 import { validRunId } from "./guard";
+import { handle, storeOf } from "./handle";
+import { importRoute } from "./imports";
 import type { RunCache } from "./run-cache";
 
 export function apiRoutes(runs: RunCache): Router {
@@ -94,6 +96,7 @@ export function apiRoutes(runs: RunCache): Router {
       response.status(204).end();
     }),
   );
+  router.post("/imports", importRoute(runs));
   router.post("/runs/:id/sql", express.json({ limit: "64kb" }), handle(answerSql(runs)));
   router.get(
     "/compare",
@@ -103,11 +106,6 @@ export function apiRoutes(runs: RunCache): Router {
     }),
   );
   return router;
-}
-
-/** Runs `answer`; what it throws goes to the error handler. */
-export function handle(answer: (request: Request, response: Response) => Promise<void>): RequestHandler {
-  return (request, response, next) => void answer(request, response).catch(next);
 }
 
 /** @throws RefusedError `E_TILE_NOT_FOUND` where there is nothing to send */
@@ -128,12 +126,6 @@ function formatOf(name: unknown): keyof typeof FILE_TYPES {
   if (known) return known;
   const message = `There is no export format ${JSON.stringify(name)}; there are ${Object.keys(FILE_TYPES).join(", ")}.`;
   throw new RefusedError(404, "E_FORMAT_UNKNOWN", message, { format: name });
-}
-
-/** @throws RefusedError `E_NOT_ON_DISK` */
-function storeOf({ source }: RunCache): RunStore {
-  if (source.store) return source.store;
-  throw new RefusedError(404, "E_NOT_ON_DISK", "These runs have no files to write to.", {});
 }
 
 /** @throws RefusedError `E_NOT_ON_DISK` */

@@ -155,9 +155,9 @@ export function bandwidthOf(
   transferNs: number,
 ): { readonly algbw: number; readonly busbw: number } {
   if (sent <= 0 || transferNs <= 0 || ranks < 2) return { algbw: 0, busbw: 0 };
-  const gather = name.startsWith("gather");
-  const factor = (gather ? 1 : 2) * ((ranks - 1) / ranks);
-  const message = !gather && algorithm === "one-shot" ? sent / (ranks - 1) : sent / factor;
+  const both = name.startsWith("all_reduce");
+  const factor = name.startsWith("broadcast") ? 1 : (both ? 2 : 1) * ((ranks - 1) / ranks);
+  const message = both && algorithm === "one-shot" ? sent / (ranks - 1) : sent / factor;
   const algbw = (message * 1e9) / transferNs;
   return { algbw, busbw: algbw * factor };
 }

@@ -37,11 +37,14 @@ export interface CollectiveSummary {
   readonly p99TransferNs: number;
 }
 
+/** Names of collectives as a whole; int8's own parts (quantise, exchange, reduce, …) are none. */
+const COLLECTIVE = /^(?:all_|gather|reduce_scatter|broadcast)/;
+
 /** Whether span `i` is a collective as a whole: it says what it sent, or its name says that it is one. */
 export function isCollective(events: EventColumns, i: number): boolean {
   if ((events.seq[i] ?? -1) < 0) return false;
   const name = events.name.texts[events.name.codes[i] ?? 0] ?? "";
-  return name.startsWith("all_reduce") || name.startsWith("gather");
+  return COLLECTIVE.test(name);
 }
 
 /** All collectives of a run, in order of their group and ordinal. */

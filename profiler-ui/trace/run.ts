@@ -97,6 +97,12 @@ export interface RunNotes {
   readonly tags?: readonly string[];
 }
 
+/** A file of an upload, in the order in which the files' bytes come. */
+export interface UploadedFile {
+  readonly name: string;
+  readonly bytes: number;
+}
+
 /** Keeping runs in order, where they lie in files. */
 export interface RunStore {
   /** @throws RunError `E_RUN_NOT_FOUND`; StatelineError `E_OPTION_INVALID` for a `change` that is none */
@@ -105,6 +111,12 @@ export interface RunStore {
   remove(id: string): Promise<void>;
   /** @throws RunError `E_RUN_NOT_FOUND`, `E_RUN_EXISTS` */
   restore(id: string): Promise<void>;
+  /**
+   * Makes a run of another tool's traces, whose bytes follow one another in `body`.
+   *
+   * @throws RunError `E_IMPORT_INVALID`, `E_IMPORT_TOO_LARGE`, `E_ABORTED`
+   */
+  importFiles(files: readonly UploadedFile[], body: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<RunInfo>;
 }
 
 /** Where a reader gets runs from. `kernel/api` implements it on a folder; the server is handed one. */

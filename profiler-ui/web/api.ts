@@ -81,6 +81,13 @@ export async function restoreRun(id: string): Promise<void> {
   await answer(`/api/runs/${encodeURIComponent(id)}/restore`, { method: "POST" });
 }
 
+/** Makes a run of traces of other tools: one file, or a file a rank. */
+export function importFiles(files: readonly File[]): Promise<RunInfo> {
+  const named = JSON.stringify(files.map(({ name, size }) => ({ name, bytes: size })));
+  const body = new Blob([...files], { type: "application/octet-stream" });
+  return json<RunInfo>(`/api/imports?files=${encodeURIComponent(named)}`, { method: "POST", body });
+}
+
 /** Address of a run as a file. */
 export function exportAddress(id: string, format: string, rank?: number): string {
   return `/api/runs/${encodeURIComponent(id)}/export/${format}${rank === undefined ? "" : `?rank=${rank}`}`;

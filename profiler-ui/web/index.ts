@@ -4,6 +4,7 @@ import { formatCount, formatSpeed, formatTime } from "../trace/format";
 import type { RunInfo } from "../trace/run";
 import { deleteRun, fetchRuns, restoreRun } from "./api";
 import { byId, el, figure } from "./dom";
+import { importer } from "./import";
 import { startPage } from "./page";
 import { dateOf, firstTokenNs, ranksOf, shortWiresOf, statusBadge, tagBadges, titleOf, wiresOf } from "./run-facts";
 import { table, type Column } from "./table";
@@ -15,13 +16,28 @@ startPage(async () => {
   const main = byId("main");
   let runs = await fetchRuns();
   let list: RunList | null = null;
+  const toast = el("div", { class: "toast", role: "status", hidden: true });
+  const say = (...content: readonly (Node | string)[]): void => {
+    toast.replaceChildren(...content);
+    toast.hidden = false;
+  };
+  const failed = (error: unknown): void => say(error instanceof Error ? error.message : String(error));
+  const imports = importer({
+    begun: (files) => say(`Importing ${files.length === 1 ? (files[0]?.name ?? "") : `${files.length} files`}…`),
+    done: (id) => {
+      say("Imported.", el("a", { href: `/runs/${encodeURIComponent(id)}` }, "Open the run"));
+      void look().catch(failed);
+    },
+    failed,
+  });
+  document.body.append(toast, imports.field);
   const show = (): void => {
     if (runs.length === 0) {
       list = null;
-      main.replaceChildren(emptyState());
+      main.replaceChildren(emptyState(imports.button));
     } else if (list) list.update(runs);
     else {
-      list = listOf(runs, look);
+      list = listOf(runs, { look, say, failed, importButton: imports.button });
       main.replaceChildren(...list.nodes);
     }
   };
@@ -44,7 +60,15 @@ interface RunList {
   readonly update: (runs: readonly RunInfo[]) => void;
 }
 
-function emptyState(): HTMLElement {
+interface ListTools {
+  /** Looks for runs that came or went. */
+  readonly look: () => Promise<void>;
+  readonly say: (...content: readonly (Node | string)[]) => void;
+  readonly failed: (error: unknown) => void;
+  readonly importButton: Node;
+}
+
+function emptyState(importButton: Node): HTMLElement {
   return el(
     "section",
     { class: "state" },
@@ -55,11 +79,18 @@ function emptyState(): HTMLElement {
       {},
       'stateline generate --model models/tiny-mamba --tp 2 \\\n  --prompt "Once upon a time" --max-new-tokens 32 --record',
     ),
-    el("p", {}, "or in a notebook with ", el("code", {}, "stateline.profile(…)"), ", then reload this page."),
+    el(
+      "p",
+      {},
+      "or in a notebook with ",
+      el("code", {}, "stateline.profile(…)"),
+      ". It appears here while it is recorded.",
+    ),
+    el("p", {}, "Traces of other tools can be dropped here: ", importButton),
   );
 }
 
-function listOf(first: readonly RunInfo[], look: () => Promise<void>): RunList {
+function listOf(first: readonly RunInfo[], { look, say, failed, importButton }: ListTools): RunList {
   let runs = first;
   const chosen: string[] = [];
   const count = el("p", { class: "muted", role: "status" });
@@ -98,20 +129,15 @@ function listOf(first: readonly RunInfo[], look: () => Promise<void>): RunList {
         : el("p", { class: "state muted" }, `No run matches “${search.value}”.`),
     );
   };
-  const toast = el("div", { class: "toast", role: "status", hidden: true });
-  const say = (...content: readonly (Node | string)[]): void => {
-    toast.replaceChildren(...content);
-    toast.hidden = false;
-  };
-  const failed = (error: unknown): void => say(error instanceof Error ? error.message : String(error));
   const remove = async (run: RunInfo): Promise<void> => {
     try {
       await deleteRun(run.id);
       if (chosen.includes(run.id)) choose(run.id, false);
       const undo = el("button", { type: "button", class: "quiet" }, "Undo");
       undo.addEventListener("click", () => {
-        toast.hidden = true;
-        restoreRun(run.id).then(look).catch(failed);
+        restoreRun(run.id)
+          .then(look)
+          .then(() => say(`“${titleOf(run)}” is back.`), failed);
       });
       await look();
       say(`“${titleOf(run)}” is deleted.`, undo);
@@ -124,9 +150,17 @@ function listOf(first: readonly RunInfo[], look: () => Promise<void>): RunList {
   show();
   return {
     nodes: [
-      el("div", { class: "heading" }, el("h1", {}, "Runs"), count, el("span", { class: "grow" }), search, compare),
+      el(
+        "div",
+        { class: "heading" },
+        el("h1", {}, "Runs"),
+        count,
+        el("span", { class: "grow" }),
+        search,
+        importButton,
+        compare,
+      ),
       host,
-      toast,
     ],
     update: (now) => {
       runs = now;

@@ -9,6 +9,7 @@ import type { RunInfo, RunSource, RunStore, SqlAnswer, SqlLimits } from "../../.
 import { RunError } from "../errors";
 import { exportParquet } from "./export";
 import { folderOf, readInfo, runIds, runsFolder } from "./folder";
+import { importUpload } from "./import/upload";
 import { readEvents } from "./parquet-reader";
 import { runSql } from "./sql";
 import { annotate, readNotes, removeRun, restoreRun } from "./store";
@@ -26,6 +27,7 @@ export class FolderRunSource implements RunSource {
     annotate: (id, change) => annotate(this.folder, id, change),
     remove: (id) => removeRun(this.folder, id),
     restore: (id) => restoreRun(this.folder, id),
+    importFiles: (files, body, signal) => importUpload(this.folder, files, body, signal),
   };
 
   /** Newest first. Folders that are no run, or whose description cannot be read, are left out. */

@@ -103,7 +103,8 @@ function spanRows(events: EventColumns, i: number, depth: number, world: number,
   const ts = us(events.startNs[i] ?? 0);
   const dur = us(events.durNs[i] ?? 0);
   const phase = events.phase.texts[events.phase.codes[i] ?? 0] ?? "";
-  const about = { phase, step: events.step[i] ?? 0, layer: events.layer[i] ?? -1, tokens: events.tokens[i] ?? 0 };
+  const kind = events.kind.texts[events.kind.codes[i] ?? 0] ?? "";
+  const about = { kind, phase, step: events.step[i] ?? 0, layer: events.layer[i] ?? -1, tokens: events.tokens[i] ?? 0 };
   const host = HOST_PROCESS + rank;
   if (stream === 2) {
     const step = name === STEP;

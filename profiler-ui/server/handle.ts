@@ -1,0 +1,17 @@
+/** What routes are made of. */
+
+import type { Request, RequestHandler, Response } from "express";
+import type { RunStore } from "../trace/run";
+import { RefusedError } from "./answers";
+import type { RunCache } from "./run-cache";
+
+/** Runs `answer`; what it throws goes to the error handler. */
+export function handle(answer: (request: Request, response: Response) => Promise<void>): RequestHandler {
+  return (request, response, next) => void answer(request, response).catch(next);
+}
+
+/** @throws RefusedError `E_NOT_ON_DISK` */
+export function storeOf({ source }: RunCache): RunStore {
+  if (source.store) return source.store;
+  throw new RefusedError(404, "E_NOT_ON_DISK", "These runs have no files to write to.", {});
+}
