@@ -107,7 +107,8 @@ export class CellRunner {
     const deadline = performance.now() + SIGNAL_PATIENCE_MS;
     while (Atomics.load(this.#interrupts, INTERRUPTS_SIGNALLED) < ordinal && performance.now() < deadline)
       await new Promise((resolve) => setTimeout(resolve, SIGNAL_POLL_MS));
-    Atomics.store(this.#interrupts, INTERRUPTS_HANDLED, ordinal);
+    const handled = Atomics.load(this.#interrupts, INTERRUPTS_HANDLED);
+    Atomics.store(this.#interrupts, INTERRUPTS_HANDLED, Math.max(handled, ordinal)); // two in a row may settle in any order
     // The next interrupt may be under way already: its flag stays.
     Atomics.compareExchange(this.#interrupts, INTERRUPT_FLAG, ordinal, 0);
   }

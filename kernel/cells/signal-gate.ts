@@ -5,7 +5,7 @@
  * a SIGINT then ends the process. The main thread closes the gate for these moments; the interrupt thread, which sends the
  * signal, waits before it. An interrupt raises the loops' flag as well, so that the two do meet.
  */
-import { INTERRUPTS_SIGNALLED, SIGNAL_GATE } from "./interrupt-flag";
+import { INTERRUPTS_HANDLED, INTERRUPTS_SIGNALLED, SIGNAL_GATE } from "./interrupt-flag";
 
 const CLOSED = 0; // as it is before anything handles SIGINT
 const OPEN = 1;
@@ -40,12 +40,16 @@ export class SignalGate {
     this.#signalled = signalled;
   }
 
-  /** Interrupt thread: does `send` while the gate is open, and says that interrupt `ordinal` has been sent. */
+  /**
+   * Interrupt thread: does `send` while the gate is open, and says that interrupt `ordinal` has been sent. On a busy machine
+   * the main thread may have lost patience and dealt with it already: a signal now would stop the next cell.
+   */
   pass(ordinal: number, send: () => void): void {
     const deadline = performance.now() + PATIENCE_MS;
     while (Atomics.compareExchange(this.#shared, SIGNAL_GATE, OPEN, PASSING) !== OPEN && performance.now() < deadline)
       Atomics.wait(this.#shared, SIGNAL_GATE, CLOSED, POLL_MS);
-    if (Atomics.load(this.#shared, SIGNAL_GATE) === PASSING) send();
+    const passing = Atomics.load(this.#shared, SIGNAL_GATE) === PASSING;
+    if (passing && Atomics.load(this.#shared, INTERRUPTS_HANDLED) < ordinal) send();
     Atomics.store(this.#shared, INTERRUPTS_SIGNALLED, ordinal);
     Atomics.compareExchange(this.#shared, SIGNAL_GATE, PASSING, OPEN);
     Atomics.notify(this.#shared, SIGNAL_GATE);
