@@ -69,8 +69,9 @@ test("the cell's signal aborts when it is interrupted, so that engine calls stop
     const { signal } = (globalThis as any)[Symbol.for("stateline.cellHost")];
     let reason = "none";
     signal.addEventListener("abort", () => (reason = signal.reason.name));
+    console.log("begun");
     await new Promise(() => undefined);`);
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await kernel.until(() => kernel.published.some(({ content }) => content["text"] === "begun\n"));
   await kernel.request("interrupt_request", {}, "control");
   expect((await cell).reply).toMatchObject({ ename: "Interrupted", evalue: "the cell was interrupted" });
   expect(result(await kernel.execute("reason"))).toBe("'Interrupted'");
