@@ -66,6 +66,12 @@ export interface EngineTensor {
 export type ComputeType = "f32" | "bf16";
 export type WireType = "f32" | "f16" | "bf16" | "int8";
 
+/** Sums of at least `fromBytes`, counted as f32, take this wire, up to the next step. The first is from 0. */
+export interface WireStep {
+  readonly fromBytes: number;
+  readonly wireType: WireType;
+}
+
 export interface EngineSpec {
   readonly files: readonly string[];
   readonly tensors: readonly EngineTensor[];
@@ -90,10 +96,12 @@ export interface EngineSpec {
   readonly ranks: number;
   readonly threadsPerRank: number;
   readonly computeType: ComputeType;
-  /** Wire of the AllReduce after out_proj; the one after x_proj stays f32 (design 4). */
-  readonly wireType: WireType;
+  /** Wires of the sums of h values by their size; the one after x_proj stays f32 (design 4). */
+  readonly wires: readonly WireStep[];
   /** Values that share a scale on an int8 wire. */
   readonly quantisationGroup: number;
+  /** Compute the gate's half of in_proj while x_proj's sum is in flight, instead of after it. */
+  readonly overlap: boolean;
   /** Longest step: longer prompts are prefilled in chunks of this many tokens. */
   readonly maxTokens: number;
   /** Sequences whose state is kept. */

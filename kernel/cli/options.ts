@@ -12,6 +12,8 @@ export interface ModelFlags {
   readonly device: NonNullable<LoadOptions["device"]>;
   readonly compute: NonNullable<LoadOptions["computeType"]>;
   readonly allReduce: Extract<LoadOptions["allReduce"], string>;
+  readonly quantisationGroup?: number;
+  readonly overlap: boolean;
 }
 
 export interface OutputFlags {
@@ -38,7 +40,9 @@ export function withModelOptions(command: Command): Command {
       new Option("--all-reduce <type>", "type on the wire")
         .choices(["auto", "f32", "f16", "bf16", "int8"])
         .default("auto"),
-    );
+    )
+    .option("--quantisation-group <values>", "values that share a scale on an int8 wire", positiveInteger)
+    .option("--no-overlap", "compute nothing while x_proj's AllReduce is in flight, to compare");
 }
 
 export function withJson(command: Command): Command {
@@ -51,7 +55,11 @@ export function loadOptions(flags: ModelFlags): LoadOptions {
     tensorParallel: flags.tp,
     device: flags.device,
     computeType: flags.compute,
-    allReduce: flags.allReduce,
+    allReduce:
+      flags.quantisationGroup === undefined
+        ? flags.allReduce
+        : { outProj: flags.allReduce, group: flags.quantisationGroup },
+    overlap: flags.overlap,
     ...(flags.threadsPerRank === undefined ? {} : { threadsPerRank: flags.threadsPerRank }),
   };
 }

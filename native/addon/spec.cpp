@@ -101,8 +101,12 @@ EngineSpec engine_spec(const Napi::Object& from) {
   spec.ranks = int_at(from, "ranks");
   spec.threads_per_rank = int_at(from, "threadsPerRank");
   spec.compute_type = choice_at(from, "computeType", kComputeTypes);
-  spec.wire_type = choice_at(from, "wireType", kWireTypes);
-  spec.quantisation_group = int_at(from, "quantisationGroup");
+  spec.wires.steps.clear();
+  for_each_object(array_at(from, "wires"), "wires", [&](const Napi::Object& step) {
+    spec.wires.steps.push_back({integer_at(step, "fromBytes"), choice_at(step, "wireType", kWireTypes)});
+  });
+  spec.wires.group = int_at(from, "quantisationGroup");
+  spec.overlap = boolean_at(from, "overlap");
   spec.max_tokens = integer_at(from, "maxTokens");
   spec.slots = int_at(from, "slots");
   spec.verify_collectives = boolean_at(from, "verifyCollectives");

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <exception>
 #include <string>
+#include <vector>
 
 #include "device/tensor.h"
 #include "runtime/error.h"
@@ -17,6 +18,25 @@ struct Reduction {
   int32_t group = 128;  // values that share one scale on an int8 wire
 };
 
+// Wires by the size of a sum, so that every rank takes the same one: the last step that begins at or below it.
+struct WireTable {
+  struct Step {
+    int64_t from_bytes = 0;  // of the values as f32
+    WireType wire = WireType::f32;
+  };
+  std::vector<Step> steps{{}};  // ascending, the first from 0
+  int32_t group = 128;
+
+  Reduction of(View<const float> values) const {
+    const int64_t bytes = values.rows * values.columns * static_cast<int64_t>(sizeof(float));
+    WireType wire = steps.front().wire;
+    for (const Step& step : steps) {
+      if (step.from_bytes <= bytes) wire = step.wire;
+    }
+    return {wire, group};
+  }
+};
+
 // What a rank gets that waited, or would have waited, for one that failed. `reason` is that rank's own exception.
 struct CollectiveAborted : Error {
   explicit CollectiveAborted(std::exception_ptr reason)
@@ -25,6 +45,8 @@ struct CollectiveAborted : Error {
   std::exception_ptr reason;
 };
 
+// A back end whose ranks are devices enqueues on its stream: `start` returns once the message is queued, `finish` makes
+// later work of the stream wait for the sum. Neither says that the host may read it; only barrier() does.
 class Communicator {
  public:
   virtual ~Communicator() = default;
@@ -40,12 +62,19 @@ class Communicator {
     finish();
   }
 
-  // Ends when every rank has come here; what each wrote before is then visible to all.
-  virtual void barrier() = 0;
+  // The sum replaces `partial` on `root` alone; the other ranks' values stay.
+  virtual void reduce(View<float> partial, int root, Reduction reduction, Op name) = 0;
+  // The values of `root` replace all others', to the bit.
+  virtual void broadcast(View<float> values, int root, Op name) = 0;
+  // On `root`, `all` gets every rank's part, one below the other in the order of ranks; nobody else's `all` is read.
+  // part [rows, columns], all [size() · rows, columns]
+  virtual void gather(View<const float> part, View<float> all, int root, Op name) = 0;
 
-  // A barrier that stands in the trace: each rank has written its part of a block that all read, this one `bytes`
-  // that others need.
-  virtual void gather(Op name, int64_t bytes) = 0;
+  // Ends when every rank has come here; what each wrote to the host before is then visible to all.
+  virtual void barrier() = 0;
+  // A barrier that stands in the trace: each rank has written its part of a block on the host that all read, this one
+  // `bytes` that others need.
+  virtual void publish(Op name, int64_t bytes) = 0;
 
   // Bytes this rank has sent to others since it was made.
   virtual int64_t sent() const = 0;

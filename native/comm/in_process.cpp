@@ -1,5 +1,6 @@
 #include "comm/in_process.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -67,7 +68,7 @@ class InProcessCommunicator final : public Communicator {
     if (size() > 1) group_.rendezvous_.wait(rank_, group_.rendezvous_.arrive(rank_));
   }
 
-  void gather(Op name, int64_t bytes) override {
+  void publish(Op name, int64_t bytes) override {
     if (size() == 1) return;
     begin_ = recorder_.last_mark();
     seq_ = seat_.seq++;
@@ -78,39 +79,108 @@ class InProcessCommunicator final : public Communicator {
 
   void start(View<float> partial, Reduction reduction, Op name) override {
     if (size() == 1) return;
-    name_ = name;
-    message_ = Message(partial, reduction);
-    if (message_.bytes() > group_.buffer_bytes_) {
-      throw Error("E_COLLECTIVE_SIZE", std::string(name_of(name)) + " is larger than the group's buffers");
-    }
-    seq_ = seat_.seq++;
-    parity_ = static_cast<int>(seq_ & 1);
-    algorithm_ =
-        size() > 2 && message_.count() >= group_.options_.two_shot_from ? Algorithm::two_shot : Algorithm::one_shot;
-    begin_ = recorder_.last_mark();
-    encode(message_, message_.whole(), group_.message(rank_, parity_));
-    seat_.label[parity_] = {partial.rows, partial.columns, name, reduction.wire};
-    ticket_ = group_.rendezvous_.arrive(rank_);
-    encoded_ = recorder_.mark();
+    open({Collective::all_reduce, 0, partial.rows, partial.columns, name, reduction.wire}, Message(partial, reduction));
+    if (size() > 2 && message_.count() >= group_.options_.two_shot_from) algorithm_ = Algorithm::two_shot;
+    contribute(true);
   }
 
   void finish() override {
     if (size() == 1) return;
-    group_.rendezvous_.wait(rank_, ticket_);
-    check_labels();
-    const uint64_t arrived = recorder_.mark();
+    const uint64_t arrived = meet(true);
     const bool quantised = message_.wire() != WireType::f32;
-    if (recorder_.on()) {
-      if (quantised) record_child(Op::quantise, begin_, encoded_);
-      record_child(Op::exchange, encoded_, arrived);
-    }
-    const int64_t bytes = algorithm_ == Algorithm::one_shot ? one_shot(arrived) : two_shot(arrived, quantised);
-    seat_.sent += bytes;
-    record(name_, begin_, recorder_.last_mark(), message_.wire(), algorithm_, bytes);
+    close(algorithm_ == Algorithm::one_shot ? one_shot(arrived) : two_shot(arrived, quantised));
     if (group_.options_.verify) verify();
   }
 
+  void reduce(View<float> partial, int root, Reduction reduction, Op name) override {
+    check_root(root);
+    if (size() == 1) return;
+    open({Collective::reduce, root, partial.rows, partial.columns, name, reduction.wire}, Message(partial, reduction));
+    contribute(true);
+    const uint64_t arrived = meet(true);
+    if (rank_ == root) one_shot(arrived);
+    close(rank_ == root ? 0 : message_.bytes_of(message_.whole()));
+  }
+
+  void broadcast(View<float> values, int root, Op name) override {
+    check_root(root);
+    if (size() == 1) return;
+    open({Collective::broadcast, root, values.rows, values.columns, name, WireType::f32}, Message(values, {}));
+    contribute(rank_ == root);
+    meet(rank_ == root);
+    const std::byte* sent = group_.message(root, parity_);
+    if (rank_ != root) decode_sum(message_, message_.whole(), &sent, 1);
+    recorder_.mark();
+    close(rank_ == root ? message_.bytes_of(message_.whole()) * (size() - 1) : 0);
+  }
+
+  void gather(View<const float> part, View<float> all, int root, Op name) override {
+    check_root(root);
+    if (rank_ == root && (all.rows != size() * part.rows || all.columns != part.columns)) {
+      throw Error("E_COLLECTIVE_SIZE", std::string(name_of(name)) + " needs room for every rank's part");
+    }
+    if (size() == 1) {
+      for (int64_t row = 0; row < part.rows; ++row) std::copy_n(part.row(row), part.columns, all.row(row));
+      return;
+    }
+    // Only read: encode() takes the same message as decode_sum().
+    const View<float> values{const_cast<float*>(part.data), part.rows, part.columns, part.stride};
+    open({Collective::gather, root, part.rows, part.columns, name, WireType::f32}, Message(values, {}));
+    contribute(true);
+    meet(true);
+    for (int r = 0; r < size() && rank_ == root; ++r) {
+      const std::byte* sent = group_.message(r, parity_);
+      const Message out(all.rows_from(r * part.rows, part.rows), {});
+      decode_sum(out, out.whole(), &sent, 1);
+    }
+    recorder_.mark();
+    close(rank_ == root ? 0 : message_.bytes_of(message_.whole()));
+  }
+
  private:
+  using Collective = InProcessGroup::Collective;
+
+  void open(const InProcessGroup::Label& label, const Message& message) {
+    if (message.bytes() > group_.buffer_bytes_) {
+      throw Error("E_COLLECTIVE_SIZE", std::string(name_of(label.name)) + " is larger than the group's buffers");
+    }
+    message_ = message;
+    name_ = label.name;
+    seq_ = seat_.seq++;
+    parity_ = static_cast<int>(seq_ & 1);
+    algorithm_ = Algorithm::one_shot;
+    begin_ = recorder_.last_mark();
+    seat_.label[parity_] = label;
+  }
+
+  void contribute(bool values) {
+    if (values) encode(message_, message_.whole(), group_.message(rank_, parity_));
+    ticket_ = group_.rendezvous_.arrive(rank_);
+    encoded_ = recorder_.mark();
+  }
+
+  // Waits until all have contributed; when that was. `encoded`: this rank had values to encode.
+  uint64_t meet(bool encoded) {
+    group_.rendezvous_.wait(rank_, ticket_);
+    check_labels();
+    const uint64_t arrived = recorder_.mark();
+    if (encoded && message_.wire() != WireType::f32) record_child(Op::quantise, begin_, encoded_);
+    record_child(Op::exchange, encoded_, arrived);
+    return arrived;
+  }
+
+  void close(int64_t bytes) {
+    seat_.sent += bytes;
+    record(name_, begin_, recorder_.last_mark(), message_.wire(), algorithm_, bytes);
+  }
+
+  void check_root(int root) const {
+    if (root >= 0 && root < size()) return;
+    throw Error("E_COLLECTIVE_ROOT",
+                "root must be a rank from 0 to " + std::to_string(size() - 1) + ", got " + std::to_string(root),
+                {{"root", std::to_string(root)}});
+  }
+
   // Returns the bytes that this rank sends when every other reads its message.
   int64_t one_shot(uint64_t arrived) {
     std::array<const std::byte*, InProcessGroup::kMaxRanks> wires{};

@@ -48,8 +48,12 @@ class InProcessGroup {
  private:
   friend class InProcessCommunicator;
 
+  enum class Collective : uint8_t { all_reduce, reduce, broadcast, gather };
+
   // What a rank says about its message, so that a mismatch is an error instead of a wrong sum.
   struct Label {
+    Collective collective = Collective::all_reduce;
+    int root = 0;
     int64_t rows = 0;
     int64_t columns = 0;
     Op name = Op::step;

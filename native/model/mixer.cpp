@@ -10,9 +10,10 @@ View<const float> mixer(Step& step, const MixerWeights& w, float ssm_epsilon, Vi
   const auto u = step.conv1d(w.conv, x, state.conv);
   const auto params = step.x_proj(w.heads, u);
 
-  step.start_all_reduce_x_proj(params);             // dt, B and C need all channels of their head,
+  step.start_all_reduce_x_proj(params);  // dt, B and C need all channels of their head,
+  if (!step.overlaps()) step.finish_all_reduce_x_proj();
   const auto z = step.in_proj_z(*w.in_proj_z, in);  // the gate needs none: computed while they travel
-  step.finish_all_reduce_x_proj();
+  if (step.overlaps()) step.finish_all_reduce_x_proj();
 
   if (ssm_epsilon > 0) step.ssm_norm(w.heads, params, ssm_epsilon);
   const auto delta = step.dt_proj(w.heads, params);

@@ -180,7 +180,7 @@ void Step::finish_all_reduce_x_proj() {
 }
 
 void Step::all_reduce_out_proj(View<float> partial) {
-  tools_.communicator.all_reduce(partial, tools_.wire, Op::all_reduce_out_proj);
+  tools_.communicator.all_reduce(partial, tools_.wires.of(partial), Op::all_reduce_out_proj);
 }
 
 View<float> Step::norm_pair(View<float> residual, View<const float> delta, View<const float> embedding,
@@ -237,7 +237,7 @@ View<float> Step::o_proj(const Matrix& weight, View<const float> in) {
 }
 
 void Step::all_reduce_o_proj(View<float> partial) {
-  tools_.communicator.all_reduce(partial, tools_.wire, Op::all_reduce_o_proj);
+  tools_.communicator.all_reduce(partial, tools_.wires.of(partial), Op::all_reduce_o_proj);
 }
 
 View<float> Step::mlp_up(const SharedBlock& block, View<const float> in) {
@@ -261,7 +261,7 @@ View<float> Step::mlp_down(const Matrix& weight, View<const float> in) {
 }
 
 void Step::all_reduce_mlp(View<float> partial) {
-  tools_.communicator.all_reduce(partial, tools_.wire, Op::all_reduce_mlp);
+  tools_.communicator.all_reduce(partial, tools_.wires.of(partial), Op::all_reduce_mlp);
 }
 
 View<float> Step::hybrid_linear(const Matrix& weight, View<const float> in) {
@@ -284,7 +284,7 @@ View<const float> Step::logits(const ModelWeights& weights, View<const float> hi
     tools_.device.matmul_to_host(*weights.lm_head, hidden, block.columns_from(weights.head_begin, columns));
     tools_.recorder.op(Op::lm_head, [&] { return work_of(*weights.lm_head, hidden.rows); });
   }
-  tools_.communicator.gather(Op::gather_logits, hidden.rows * columns * kFloat);
+  tools_.communicator.publish(Op::gather_logits, hidden.rows * columns * kFloat);
   return block;
 }
 

@@ -22,7 +22,8 @@ struct Tools {
   Workspace& workspace;
   LogitsBlock& logits;
   Communicator* head_group;  // ranks that share a mixer head; null where none do
-  Reduction wire;            // of all sums of h values
+  const WireTable& wires;    // of all sums of h values
+  bool overlap;              // compute z while x_proj's sum is in flight
 };
 
 using MixerHeads = std::span<const MixerHead>;
@@ -36,6 +37,7 @@ class Step {
   Step& operator=(const Step&) = delete;
 
   int64_t tokens() const { return tokens_; }
+  bool overlaps() const { return tools_.overlap; }
   void layer(int index) { tools_.recorder.set_layer(index); }
 
   View<float> embed(const Table& table);

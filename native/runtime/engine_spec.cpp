@@ -82,7 +82,12 @@ void validate(const EngineSpec& spec) {
   check_range("context", shape.context, shape.head_dim > 0 ? 1 : 0, 1 << 24);
   check_range("ranks", spec.ranks, 1, InProcessGroup::kMaxRanks);
   check_range("threadsPerRank", spec.threads_per_rank, 1, 1024);
-  check_range("quantisationGroup", spec.quantisation_group, 1, 1 << 20);
+  check_range("quantisationGroup", spec.wires.group, 1, 1 << 20);
+  check_range("wires", static_cast<int64_t>(spec.wires.steps.size()), 1, 64);
+  check_range("fromBytes", spec.wires.steps.front().from_bytes, 0, 0);
+  for (size_t i = 1; i < spec.wires.steps.size(); ++i) {
+    check_range("fromBytes", spec.wires.steps[i].from_bytes, spec.wires.steps[i - 1].from_bytes + 1, kMost);
+  }
   check_range("maxTokens", spec.max_tokens, 1, 1 << 20);
   check_range("slots", spec.slots, 1, 1 << 20);
   if (!(shape.epsilon > 0)) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "comm/communicator.h"
 #include "model/shape.h"
 #include "model/tensors.h"
 #include "runtime/mapped_file.h"
@@ -38,8 +39,8 @@ struct EngineSpec {
   int ranks = 1;
   int threads_per_rank = 1;
   ComputeType compute_type = ComputeType::f32;
-  WireType wire_type = WireType::f32;  // of the AllReduce after out_proj
-  int32_t quantisation_group = 128;
+  WireTable wires;           // of the sums of h values
+  bool overlap = true;       // compute z while x_proj's sum is in flight
   int64_t max_tokens = 512;  // longest step
   int slots = 1;             // sequences whose state is kept
   bool verify_collectives = false;

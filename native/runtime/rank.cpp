@@ -15,12 +15,15 @@ int64_t x_proj_bytes(const EngineSpec& spec) {
 }
 
 InProcessOptions group_options(const EngineSpec& spec) {
-  const Reduction wire{spec.wire_type, spec.quantisation_group};
-  const Message out_proj({nullptr, spec.max_tokens, spec.shape.hidden, spec.shape.hidden}, wire);
   InProcessOptions options;
   options.ranks = spec.ranks;
   options.threads = spec.ranks * spec.threads_per_rank;
-  options.message_bytes = std::max(x_proj_bytes(spec), out_proj.bytes());
+  options.message_bytes = x_proj_bytes(spec);
+  for (const WireTable::Step& step : spec.wires.steps) {
+    const Reduction wire{step.wire, spec.wires.group};
+    const Message out_proj({nullptr, spec.max_tokens, spec.shape.hidden, spec.shape.hidden}, wire);
+    options.message_bytes = std::max(options.message_bytes, out_proj.bytes());
+  }
   options.verify = spec.verify_collectives;
   return options;
 }
@@ -70,13 +73,10 @@ Rank::Rank(Shared& shared, Recorder& recorder, const TensorTable& tensors, int i
       weights_(load_weights(*device_, tensors, shared.spec.shape, shared.spec.compute_type, index, progress)),
       states_(*device_, shared.spec.shape, weights_, shared.spec.slots),
       workspace_(*device_, shared.spec.shape, weights_, shared.spec.max_tokens),
-      tools_{*device_,
-             *communicator_,
-             recorder,
-             workspace_,
-             shared.logits,
-             shared.spec.shape.mixer_heads == 1 ? communicator_.get() : head_group_.get(),
-             {shared.spec.wire_type, shared.spec.quantisation_group}} {
+      tools_{*device_,          *communicator_,
+             recorder,          workspace_,
+             shared.logits,     shared.spec.shape.mixer_heads == 1 ? communicator_.get() : head_group_.get(),
+             shared.spec.wires, shared.spec.overlap} {
   segments_.reserve(shared.spec.slots);
 }
 

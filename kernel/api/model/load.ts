@@ -34,6 +34,8 @@ export interface LoadOptions {
   /** "auto", the default: bf16 where the matrices are stored so, else f32. */
   readonly computeType?: "auto" | "f32" | "bf16" | "f16" | "int8";
   readonly allReduce?: AllReduceOption;
+  /** Compute half of in_proj while x_proj's AllReduce is in flight. False only compares: the numbers are the same. */
+  readonly overlap?: boolean;
   /** Threads that share a rank's work; the machine's cores over the ranks unless given. */
   readonly threadsPerRank?: number;
   /** Most tokens a step: longer prompts are prefilled in chunks of this many. 512 unless given. */
@@ -55,6 +57,7 @@ const rules: Rules<LoadOptions> = {
   device: oneOf("auto", "cpu", "cuda"),
   computeType: oneOf("auto", "f32", "bf16", "f16", "int8"),
   allReduce: allReduceRule,
+  overlap: flag,
   threadsPerRank: integer(1, 1024),
   maxTokens: integer(1, 65536),
   maxSequences: integer(1, 65536),
@@ -102,8 +105,9 @@ export async function loadModel(directory: string, options?: LoadOptions): Promi
   const settings = {
     threadsPerRank: checked.threadsPerRank ?? Math.max(1, Math.floor(availableParallelism() / tensorParallel)),
     computeType: chooseComputeType(checked.computeType ?? "auto", plan),
-    wireType: choice.outProj,
+    wires: [{ fromBytes: 0, wireType: choice.outProj }],
     quantisationGroup: choice.group,
+    overlap: checked.overlap ?? true,
     maxTokens,
     contextLength: checked.contextLength ?? contextLengthOf(checkpoint.config),
     slots: Math.min(checked.maxSequences ?? 16, maxTokens),

@@ -8,8 +8,9 @@ export type EngineSettings = Pick<
   EngineSpec,
   | "threadsPerRank"
   | "computeType"
-  | "wireType"
+  | "wires"
   | "quantisationGroup"
+  | "overlap"
   | "contextLength"
   | "maxTokens"
   | "slots"

@@ -215,7 +215,7 @@ TEST("the trace shows a reduction with its parts inside, and every rank gives it
       communicator.all_reduce({values[rank].data(), shape.rows, shape.columns, shape.columns}, shape.reduction,
                               Op::all_reduce_out_proj);
     }
-    communicator.gather(Op::gather_logits, 64);
+    communicator.publish(Op::gather_logits, 64);
     group.recorder(rank).end_step();
   });
   CHECK(all_done(codes));

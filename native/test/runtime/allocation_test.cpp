@@ -33,7 +33,7 @@ TEST("decoding allocates nothing on any rank, recording and sampling included") 
   const RandomModel model;
   for (const int ranks : {1, 4}) {
     auto spec = model.spec(ranks);
-    spec.wire_type = WireType::int8;
+    spec.wires.steps = {{0, WireType::int8}};
     spec.threads_per_rank = 2;
     RunningEngine engine(spec);
     engine.engine().record(true, 1 << 16);

@@ -72,8 +72,8 @@ TEST("narrow wires change the logits a little, and the same for every chunking o
   for (const auto& [wire, tolerance] : wires) {
     for (const int ranks : {2, 4}) {
       auto spec = model.spec(ranks);
-      spec.wire_type = wire;
-      spec.quantisation_group = 20;  // the row of 48 ends in a short group
+      spec.wires.steps = {{0, wire}};
+      spec.wires.group = 20;  // the row of 48 ends in a short group
       RunningEngine engine(spec);
       const auto logits = engine.forward(input(tokens));
       check_near(logits, expected, tolerance);
@@ -179,7 +179,7 @@ TEST("scores are the losses under the logits, also where chunks and logit blocks
 TEST("a recorded step shows every op once a layer on every rank, the gate's projection inside the AllReduce it hides") {
   const RandomModel model;
   auto spec = model.spec(2);
-  spec.wire_type = WireType::int8;
+  spec.wires.steps = {{0, WireType::int8}};
   RunningEngine engine(spec);
   engine.engine().record(true, 10000);
   JobInput job = input(random_tokens(20, kVocabulary));
