@@ -3,9 +3,10 @@ import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
+import { cudaStamp } from "./build-cuda.mjs";
 import { fail, isDone, markDone, root } from "./lib.mjs";
 
-const sources = ["CMakeLists.txt", "native"];
+const sources = ["CMakeLists.txt", "native", cudaStamp];
 
 function requireTool(command, what) {
   if (spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0) return;

@@ -139,7 +139,8 @@ struct Attention {
   float* keys = nullptr;
   float* values = nullptr;
   int64_t slot_stride = 0;
-  int64_t capacity = 0;        // tokens of a slot
+  int64_t capacity = 0;  // tokens of a slot
+  View<float> out;
   float* workspace = nullptr;  // attention_workspace() floats, 16-byte aligned; may be null when that is 0
 };
 cudaError_t attention(const Attention& attention, DeviceSegments segments, cudaStream_t stream);

@@ -1,0 +1,5 @@
+#include "device/cuda/state_update.cuh"
+
+namespace stateline::cuda {
+template cudaError_t state_update_of<__nv_bfloat16>(const Scan&, const DtProjection&, DeviceSegments, cudaStream_t);
+}

@@ -1,0 +1,89 @@
+// Registers, shared memory and spills of every CUDA kernel, from what ptxas said when the engine was built.
+// --write puts the table into docs/cuda.md; --check fails when a kernel spills or the page lacks one.
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { fail, root } from "./lib.mjs";
+
+const page = join(root, "docs/cuda.md");
+const [begin, end] = ["<!-- kernels: begin -->", "<!-- kernels: end -->"];
+
+/** Kernels as `{ name, arch, registers, shared, stack, spills }` from the text of one or more `ptxas -v`. */
+export function parsePtxas(text) {
+  const kernels = [];
+  for (const block of text.split(/^ptxas info\s*: Compiling entry function /m).slice(1)) {
+    const [, name, arch] = /^'([^']+)' for '([^']+)'/.exec(block) ?? [];
+    const number = (pattern) => Number(pattern.exec(block)?.[1] ?? 0);
+    kernels.push({
+      name,
+      arch,
+      registers: number(/Used (\d+) registers/),
+      shared: number(/(\d+) bytes smem/),
+      stack: number(/(\d+) bytes stack frame/),
+      spills: number(/(\d+) bytes spill stores/) + number(/(\d+) bytes spill loads/),
+    });
+  }
+  return kernels;
+}
+
+function readable(names) {
+  const { stdout } = spawnSync("c++filt", [], { input: names.join("\n"), encoding: "utf8" });
+  return stdout.split("\n").map((name) =>
+    name
+      .replace(/\(anonymous namespace\)::|stateline::cuda::|^void /g, "")
+      .replace(/\((?:int|bool)\)/g, "")
+      .replace(/>\([^]*$|(?<=^\w+)\([^]*$/, (text) => (text.startsWith(">") ? ">" : ""))
+      .replaceAll("__nv_bfloat16", "bf16")
+      .replaceAll("__half", "f16")
+      .replaceAll("float", "f32"),
+  );
+}
+
+/** All kernels of the engine as it was built last, by readable name. */
+export function builtKernels() {
+  const folder = join(root, "build/cmake");
+  if (!existsSync(folder)) return [];
+  const logs = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) =>
+    name.endsWith(".cu.o.ptxas"),
+  );
+  const kernels = logs.flatMap((name) => parsePtxas(readFileSync(join(folder, name), "utf8")));
+  const names = readable(kernels.map(({ name }) => name));
+  return kernels.map((kernel, i) => ({ ...kernel, name: names[i] }));
+}
+
+const ordered = (values) => [...new Set(values)].sort();
+
+function table(kernels) {
+  const archs = ordered(kernels.map(({ arch }) => arch));
+  const rows = ordered(kernels.map(({ name }) => name)).map((name) => {
+    const own = archs.map((arch) => kernels.find((kernel) => kernel.name === name && kernel.arch === arch));
+    const most = (field) => Math.max(...own.map((kernel) => kernel?.[field] ?? 0));
+    return `| \`${name}\` | ${own.map((kernel) => kernel?.registers ?? "").join(" | ")} | ${most("stack")} | ${most("spills")} |`;
+  });
+  return [
+    `| kernel | ${archs.join(" | ")} | stack | spills |`,
+    `| --- | ${archs.map(() => "---: |").join(" ")} ---: | ---: |`,
+    ...rows,
+  ].join("\n");
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const kernels = builtKernels();
+  if (kernels.length === 0) fail("No CUDA kernel has been compiled in build/cmake: run `npm run build:cuda` first.");
+  const text = readFileSync(page, "utf8");
+  if (process.argv.includes("--write")) {
+    const [before, after] = [text.split(begin)[0], text.split(end)[1]];
+    writeFileSync(page, `${before}${begin}\n\n${table(kernels)}\n\n${end}${after}`);
+  }
+  const spilling = kernels.filter(({ spills }) => spills > 0);
+  if (spilling.length > 0)
+    fail(
+      `These kernels spill registers:\n${spilling.map((k) => `  ${k.name} on ${k.arch}: ${k.spills} bytes`).join("\n")}`,
+    );
+  const missing = ordered(kernels.map(({ name }) => name)).filter((name) => !text.includes(`\`${name}\``));
+  if (process.argv.includes("--check") && missing.length > 0)
+    fail(`docs/cuda.md lacks ${missing.join(", ")}: run \`node scripts/cuda-table.mjs --write\`.`);
+  const archs = ordered(kernels.map(({ arch }) => arch));
+  process.stdout.write(`${kernels.length} CUDA kernels for ${archs.join(", ")}, none spilling\n`);
+}
