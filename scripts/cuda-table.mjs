@@ -1,5 +1,5 @@
 // Registers, shared memory and spills of every CUDA kernel, from what ptxas said when the engine was built.
-// --write puts the table into docs/cuda.md; --check fails when a kernel spills or the page lacks one.
+// --build names another build folder than the addon's. --write puts the table into docs/cuda.md; --check fails when a kernel spills or the page lacks one.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -41,8 +41,8 @@ function readable(names) {
 }
 
 /** All kernels of the engine as it was built last, by readable name. */
-export function builtKernels() {
-  const folder = join(root, "build/cmake");
+export function builtKernels(build = "build/cmake") {
+  const folder = join(root, build);
   if (!existsSync(folder)) return [];
   const logs = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) =>
     name.endsWith(".cu.o.ptxas"),
@@ -69,8 +69,9 @@ function table(kernels) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const kernels = builtKernels();
-  if (kernels.length === 0) fail("No CUDA kernel has been compiled in build/cmake: run `npm run build:cuda` first.");
+  const build = process.argv[process.argv.indexOf("--build") + 1 || process.argv.length] ?? "build/cmake";
+  const kernels = builtKernels(build);
+  if (kernels.length === 0) fail(`No CUDA kernel has been compiled in ${build}: run \`npm run build:cuda\` first.`);
   const text = readFileSync(page, "utf8");
   if (process.argv.includes("--write")) {
     const [before, after] = [text.split(begin)[0], text.split(end)[1]];

@@ -101,7 +101,7 @@ __device__ __forceinline__ void store_row(float* out, int64_t size, int lane, co
 }
 
 template <int kLane, int kQueries, bool kVector>
-__global__ void __launch_bounds__(kThreads) attend_prefill(Attention at, const Segment* segments) {
+__global__ void __launch_bounds__(kThreads, kLane < 32 ? 2 : 1) attend_prefill(Attention at, const Segment* segments) {
   const Segment segment = segments[blockIdx.z];
   const int lane = threadIdx.x % kWarpSize, warp = threadIdx.x / kWarpSize;
   const int64_t head = blockIdx.x;
@@ -129,7 +129,7 @@ __global__ void __launch_bounds__(kThreads) attend_prefill(Attention at, const S
 }
 
 template <int kLane, bool kVector>
-__global__ void __launch_bounds__(kThreads) attend_decode(Attention at, const Segment* segments) {
+__global__ void __launch_bounds__(kThreads, kLane < 32 ? 2 : 1) attend_decode(Attention at, const Segment* segments) {
   const Segment segment = segments[blockIdx.z];
   if (segment.length == 0) return;
   const int64_t all = segment.position + 1, begin = static_cast<int64_t>(blockIdx.y) * kPiece;
