@@ -49,6 +49,7 @@ export function ensureNvcc() {
     return false;
   }
   symlinkSync("lib", join(folder, "nvidia/cu13/lib64")); // where nvcc looks for its libraries
+  rmSync(join(root, "build/cmake/CMakeCache.txt"), { force: true }); // configured without it
   writeFileSync(stamp, wanted);
   return true;
 }
