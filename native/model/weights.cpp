@@ -97,7 +97,7 @@ class Loader {
     block->gate = matrix(Role::mlp_gate, layer, inner, h, nullptr);
     block->up = matrix(Role::mlp_up, layer, inner, h, nullptr);
     block->down = matrix(Role::mlp_down, layer, h, inner, nullptr);
-    if (queries % dim != 0 || keys % dim != 0 || queries % keys != 0) {
+    if (dim < 1 || queries % dim != 0 || keys % dim != 0 || queries % keys != 0) {
       throw Error("E_TENSOR_SHAPE",
                   "q_proj and k_proj must hold whole heads of " + std::to_string(dim) + " rows, got " +
                       std::to_string(queries) + " and " + std::to_string(keys),

@@ -43,7 +43,7 @@ void validate(const EngineSpec& spec, const EngineTensor& tensor) {
       refuse(tensor, "has a slice outside its columns");
     }
     for (const RowRun& run : slice.rows) {
-      if (run.begin < 0 || run.step < 1 || run.begin > run.end || run.end > tensor.rows) {
+      if (run.begin < 0 || run.step < 1 || run.step > kMost || run.begin > run.end || run.end > tensor.rows) {
         refuse(tensor, "has a slice outside its rows");
       }
     }

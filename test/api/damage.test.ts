@@ -10,6 +10,7 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 
 import fc from "fast-check";
@@ -200,6 +201,30 @@ test("a checkpoint whose tensors have different types computes what its values s
   write(directory, header, mixed);
   write(same, exactHeader, exact);
   expect(difference(await logitsOf(directory), await logitsOf(same)).max).toBe(0);
+});
+
+test("tensors behind 5 GiB of others in one file are read where they are", async () => {
+  const source = join(golden, "mamba-tiny");
+  const directory = copyOf(source);
+  const path = join(directory, "model.safetensors");
+  const bytes = readFileSync(path);
+  const length = Number(bytes.readBigUInt64LE(0));
+  const header = JSON.parse(bytes.toString("utf8", 8, 8 + length)) as Record<string, { data_offsets?: number[] }>;
+  const before = 5 * 2 ** 30;
+  for (const { data_offsets: offsets } of Object.values(header))
+    offsets?.forEach((at, i) => (offsets[i] = at + before));
+  const unused = { dtype: "U8", shape: [before], data_offsets: [0, before] };
+  const text = Buffer.from(JSON.stringify({ unused, ...header }));
+  const prefix = Buffer.alloc(8);
+  prefix.writeBigUInt64LE(BigInt(text.length));
+  const handle = await open(path, "w");
+  await handle.write(Buffer.concat([prefix, text]), 0, null, 0);
+  // A hole, not bytes: the file takes no room on the disk.
+  await handle.write(bytes.subarray(8 + length), 0, null, 8 + text.length + before);
+  await handle.close();
+  expect(difference(await logitsOf(directory), await logitsOf(source)).max).toBe(0);
+  truncateSync(path, 2 ** 32 + 7);
+  await expect(loadModel(directory)).rejects.toMatchObject({ code: "E_SAFETENSORS_TRUNCATED" });
 });
 
 test("a file that is cut short, rewritten or replaced while it is read is refused", async () => {
