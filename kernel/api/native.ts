@@ -63,7 +63,7 @@ export interface EngineTensor {
   readonly ranks: readonly RankSlice[];
 }
 
-export type ComputeType = "f32" | "bf16";
+export type ComputeType = "f32" | "bf16" | "int8";
 export type WireType = "f32" | "f16" | "bf16" | "int8";
 
 /** Sums of at least `fromBytes`, counted as f32, take this wire, up to the next step. The first is from 0. */

@@ -27,7 +27,8 @@ Enum choice_at(const Napi::Object& object, const char* name, const Choice<Enum> 
 }
 
 constexpr Choice<DType> kDTypes[] = {{"F32", DType::f32}, {"F16", DType::f16}, {"BF16", DType::bf16}};
-constexpr Choice<ComputeType> kComputeTypes[] = {{"f32", ComputeType::f32}, {"bf16", ComputeType::bf16}};
+constexpr Choice<ComputeType> kComputeTypes[] = {
+    {"f32", ComputeType::f32}, {"bf16", ComputeType::bf16}, {"int8", ComputeType::int8}};
 constexpr Choice<WireType> kWireTypes[] = {
     {"f32", WireType::f32}, {"f16", WireType::f16}, {"bf16", WireType::bf16}, {"int8", WireType::int8}};
 

@@ -285,8 +285,7 @@ test.each<[string, LoadOptions, string, string]>([
   ],
   ["no ranks", { tensorParallel: 0 }, "E_OPTION_INVALID", "tensorParallel must be an integer from 1 to 256, got 0"],
   ["a GPU", { device: "cuda" }, "E_DEVICE_UNAVAILABLE", "available: cpu"],
-  ["f16 arithmetic", { computeType: "f16" }, "E_COMPUTE_TYPE", "available: auto, f32, bf16"],
-  ["int8 arithmetic", { computeType: "int8" }, "E_COMPUTE_TYPE", "available: auto, f32, bf16"],
+  ["f16 arithmetic", { computeType: "f16" }, "E_COMPUTE_TYPE", "available: auto, f32, bf16, int8"],
   [
     "an unknown wire type",
     { allReduce: "int4" as "int8" },

@@ -31,7 +31,10 @@ export interface LoadOptions {
   /** Ranks that the model is split over; must divide d_inner. 1 unless given. */
   readonly tensorParallel?: number;
   readonly device?: "auto" | "cpu" | "cuda";
-  /** "auto", the default: bf16 where the matrices are stored so, else f32. */
+  /**
+   * "auto", the default: bf16 where the matrices are stored so, else f32. int8 quantises all matrices while they are loaded, and the
+   * activations of each token, in groups of 128 along a row.
+   */
   readonly computeType?: "auto" | "f32" | "bf16" | "f16" | "int8";
   readonly allReduce?: AllReduceOption;
   /** Compute half of in_proj while x_proj's AllReduce is in flight. False only compares: the numbers are the same. */
@@ -168,14 +171,14 @@ async function loadEngine(
 
 /** @throws DeviceError `E_COMPUTE_TYPE` */
 function chooseComputeType(asked: Exclude<LoadOptions["computeType"], undefined>, plan: ShardPlan): ComputeType {
-  if (asked === "f32" || asked === "bf16") return asked;
+  if (asked === "f32" || asked === "bf16" || asked === "int8") return asked;
   if (asked === "auto") {
     const matrices = plan.tensors.filter(({ roles }) => roles[0] === "in_proj.x" || roles[0] === "out_proj");
     return matrices.every(({ dtype }) => dtype === "BF16") ? "bf16" : "f32";
   }
   throw new DeviceError(
     "E_COMPUTE_TYPE",
-    `computeType ${shown(asked)} is not available on cpu; available: auto, f32, bf16`,
+    `computeType ${shown(asked)} is not available on cpu; available: auto, f32, bf16, int8`,
     {
       computeType: asked,
     },

@@ -10,6 +10,9 @@ namespace stateline::cpu {
 // Rows of words for the matrix kernels. A word is 32 bits: one f32, or two bf16 neighbours of a row, the even one low.
 // out[word][lane] = word of rows[lane]; lanes from `count` on, and values behind `columns`, are zero.
 // Rows need no alignment: weights come straight from the mapped checkpoint.
+// int8 has four neighbours a word, in groups of kGroup neighbours that share a scale, amax/127 of each lane: a group is
+// a word of scales a lane (for activations as many again that the product asks for), then its words.
+constexpr int64_t kGroup = 128;
 using Interleave = void (*)(const void* const* rows, int64_t count, int64_t columns, int64_t lanes, void* out);
 
 // out[i][0..columns) = Σ_k a[k][i] · panel[k][0..columns) + bias for the `rows` rows of one tile and one panel.
@@ -18,7 +21,7 @@ struct Product {
   int64_t rows;             // 1..tile
   const void* panel;        // interleaved weights, Kernels::panel lanes
   const float* bias;        // Kernels::panel values, or null
-  int64_t words;            // of a row of weights
+  int64_t words;            // of a row of weights, scales not counted
   int64_t columns;          // 1..panel; the rest of the panel is padding
   float* out;
   int64_t out_stride;
@@ -78,13 +81,14 @@ struct Attention {
 struct Kernels {
   const char* isa;
 
-  // Matrix product. Index 0 is ComputeType::f32, 1 bf16.
+  // Matrix product. Index 0 is ComputeType::f32, 1 bf16, 2 int8.
   int64_t panel;                         // rows of a weight panel (columns of the product)
-  int64_t tile[2];                       // most rows of an activation tile
-  int64_t activation_words[2];           // words of an activation row for each word of a weight row
-  Interleave interleave_weights[3][2];   // [stored DType][ComputeType]
-  Interleave interleave_activations[2];  // from f32; bf16 rounds to nearest even
-  void (*product[2])(const Product& product);
+  int64_t tile[3];                       // most rows of an activation tile
+  int64_t activation_words[3];           // words of an activation row for each word of a weight row
+  int64_t activation_header;             // words before each group of an int8 activation row
+  Interleave interleave_weights[3][3];   // [stored DType][ComputeType]
+  Interleave interleave_activations[3];  // from f32; bf16 and int8 round to nearest even
+  void (*product[3])(const Product& product);
 
   // Channels [begin, end) of one segment.
   int64_t channel_block;  // begin is a multiple of this
@@ -124,7 +128,7 @@ struct Kernels {
 
   // Floors of the machine, for benchmarks. Each returns a value that depends on all work, so that none is dropped.
   float (*read)(const void* data, int64_t bytes);            // streams memory into registers
-  float (*multiply_add[2])(int64_t rounds, int64_t* flops);  // keeps the multipliers busy from registers alone
+  float (*multiply_add[3])(int64_t rounds, int64_t* flops);  // keeps the multipliers busy from registers alone
 };
 
 }  // namespace stateline::cpu

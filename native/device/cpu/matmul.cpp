@@ -18,7 +18,8 @@ constexpr int64_t kMaxTile = 16;
 }  // namespace
 
 int64_t Matmul::row_bytes(const PackedMatrix& matrix) const {
-  return matrix.words() * kernels_.activation_words[static_cast<int>(matrix.type())] * 4;
+  const int64_t words = matrix.words() * kernels_.activation_words[static_cast<int>(matrix.type())];
+  return (words + matrix.groups() * kernels_.activation_header) * 4;
 }
 
 int64_t Matmul::block_rows(const PackedMatrix& matrix) const {

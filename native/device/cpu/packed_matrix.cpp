@@ -8,13 +8,22 @@
 
 namespace stateline::cpu {
 
+namespace {
+
+int64_t words_of(ComputeType type, int64_t columns) {
+  const int64_t neighbours = type == ComputeType::f32 ? 1 : type == ComputeType::bf16 ? 2 : 4;
+  return (columns + neighbours - 1) / neighbours;
+}
+
+}  // namespace
+
 PackedMatrix::PackedMatrix(const Kernels& kernels, const TensorSlice& weight, const TensorSlice* bias, ComputeType type,
                            Team& team)
     : rows_(weight.rows()),
       columns_(weight.columns()),
       type_(type),
       panel_(kernels.panel),
-      words_(type == ComputeType::f32 ? columns_ : (columns_ + 1) / 2),
+      words_(words_of(type, columns_)),
       panels_(static_cast<size_t>(panels() * panel_bytes())),
       bias_(bias ? static_cast<size_t>(panels() * panel_) * sizeof(float) : 0) {
   const Interleave interleave = kernels.interleave_weights[static_cast<int>(weight.dtype)][static_cast<int>(type)];

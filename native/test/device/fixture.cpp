@@ -27,7 +27,9 @@ Values wide(const std::vector<float>& values) { return {values.begin(), values.e
 
 std::string_view name_of(DType type) { return type == DType::f32 ? "f32" : type == DType::f16 ? "f16" : "bf16"; }
 
-std::string_view name_of(ComputeType type) { return type == ComputeType::f32 ? "f32" : "bf16"; }
+std::string_view name_of(ComputeType type) {
+  return type == ComputeType::f32 ? "f32" : type == ComputeType::bf16 ? "bf16" : "int8";
+}
 
 StoredTensor::StoredTensor(std::mt19937_64& generator, DType type, int64_t row_count, int64_t column_count, float scale)
     : dtype(type), rows(row_count), columns(column_count) {

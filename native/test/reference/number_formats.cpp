@@ -1,5 +1,6 @@
 #include "test/reference/number_formats.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -44,6 +45,21 @@ double decode_bf16(uint16_t value) { return decode(value, 8, 7); }
 
 uint16_t encode_f16(float value) { return encode(value, 0x7c00, decode_f16); }
 uint16_t encode_bf16(float value) { return encode(value, 0x7f80, decode_bf16); }
+
+Quantised int8(const std::vector<double>& rows, int64_t columns, int64_t group) {
+  Quantised out{rows, std::vector<double>(rows.size())};
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const int64_t column = static_cast<int64_t>(i) % columns;
+    const size_t begin = i - column % group, end = i - column + std::min(columns, column / group * group + group);
+    double most = 0;
+    for (size_t k = begin; k < end; ++k) most = std::max(most, std::abs(rows[k]));
+    if (most == 0) continue;
+    const double step = most / 127, steps = rows[i] / step;
+    out.values[i] = std::nearbyint(steps) * step;
+    if (std::abs(std::abs(steps - std::floor(steps)) - 0.5) < 1e-4) out.doubt[i] = step;
+  }
+  return out;
+}
 
 double stored(DType type, float value) {
   switch (type) {

@@ -67,4 +67,31 @@ float multiply_add_bf16(int64_t rounds, int64_t* flops) {
 #endif
 }
 
+float multiply_add_int8(int64_t rounds, int64_t* flops) {
+  vi sums[kChains] = {};
+#pragma GCC unroll 10
+  for (int i = 0; i < kChains; ++i) __asm__ volatile("" : "+v"(sums[i]));
+  vi x = vi{} + 0x00010001, y = vi{} + 0x00020002;
+  for (int64_t round = 0; round < rounds; ++round) {
+    __asm__ volatile("" : "+v"(x), "+v"(y));
+#pragma GCC unroll 10
+    for (int i = 0; i < kChains; ++i) {
+#if STATELINE_VNNI
+      sums[i] = multiply_bytes(sums[i], (vu)x, (vu)y);
+#else
+      sums[i] += multiply_pairs((vs)x, (vs)y);
+      __asm__ volatile("" : "+v"(sums[i]));  // not one product for all chains
+#endif
+    }
+  }
+#if STATELINE_VNNI
+  *flops = rounds * kChains * kLanes * 8;
+#else
+  *flops = rounds * kChains * kLanes * 4;
+#endif
+  vi all = sums[0];
+  for (int i = 1; i < kChains; ++i) all += sums[i];
+  return sum(to_floats(all));
+}
+
 }  // namespace stateline::cpu::STATELINE_ISA

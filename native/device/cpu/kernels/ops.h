@@ -10,6 +10,10 @@ extern const Kernels table;
 void weights_f32_from_f32(const void* const*, int64_t, int64_t, int64_t, void*);
 void weights_f32_from_f16(const void* const*, int64_t, int64_t, int64_t, void*);
 void weights_f32_from_bf16(const void* const*, int64_t, int64_t, int64_t, void*);
+void weights_int8_from_f32(const void* const*, int64_t, int64_t, int64_t, void*);
+void weights_int8_from_f16(const void* const*, int64_t, int64_t, int64_t, void*);
+void weights_int8_from_bf16(const void* const*, int64_t, int64_t, int64_t, void*);
+void activations_int8(const void* const*, int64_t, int64_t, int64_t, void*);
 void weights_bf16_from_f32(const void* const*, int64_t, int64_t, int64_t, void*);
 void weights_bf16_from_f16(const void* const*, int64_t, int64_t, int64_t, void*);
 void weights_bf16_from_bf16(const void* const*, int64_t, int64_t, int64_t, void*);
@@ -17,6 +21,7 @@ void activations_bf16(const void* const*, int64_t, int64_t, int64_t, void*);
 
 void product_f32(const Product& product);
 void product_bf16(const Product& product);
+void product_int8(const Product& product);
 
 void conv1d(const Conv& conv, int64_t begin, int64_t end);
 void scan(const Scan& scan, int64_t begin, int64_t end);
@@ -41,5 +46,6 @@ void gelu_values(const float* in, float* out, int64_t n);
 float read(const void* data, int64_t bytes);
 float multiply_add_f32(int64_t rounds, int64_t* flops);
 float multiply_add_bf16(int64_t rounds, int64_t* flops);
+float multiply_add_int8(int64_t rounds, int64_t* flops);
 
 }  // namespace stateline::cpu::STATELINE_ISA

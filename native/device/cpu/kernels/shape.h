@@ -26,6 +26,15 @@ constexpr int64_t kTileBf16 = 6;
 constexpr int64_t kActivationWordsBf16 = 2;
 #endif
 
+constexpr int64_t kTileInt8 = kTileBf16;
+#if STATELINE_VNNI
+constexpr int64_t kActivationWordsInt8 = 1;  // four bytes for four weights
+constexpr int64_t kActivationHeader = 2;     // a scale, and what undoes the weights' offset
+#else
+constexpr int64_t kActivationWordsInt8 = 2;  // four values of 16 bits
+constexpr int64_t kActivationHeader = 1;
+#endif
+
 constexpr int64_t kChannelBlock = 64;  // four cache lines of a row of activations
 
 }  // namespace stateline::cpu::STATELINE_ISA

@@ -15,6 +15,10 @@
 #define STATELINE_SSE2 1
 #endif
 
+#if defined(STATELINE_ISA_avx512bf16)
+#define STATELINE_VNNI 1
+#endif
+
 #define STATELINE_INLINE static inline __attribute__((always_inline))
 
 namespace stateline::cpu::STATELINE_ISA {
@@ -33,11 +37,14 @@ using Halves = __m128i;  // in its low half
 typedef int32_t vi __attribute__((vector_size(sizeof(vf)), may_alias));
 typedef uint32_t vu __attribute__((vector_size(sizeof(vf)), may_alias));
 
+typedef int16_t vs __attribute__((vector_size(sizeof(vf)), may_alias));
+
 constexpr int64_t kLanes = sizeof(vf) / sizeof(float);
 
 STATELINE_INLINE vu bits(vf x) { return (vu)x; }
 STATELINE_INLINE vf floats(vu x) { return (vf)x; }
 STATELINE_INLINE vu select(vi mask, vu yes, vu no) { return ((vu)mask & yes) | (~(vu)mask & no); }
+STATELINE_INLINE vf to_floats(vi x) { return __builtin_convertvector(x, vf); }
 STATELINE_INLINE vf magnitude(vf x) { return floats(bits(x) & 0x7fffffffu); }
 
 #if STATELINE_AVX512
@@ -66,6 +73,16 @@ STATELINE_INLINE vf load_bytes(const int8_t* p) {
 STATELINE_INLINE void store_bytes(int8_t* p, vf x) {  // rounds to nearest even
   _mm_storeu_si128((__m128i_u*)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x)));
 }
+
+// Of each lane, the sum of its two products.
+STATELINE_INLINE vi multiply_pairs(vs a, vs b) { return (vi)_mm512_madd_epi16((__m512i)a, (__m512i)b); }
+
+#if STATELINE_VNNI
+// sum + of each lane, the four products of unsigned by signed bytes.
+STATELINE_INLINE vi multiply_bytes(vi sum, vu unsigneds, vu signeds) {
+  return (vi)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)unsigneds, (__m512i)signeds);
+}
+#endif
 
 #elif STATELINE_AVX2
 
@@ -97,6 +114,8 @@ STATELINE_INLINE void store_bytes(int8_t* p, vf x) {
   const Halves words = narrow((vu)_mm256_cvtps_epi32(x));
   _mm_storel_epi64((__m128i_u*)p, _mm_packs_epi16(words, words));
 }
+
+STATELINE_INLINE vi multiply_pairs(vs a, vs b) { return (vi)_mm256_madd_epi16((__m256i)a, (__m256i)b); }
 
 #else  // SSE2
 
@@ -155,6 +174,7 @@ STATELINE_INLINE void store_bytes(int8_t* p, vf x) {
   const int32_t word = _mm_cvtsi128_si32(_mm_packs_epi16(words, words));
   memcpy(p, &word, sizeof(word));
 }
+STATELINE_INLINE vi multiply_pairs(vs a, vs b) { return (vi)_mm_madd_epi16((__m128i)a, (__m128i)b); }
 
 #endif
 

@@ -10,13 +10,14 @@ namespace stateline::cpu::STATELINE_ISA {
 const Kernels table = {
     .isa = STATELINE_TEXT(STATELINE_ISA),
     .panel = kPanel,
-    .tile = {kTileF32, kTileBf16},
-    .activation_words = {1, kActivationWordsBf16},
-    .interleave_weights = {{weights_f32_from_f32, weights_bf16_from_f32},
-                           {weights_f32_from_f16, weights_bf16_from_f16},
-                           {weights_f32_from_bf16, weights_bf16_from_bf16}},
-    .interleave_activations = {weights_f32_from_f32, activations_bf16},
-    .product = {product_f32, product_bf16},
+    .tile = {kTileF32, kTileBf16, kTileInt8},
+    .activation_words = {1, kActivationWordsBf16, kActivationWordsInt8},
+    .activation_header = kActivationHeader,
+    .interleave_weights = {{weights_f32_from_f32, weights_bf16_from_f32, weights_int8_from_f32},
+                           {weights_f32_from_f16, weights_bf16_from_f16, weights_int8_from_f16},
+                           {weights_f32_from_bf16, weights_bf16_from_bf16, weights_int8_from_bf16}},
+    .interleave_activations = {weights_f32_from_f32, activations_bf16, activations_int8},
+    .product = {product_f32, product_bf16, product_int8},
     .channel_block = kChannelBlock,
     .conv1d = conv1d,
     .scan = scan,
@@ -36,7 +37,7 @@ const Kernels table = {
     .silu = silu_values,
     .gelu = gelu_values,
     .read = read,
-    .multiply_add = {multiply_add_f32, multiply_add_bf16},
+    .multiply_add = {multiply_add_f32, multiply_add_bf16, multiply_add_int8},
 };
 
 }  // namespace stateline::cpu::STATELINE_ISA
