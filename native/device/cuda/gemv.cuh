@@ -13,7 +13,7 @@ constexpr int kGemvWarps = 4;
 constexpr int kGemvOutputs = 4;  // of a warp
 
 template <class T, int M, bool kVector>
-__global__ void __launch_bounds__(kGemvWarps* kWarpSize)
+__global__ void __launch_bounds__(kGemvWarps* kWarpSize, M < 8 ? 4 : 1)
     gemv_rows(const T* weight, int64_t weight_stride, const float* bias, View<const float> in, View<float> out) {
   constexpr int kRead = kPerRead<T, kVector>;
   const int lane = threadIdx.x % kWarpSize, warp = threadIdx.x / kWarpSize;

@@ -119,7 +119,7 @@ cudaError_t selective_scan(const Scan& scan, DeviceSegments segments, cudaStream
   if (segments.count == 0 || segments.longest == 0 || scan.u.columns == 0) return cudaSuccess;
   return with_states(scan.states, [&](auto size) {
     constexpr int kStates = decltype(size)::value;
-    constexpr int kTokens = kStates == 4 ? 32 : kStates == 16 ? 16 : 8;
+    constexpr int kTokens = kStates == 4 ? 32 : kStates == 16 ? 16 : kSplit;  // registers bound the last
     const bool decode = segments.longest <= kSplit;
     return launch(decode ? scan_tiles<kStates, kSplit> : scan_tiles<kStates, kTokens>,
                   dim3(grid_of(scan.u.columns, kScanChannels), static_cast<unsigned>(segments.count)), kScanThreads,

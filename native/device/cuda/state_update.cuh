@@ -25,7 +25,7 @@ __device__ __forceinline__ float channel_sum(float x) {
 }
 
 template <class T, int kStates, bool kVector>
-__global__ void __launch_bounds__(kScanThreads)
+__global__ void __launch_bounds__(kScanThreads, kStates < 64 ? 4 : 1)
     update_states(Scan scan, DtProjection projection, const Segment* segments) {
   constexpr int kRead = kPerRead<T, kVector>;
   constexpr int kRow = kStates * kSplit;
