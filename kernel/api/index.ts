@@ -30,6 +30,13 @@ export type { RunComparison } from "../../profiler-ui/trace/compare";
 export type { RunInfo, RunRequest } from "../../profiler-ui/trace/run";
 export type { RunSummary } from "../../profiler-ui/trace/summary";
 
+export {
+  benchAllReduce,
+  type AllReduceBenchOptions,
+  type AllReduceCurve,
+  type AllReducePoint,
+} from "./bench/all-reduce";
+export type { Crossover } from "./bench/crossover";
 export { doctor, type Health } from "./doctor";
 export { Comm, openComm, registerCommTarget, type CommContent, type CommData, type CommMessage } from "./comms";
 export { displaySymbol, plainText, type CellHost, type MimeBundle } from "./display";

@@ -269,6 +269,19 @@ export interface NativeEngine {
   close(): Promise<void>;
 }
 
+export interface AllReduceTimerSpec {
+  readonly ranks: number;
+  /** Of the engine in question: decides whether waiting ranks spin. */
+  readonly threadsPerRank: number;
+  /** Values that share a scale on an int8 wire. */
+  readonly group: number;
+  /** Of a message, by size. */
+  readonly values: Int32Array;
+  readonly wires: readonly { readonly wireType: WireType }[];
+  /** Each takes all sizes and wires in turn. */
+  readonly rounds: number;
+}
+
 export interface CpuInfo {
   /** The table in use: sse2, avx2, avx512 or avx512bf16; STATELINE_ISA overrides. */
   readonly isa: string;
@@ -286,8 +299,10 @@ export interface NativeAddon {
   cpuInfo(): CpuInfo;
   /** Maps the files, packs each rank's slices on its own threads; `onProgress` gets bytes done and total. */
   loadEngine(spec: EngineSpec, job: number, onProgress: (done: number, total: number) => void): Promise<NativeEngine>;
-  /** Cancels a load that is under way; it rejects E_ABORTED. */
-  cancelLoad(job: number): void;
+  /** Nanoseconds of one AllReduce among ranks that are threads of this process: [sizes × wires × rounds]. */
+  measureAllReduce(spec: AllReduceTimerSpec, job: number): Promise<Float64Array>;
+  /** Cancels a load or a measurement that is under way; it rejects E_ABORTED. */
+  cancel(job: number): void;
   /** Copies what a state holds. */
   stateArrays(state: NativeState): StateArrays;
   /** A state of these values; a job refuses sizes that are not its model's with E_STATE_MISMATCH. */

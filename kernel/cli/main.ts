@@ -4,6 +4,7 @@
 import { Command, CommanderError } from "commander";
 
 import { packageVersion } from "../api/package-root";
+import { benchCommand } from "./bench";
 import { doctorCommand } from "./doctor";
 import { evalCommand } from "./eval";
 import { exportCommand } from "./export";
@@ -28,6 +29,7 @@ export function program(): Command {
     generateCommand(),
     logitsCommand(),
     evalCommand(),
+    benchCommand(),
     serveCommand(),
     runsCommand(),
     exportCommand(),

@@ -21,7 +21,7 @@ void Environment::shut_down() {
     engine->release();
     engine->leave_environment();
   }
-  mailbox_.close();  // ends loads, whose tasks own their engines
+  mailbox_.close();  // ends loads and measurements, whose tasks own their threads
   engine_class_.Reset();
 }
 

@@ -4,6 +4,7 @@
 
 #include <napi.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -22,8 +23,8 @@ class Environment {
 
   Mailbox& mailbox() { return mailbox_; }
 
-  // Engines that are loading, by the job that loads them.
-  std::map<int64_t, Engine*>& loads() { return loads_; }
+  // What ends a load or a measurement early, by its job.
+  std::map<int64_t, std::function<void()>>& cancels() { return cancels_; }
 
   // Wraps a loaded engine for JavaScript.
   Napi::Object wrap(std::unique_ptr<Engine> engine);
@@ -41,7 +42,7 @@ class Environment {
   Mailbox mailbox_;
   Napi::FunctionReference engine_class_;
   std::unique_ptr<Engine> arriving_;
-  std::map<int64_t, Engine*> loads_;
+  std::map<int64_t, std::function<void()>> cancels_;
   std::set<EngineObject*> engines_;
 };
 

@@ -6,7 +6,7 @@ namespace stateline::addon {
 
 LoadTask::~LoadTask() {
   engine_.reset();  // its threads report to this task
-  Environment::of(env_).loads().erase(job_);
+  Environment::of(env_).cancels().erase(job_);
 }
 
 void LoadTask::start(EngineSpec spec) {
@@ -19,7 +19,7 @@ void LoadTask::start(EngineSpec spec) {
           notify();
         },
         [this](std::exception_ptr error) { done(std::move(error)); });
-    Environment::of(env_).loads()[job_] = engine_.get();
+    Environment::of(env_).cancels()[job_] = [engine = engine_.get()] { engine->cancel_load(); };
   } catch (...) {
     done(std::current_exception());
   }

@@ -11,6 +11,7 @@
 #include "addon/span_columns.h"
 #include "addon/spec.h"
 #include "addon/state_value.h"
+#include "addon/timing_task.h"
 #include "device/cpu/dispatch.h"
 
 namespace stateline::addon {
@@ -44,11 +45,23 @@ Napi::Value load_engine(const Napi::CallbackInfo& info) {
   });
 }
 
-void cancel_load(const Napi::CallbackInfo& info) {
+Napi::Value measure_all_reduce(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    AllReduceTimerSpec spec = all_reduce_timer_spec(object_argument(info, 0, "spec"));
+    const int64_t job = integer_argument(info, 1, "job");
+    Mailbox& mailbox = Environment::of(info.Env()).mailbox();
+    TimingTask& task = mailbox.adopt(std::make_unique<TimingTask>(info.Env(), mailbox, job, std::move(spec)));
+    const Napi::Promise promise = task.promise();
+    task.start();
+    return promise;
+  });
+}
+
+void cancel(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] {
-    auto& loads = Environment::of(info.Env()).loads();
-    const auto load = loads.find(integer_argument(info, 0, "job"));
-    if (load != loads.end()) load->second->cancel_load();
+    auto& cancels = Environment::of(info.Env()).cancels();
+    const auto found = cancels.find(integer_argument(info, 0, "job"));
+    if (found != cancels.end()) found->second();
   });
 }
 
@@ -60,7 +73,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("spanNames", span_names(env));
   exports.Set("cpuInfo", Napi::Function::New(env, cpu_info, "cpuInfo"));
   exports.Set("loadEngine", Napi::Function::New(env, load_engine, "loadEngine"));
-  exports.Set("cancelLoad", Napi::Function::New(env, cancel_load, "cancelLoad"));
+  exports.Set("measureAllReduce", Napi::Function::New(env, measure_all_reduce, "measureAllReduce"));
+  exports.Set("cancel", Napi::Function::New(env, cancel, "cancel"));
   exports.Set("stateArrays", Napi::Function::New(env, state_arrays, "stateArrays"));
   exports.Set("stateOf", Napi::Function::New(env, state_of, "stateOf"));
   exports.Set("unbufferStdout", Napi::Function::New(env, unbuffer_stdout, "unbufferStdout"));

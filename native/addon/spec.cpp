@@ -114,4 +114,16 @@ EngineSpec engine_spec(const Napi::Object& from) {
   return spec;
 }
 
+AllReduceTimerSpec all_reduce_timer_spec(const Napi::Object& from) {
+  AllReduceTimerSpec spec;
+  spec.ranks = int_at(from, "ranks");
+  spec.threads_per_rank = int_at(from, "threadsPerRank");
+  spec.group = int_at(from, "group");
+  spec.rounds = int_at(from, "rounds");
+  for (const int32_t count : tokens_at(from, "values")) spec.values.push_back(count);
+  for_each_object(array_at(from, "wires"), "wires",
+                  [&](const Napi::Object& wire) { spec.wires.push_back(choice_at(wire, "wireType", kWireTypes)); });
+  return spec;
+}
+
 }  // namespace stateline::addon

@@ -1,6 +1,10 @@
 /** What the AllReduces of a model send, and what is computed meanwhile. */
 
-import { loadModel, profile, type LoadOptions, type Run } from "../../kernel/api/index";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { crossover } from "../../kernel/api/bench/crossover";
+import { benchAllReduce, loadModel, profile, type LoadOptions, type Run } from "../../kernel/api/index";
 import { temporaryFolder, tinyMamba } from "../support/fixtures";
 
 const runs = temporaryFolder();
@@ -46,4 +50,93 @@ test("int8 sends at most 0.53 of f16's bytes after out_proj", async () => {
   const ratio = (await sent("int8")) / (await sent("f16"));
   expect(ratio).toBeGreaterThan(0.5);
   expect(ratio).toBeLessThanOrEqual(0.53);
+});
+
+describe("auto", () => {
+  const folder = temporaryFolder();
+  const kept = join(folder, "all-reduce.json");
+  beforeAll(() => (process.env["STATELINE_CACHE"] = folder));
+  afterAll(() => delete process.env["STATELINE_CACHE"]);
+  const load = (options: LoadOptions): ReturnType<typeof loadModel> =>
+    loadModel(tinyMamba, { tensorParallel: 2, threadsPerRank: 1, maxTokens: 512, ...options });
+
+  test("measures this machine once, keeps what it found, and a damaged file is measured again", async () => {
+    await (await load({ computeType: "bf16" })).close();
+    const first = readFileSync(kept, "utf8");
+    await (await load({ computeType: "bf16" })).close();
+    expect(readFileSync(kept, "utf8")).toBe(first);
+    writeFileSync(kept, first.slice(0, 40));
+    await (await load({ computeType: "bf16" })).close();
+    expect(Object.keys(JSON.parse(readFileSync(kept, "utf8")) as object)).toHaveLength(1);
+  });
+
+  test("uses what was measured by the size of each message, on all ranks, and the run says so", async () => {
+    const curves = JSON.parse(readFileSync(kept, "utf8")) as Record<string, object>;
+    const [key = ""] = Object.keys(curves);
+    const crossover = { wireType: "int8", fromBytes: 64 * 1024, gain: 1.5 };
+    writeFileSync(kept, JSON.stringify({ [key]: { ...curves[key], crossover } }));
+    await using model = await load({ computeType: "bf16" });
+    expect(model.plan.allReduce.wires).toEqual([
+      { fromBytes: 0, wireType: "f32" },
+      { fromBytes: 65536, wireType: "int8" },
+    ]);
+    const ids = Array.from({ length: 300 }, (_, index) => index % 200);
+    const run = await profile(() => model.generate(ids, { maxNewTokens: 2, stopTokens: [] }), { runs });
+    const { rows } = await run.sql(`
+      SELECT DISTINCT tokens * ${model.config.hidden} * 4 >= 65536 AS large, wire_type::VARCHAR AS wire, rank
+      FROM events WHERE name = 'all_reduce.out_proj' ORDER BY ALL`);
+    expect(rows).toEqual([
+      { large: false, wire: "f32", rank: 0 },
+      { large: false, wire: "f32", rank: 1 },
+      { large: true, wire: "int8", rank: 0 },
+      { large: true, wire: "int8", rank: 1 },
+    ]);
+    expect(run.info.allReduce).toEqual({ x_proj: "f32", out_proj: "f32, int8 from 65.54 kB" });
+    expect(run.info.allReduceReason).toMatch(
+      /^auto: int8 sums 1\.50× faster or more from 65\.54 kB on, measured here on \d/,
+    );
+  });
+
+  test("f32 arithmetic keeps exact sums, whatever would be faster", async () => {
+    await using model = await load({ computeType: "f32" });
+    expect(model.plan.allReduce).toMatchObject({
+      wires: [{ fromBytes: 0, wireType: "f32" }],
+      reason: "auto: f32 arithmetic gets exact sums",
+    });
+  });
+});
+
+test("a narrower wire pays from where it wins at every larger size, by a margin that is not noise", () => {
+  const points = (times: Record<"f32" | "bf16" | "int8", number[]>): Parameters<typeof crossover>[0] =>
+    Object.entries(times).flatMap(([wireType, list]) =>
+      list.map((bestMicroseconds, i) => ({ wireType: wireType as "f32", bytes: 1000 * 4 ** i, bestMicroseconds })),
+    );
+  const f32 = [10, 20, 80, 320];
+  // int8 loses small, wins large; bf16 wins less.
+  expect(crossover(points({ f32, bf16: [12, 16, 60, 250], int8: [20, 30, 50, 100] }))).toEqual({
+    wireType: "int8",
+    fromBytes: 16000,
+    gain: 1.6,
+  });
+  // One size alone, a gap in between, and 10 % prove nothing.
+  expect(crossover(points({ f32, bf16: [9.5, 19, 75, 300], int8: [5, 10, 90, 100] }))).toBeNull();
+});
+
+test("the benchmark counts bandwidth as nccl-tests do, and can be aborted", async () => {
+  const curve = await benchAllReduce({ ranks: 3, threadsPerRank: 1, minBytes: 1000, maxBytes: 4000, rounds: 3 });
+  expect(curve.points.map(({ bytes, wireType }) => `${bytes} ${wireType}`)).toEqual(
+    [1000, 2000, 4000].flatMap((bytes) => ["f32", "f16", "bf16", "int8"].map((wire) => `${bytes} ${wire}`)),
+  );
+  for (const { bytes, microseconds, algbw, busbw } of curve.points) {
+    expect(microseconds).toBeGreaterThan(0);
+    expect(algbw).toBeCloseTo(bytes / microseconds / 1000, 9);
+    expect(busbw / algbw).toBeCloseTo(4 / 3, 9); // 2 (P-1)/P
+  }
+  const signal = AbortSignal.timeout(20);
+  const long = benchAllReduce({ ranks: 2, threadsPerRank: 1, rounds: 1000, signal });
+  await expect(long).rejects.toMatchObject({ code: "E_ABORTED" });
+  await expect(benchAllReduce({ ranks: 1 })).rejects.toMatchObject({
+    code: "E_OPTION_INVALID",
+    message: "ranks must be an integer from 2 to 64, got 1",
+  });
 });

@@ -288,3 +288,15 @@ test("runs are found by STATELINE_RUNS", async () => {
   const { code } = await cli(["runs"], { env: { STATELINE_RUNS: runs } });
   expect(code).toBe(1);
 });
+
+test("bench allreduce prints a row a size and type with the crossover below, and writes a page that needs no network", async () => {
+  const page = join(temporaryFolder(), "curve.html");
+  const { code, stdout } = await cli(["bench", "allreduce", "--max-bytes", "2048", "--rounds", "1", "--html", page]);
+  expect(code).toBe(0);
+  expect(stdout.match(/^ *(1\.02|2\.05) kB +(256|512) +(f32|f16|bf16|int8) /gm)).toHaveLength(8);
+  expect(stdout.trimEnd().split("\n").at(-1)).toMatch(/f32/);
+  const html = readFileSync(page, "utf8");
+  expect(html).toContain('Plotly.newPlot("chart1"');
+  expect(html).not.toMatch(/<(script|link|img)[^>]+(src|href)=/);
+  expect(await cli(["bench", "allreduce", "--rounds", "0"])).toMatchObject({ code: 2 });
+});

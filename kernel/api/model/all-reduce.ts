@@ -1,6 +1,8 @@
 /** The `allReduce` option, and what each of a model's AllReduces then carries on the wire. */
 
-import type { WireType } from "../native";
+import { formatBytes, formatNumber } from "../../../profiler-ui/trace/format";
+import { machineCurve } from "../bench/machine-profile";
+import type { ComputeType, WireStep, WireType } from "../native";
 import { integer, oneOf, shown, type Rule } from "../options";
 
 /** Wire type of the AllReduce after out_proj; the one after x_proj stays f32, since dt, B and C need it (design 4). */
@@ -14,7 +16,10 @@ export type AllReduceOption =
 
 export interface AllReduceChoice {
   readonly xProj: WireType;
+  /** Of small messages, and of all where `wires` has one step. */
   readonly outProj: WireType;
+  /** By the message's size, ascending from 0: of every sum of hidden values. */
+  readonly wires: readonly WireStep[];
   /** Values that share a scale on an int8 wire. */
   readonly group: number;
   /** Why out_proj carries what it does. */
@@ -35,16 +40,59 @@ export const allReduceRule: Rule<AllReduceOption> = {
 
 /**
  * @example
- * chooseAllReduce("int8", 2); // { xProj: "f32", outProj: "int8", group: 128, reason: 'asked for by allReduce "int8"' }
+ * chooseAllReduce("int8", 2); // { xProj: "f32", outProj: "int8", wires: […], group: 128, reason: 'asked for by allReduce "int8"' }
  */
 export function chooseAllReduce(option: AllReduceOption, tensorParallel: number): AllReduceChoice {
   const { outProj, group: size = 128 } = typeof option === "string" ? { outProj: option } : option;
   const chosen = outProj === "auto" ? "f32" : outProj;
-  return { xProj: "f32", outProj: chosen, group: size, reason: reasonFor(option, outProj, tensorParallel) };
+  return { ...fixed(chosen, size), reason: reasonFor(option, outProj, tensorParallel) };
+}
+
+function fixed(wireType: WireType, size: number): Omit<AllReduceChoice, "reason"> {
+  return { xProj: "f32", outProj: wireType, wires: [{ fromBytes: 0, wireType }], group: size };
 }
 
 function reasonFor(option: AllReduceOption, outProj: "auto" | WireType, tensorParallel: number): string {
   if (tensorParallel === 1) return "one rank sends nothing";
   if (outProj !== "auto") return `asked for by allReduce ${shown(option)}`;
-  return "auto: ranks of one process share memory, where f32 needs no codec and rounds nothing";
+  return "auto: f32 arithmetic gets exact sums";
+}
+
+export interface Tuning {
+  readonly tensorParallel: number;
+  readonly threadsPerRank: number;
+  readonly computeType: ComputeType;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * What "auto" takes: a narrower wire only where this machine was measured to sum faster with it, and never one that
+ * rounds more than the arithmetic does of its own accord, so that f32 stays f32.
+ */
+export async function tuneAllReduce(option: AllReduceOption, tuning: Tuning): Promise<AllReduceChoice> {
+  const { tensorParallel: ranks, threadsPerRank, computeType, signal } = tuning;
+  const choice = chooseAllReduce(option, ranks);
+  const asked = typeof option === "string" ? option : option.outProj;
+  if (asked !== "auto" || ranks === 1 || computeType === "f32") return choice;
+  const { crossover, measured } = await machineCurve({ ranks, threadsPerRank, group: choice.group }, signal);
+  const when = `measured here on ${measured.slice(0, 10)}`;
+  if (!crossover) return { ...choice, reason: `auto: no narrower type sums faster, ${when}` };
+  const { wireType, fromBytes, gain } = crossover;
+  return {
+    ...choice,
+    wires: [...choice.wires, { fromBytes, wireType }],
+    reason: `auto: ${wireType} sums ${formatNumber(gain)}× faster or more from ${formatBytes(fromBytes)} on, ${when}`,
+  };
+}
+
+/** One word for names: the type on the wire, or that it goes by size. */
+export function wireWord({ wires, outProj }: AllReduceChoice): string {
+  return wires.length > 1 ? "auto" : outProj;
+}
+
+/** @example wireText([{ fromBytes: 0, wireType: "f32" }, { fromBytes: 1_000_000, wireType: "int8" }]); // "f32, int8 from 1.00 MB" */
+export function wireText(wires: readonly WireStep[]): string {
+  return wires
+    .map(({ fromBytes, wireType }) => (fromBytes === 0 ? wireType : `${wireType} from ${formatBytes(fromBytes)}`))
+    .join(", ");
 }

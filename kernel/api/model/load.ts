@@ -23,7 +23,7 @@ import { engineSpec } from "../plan/engine-spec";
 import { planShards, type ShardPlan } from "../plan/plan";
 import { cellProgress, type Progress } from "../progress";
 import { loadTokenizer, readStopTokens } from "../text/tokenizer";
-import { allReduceRule, chooseAllReduce, type AllReduceOption } from "./all-reduce";
+import { allReduceRule, chooseAllReduce, tuneAllReduce, type AllReduceOption } from "./all-reduce";
 import { cancellable, newJob } from "./jobs";
 import { Model } from "./model";
 
@@ -94,10 +94,9 @@ export async function loadModel(directory: string, options?: LoadOptions): Promi
     throw new DeviceError("E_DEVICE_UNAVAILABLE", 'device "cuda" is not in this build; available: cpu', { device });
   }
   const checkpoint = await openCheckpoint(directory);
-  const choice = chooseAllReduce(allReduce, tensorParallel);
-  const plan = planShards(checkpoint, tensorParallel, choice);
+  const planned = planShards(checkpoint, tensorParallel, chooseAllReduce(allReduce, tensorParallel));
   const tokenizer = await loadTokenizer(checkpoint.directory);
-  const { vocabulary } = plan.config;
+  const { vocabulary } = planned.config;
   if (tokenizer && tokenizer.size > vocabulary) {
     throw new CheckpointError(
       "E_TOKENIZER_SIZE",
@@ -105,11 +104,15 @@ export async function loadModel(directory: string, options?: LoadOptions): Promi
       { tokenizerSize: tokenizer.size, vocabulary },
     );
   }
+  const threadsPerRank = checked.threadsPerRank ?? Math.max(1, Math.floor(availableParallelism() / tensorParallel));
+  const computeType = chooseComputeType(checked.computeType ?? "auto", planned);
+  const tuning = { tensorParallel, threadsPerRank, computeType, ...(signal && { signal }) };
+  const plan = { ...planned, allReduce: await tuneAllReduce(allReduce, tuning) };
   const settings = {
-    threadsPerRank: checked.threadsPerRank ?? Math.max(1, Math.floor(availableParallelism() / tensorParallel)),
-    computeType: chooseComputeType(checked.computeType ?? "auto", plan),
-    wires: [{ fromBytes: 0, wireType: choice.outProj }],
-    quantisationGroup: choice.group,
+    threadsPerRank,
+    computeType,
+    wires: plan.allReduce.wires,
+    quantisationGroup: plan.allReduce.group,
     overlap: checked.overlap ?? true,
     maxTokens,
     contextLength: checked.contextLength ?? contextLengthOf(checkpoint.config),
@@ -163,7 +166,7 @@ async function loadEngine(
   };
   try {
     const load = (): Promise<NativeEngine> => native(() => addon().loadEngine(engineSpec(plan, settings), job, report));
-    return await cancellable("loadModel", signal, () => addon().cancelLoad(job), load);
+    return await cancellable("loadModel", signal, () => addon().cancel(job), load);
   } finally {
     view?.end();
   }

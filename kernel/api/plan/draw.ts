@@ -4,6 +4,7 @@ import { formatCount } from "../../../profiler-ui/trace/format";
 import { escapeHtml, htmlTable, textTable, type Table } from "../draw/table";
 import type { MimeBundle } from "../display";
 import type { ModelConfig } from "../families/family";
+import { wireText } from "../model/all-reduce";
 import type { RankSlice } from "../native";
 import { parametersOfRank, type PlannedTensor, type ShardPlan } from "./plan";
 
@@ -72,10 +73,11 @@ function planTable(plan: ShardPlan): Table {
 }
 
 function collectivesTable({ config, tensorParallel, allReduce }: ShardPlan): Table {
-  const { xProj, outProj, group, reason } = allReduce;
+  const { xProj, wires, group, reason } = allReduce;
   const { hidden, hybrid, mixerHeads } = config;
   const sharing = tensorParallel / mixerHeads;
-  const wire = outProj === "int8" ? `int8, groups of ${group}` : outProj;
+  const coded = wires.some(({ wireType }) => wireType === "int8");
+  const wire = coded ? `${wireText(wires)}, groups of ${group}` : wireText(wires);
   const why =
     mixerHeads === 1 ? "dt, B and C stay in full precision" : `among the ${sharing} ranks of a head, in full precision`;
   return {

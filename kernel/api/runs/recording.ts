@@ -10,6 +10,7 @@ import { cpus, totalmem } from "node:os";
 import { RUN_FORMAT, type RunInfo, type RunModel, type RunRequest } from "../../../profiler-ui/trace/run";
 import { addon } from "../addon";
 import { RunError } from "../errors";
+import { wireText, wireWord } from "../model/all-reduce";
 import { openModels, setWatcher, watcher, type Watcher } from "../model/live";
 import type { Model } from "../model/model";
 import type { EngineMemory, SpanColumns } from "../native";
@@ -250,7 +251,7 @@ function describe(model: Model | undefined): RunInfo {
     threadsPerRank: model?.settings.threadsPerRank ?? 0,
     device: model?.device ?? "",
     computeType: model?.settings.computeType ?? "",
-    allReduce: choice && split ? { x_proj: choice.xProj, out_proj: choice.outProj } : {},
+    allReduce: choice && split ? { x_proj: choice.xProj, out_proj: wireText(choice.wires) } : {},
     ...(choice && split ? { allReduceReason: choice.reason } : {}),
     quantisationGroup: choice?.group ?? 0,
     machine: {
@@ -281,7 +282,7 @@ function labelFor(model: Model | undefined): string {
   const { tensorParallel, allReduce } = model.plan;
   return tensorParallel === 1
     ? `${model.name} on 1 rank`
-    : `${model.name} on ${tensorParallel} ranks, ${allReduce.outProj} AllReduce`;
+    : `${model.name} on ${tensorParallel} ranks, ${wireText(allReduce.wires)} AllReduce`;
 }
 
 /** 20260131-154500-tiny-mamba-tp2-int8: sorts by time, says what all open models have in common. */
@@ -295,7 +296,7 @@ function idFor(created: Date, models: readonly Model[]): string {
     stamp,
     ...common(({ name }) => name.replaceAll(/[^A-Za-z0-9.]+/g, "-").slice(0, 60)),
     ...common(({ plan }) => `tp${plan.tensorParallel}`),
-    ...common(({ plan }) => (plan.tensorParallel > 1 ? plan.allReduce.outProj : "")),
+    ...common(({ plan }) => (plan.tensorParallel > 1 ? wireWord(plan.allReduce) : "")),
   ];
   return parts.length === 1 ? `${stamp}-run` : parts.filter(Boolean).join("-");
 }

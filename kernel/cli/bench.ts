@@ -1,0 +1,9 @@
+/** `stateline bench`: what this machine does, one file a benchmark. */
+
+import { Command } from "commander";
+
+import { allReduceBenchCommand } from "./bench/all-reduce";
+
+export function benchCommand(): Command {
+  return new Command("bench").description("measure this machine").addCommand(allReduceBenchCommand());
+}
