@@ -1,5 +1,5 @@
 // Compiles TypeScript to dist/ and bundles the profiler's pages to dist/web/. Does nothing when nothing changed.
-import { cpSync, existsSync, readdirSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,13 +7,14 @@ import { isDone, markDone, root, run } from "./lib.mjs";
 
 const sources = ["package.json", "tsconfig.json", "kernel", "profiler-ui"];
 
-/** Pages are the .html files of profiler-ui/web; each loads the script of the same name. */
+/** The pages by the script that fills each; page.html is the frame of all. */
+const pages = { index: "Runs", run: "Run", compare: "Compare" };
+
 async function bundlePages() {
   const { build } = await import("esbuild");
   const web = join(root, "profiler-ui/web");
-  const pages = readdirSync(web).filter((name) => name.endsWith(".html"));
   await build({
-    entryPoints: pages.map((page) => join(web, page.replace(/\.html$/, ".ts"))),
+    entryPoints: Object.keys(pages).map((script) => join(web, `${script}.ts`)),
     outdir: join(root, "dist/web"),
     bundle: true,
     minify: true,
@@ -23,7 +24,11 @@ async function bundlePages() {
     target: "es2022",
     logLevel: "warning",
   });
-  for (const page of pages) cpSync(join(web, page), join(root, "dist/web", page));
+  const frame = readFileSync(join(web, "page.html"), "utf8");
+  for (const [script, title] of Object.entries(pages)) {
+    const page = frame.replace("{{title}}", title).replace("{{script}}", script);
+    writeFileSync(join(root, "dist/web", `${script}.html`), page);
+  }
   const assets = join(web, "assets");
   if (existsSync(assets)) cpSync(assets, join(root, "dist/web"), { recursive: true });
 }

@@ -57,6 +57,9 @@ function timeByOp({ opTimes: { ranks, ops } }: RunAnalysis): HTMLElement {
   });
 }
 
+/** Above the bars it would cover the first of them. */
+const LEGEND_BELOW = { orientation: "h", y: -0.5, x: 0, traceorder: "normal" };
+
 const SPLIT = [
   ["computing", "computeNs", KIND_COLOURS.gemm],
   ["computing under a collective", "overlapNs", KIND_COLOURS.conv],
@@ -82,7 +85,7 @@ function splitByRank({ split }: RunAnalysis): HTMLElement {
       })),
     layout: {
       barmode: "stack",
-      legend: { orientation: "h", y: -0.5, x: 0, traceorder: "normal" },
+      legend: LEGEND_BELOW,
       xaxis: { title: { text: "ms", standoff: 4 } },
       yaxis: { autorange: "reversed" },
     },
@@ -123,7 +126,9 @@ function roofline({ roofline: { points, bestFlops, bestBytes } }: RunAnalysis): 
         x: xs,
         y: points.map(({ flopsPerSecond }) => flopsPerSecond),
         text: points.map(({ name }) => name),
-        textposition: "middle right",
+        textposition: labelPlaces(
+          points.map((point) => [Math.log10(point.intensity), Math.log10(point.flopsPerSecond)]),
+        ),
         textfont: { size: 10 },
         marker: { size: 9, color: points.map(({ kind }) => KIND_COLOURS[kind]) },
         hovertemplate: "%{text}: %{y:.3~s}FLOP/s at %{x:.3~g} FLOP/B<extra></extra>",
@@ -155,6 +160,18 @@ function roofline({ roofline: { points, bestFlops, bestBytes } }: RunAnalysis): 
         },
       ],
     }),
+  });
+}
+
+/** Where each point's label stands so that labels of close points keep apart; the nearest neighbours share the sides. */
+function labelPlaces(points: readonly (readonly [x: number, y: number])[]): string[] {
+  const sides = ["middle right", "middle left", "top center", "bottom center"];
+  const taken: { readonly at: readonly [number, number]; readonly side: number }[] = [];
+  return points.map((at) => {
+    const near = taken.filter((other) => Math.abs(other.at[0] - at[0]) < 0.5 && Math.abs(other.at[1] - at[1]) < 0.12);
+    const side = sides.findIndex((_, candidate) => near.every((other) => other.side !== candidate));
+    taken.push({ at, side: Math.max(0, side) });
+    return sides[Math.max(0, side)] ?? "middle right";
   });
 }
 
@@ -221,7 +238,7 @@ function transfers({ transfers: series, crossovers }: RunAnalysis): HTMLElement 
         ];
       }),
     layout: {
-      xaxis: { type: "log", title: { text: "message on the wire, bytes" }, exponentformat: "SI" },
+      xaxis: { type: "log", title: { text: "message on the wire" }, ...sizeTicks(rows.map(({ bytes }) => bytes)) },
       yaxis: { title: { text: "µs" }, rangemode: "tozero" },
     },
     table: table(rows, {
@@ -236,6 +253,16 @@ function transfers({ transfers: series, crossovers }: RunAnalysis): HTMLElement 
       ],
     }),
   });
+}
+
+/** Marks at the sizes themselves where they are few, else at powers of ten. */
+function sizeTicks(sizes: readonly number[]): Readonly<Record<string, unknown>> {
+  const distinct = [...new Set(sizes)].sort((a, b) => a - b);
+  // Labels closer than this run into each other.
+  const apart = distinct.every((size, k) => k === 0 || size / (distinct[k - 1] ?? size) > 1.2);
+  return distinct.length <= 6 && apart
+    ? { tickvals: distinct, ticktext: distinct.map(formatBytes) }
+    : { dtick: 1, ticksuffix: "B", exponentformat: "SI" };
 }
 
 /** "7.90 µs + size / 1.23 GB/s". */
@@ -288,7 +315,7 @@ function memory({ memory: kinds }: RunAnalysis): HTMLElement {
   return chart({
     title: "Memory by kind",
     counts: "What each rank of the model held when recording began.",
-    height: Math.max(200, 60 + 40 * ranks.length),
+    height: Math.max(200, 60 + 40 * ranks.length) + 40,
     traces: () =>
       kinds.map(({ kind, bytes }, k) => ({
         type: "bar",
@@ -301,7 +328,8 @@ function memory({ memory: kinds }: RunAnalysis): HTMLElement {
       })),
     layout: {
       barmode: "stack",
-      xaxis: { title: { text: "bytes" }, exponentformat: "SI" },
+      legend: LEGEND_BELOW,
+      xaxis: { title: { text: "bytes", standoff: 4 }, exponentformat: "SI" },
       yaxis: { autorange: "reversed" },
     },
     table: table(kinds, {

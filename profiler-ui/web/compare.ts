@@ -124,8 +124,16 @@ function statsOf({ step, phases, exposed, wireBytes }: RunComparison): PairStat[
     ...phases.map((phase): PairStat => {
       const { a, b } = phase.tokensPerSecond;
       const steps = phase.paired?.pairs ?? 0;
-      const title = `${steps} ${steps === 1 ? "step" : "steps"} in common`;
-      return { label: phase.phase, title, a, b, format: formatSpeed, better: "higher", sure: isDifferent(phase) };
+      const title = `Tokens over the time of steps; ${steps} ${steps === 1 ? "step" : "steps"} in common`;
+      return {
+        label: `${phase.phase} steps`,
+        title,
+        a,
+        b,
+        format: formatSpeed,
+        better: "higher",
+        sure: isDifferent(phase),
+      };
     }),
     { label: "step time", title: "Mean over ranks", a: step.a, b: step.b, format: formatTime, better: "lower" },
     {

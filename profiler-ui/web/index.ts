@@ -2,11 +2,12 @@
 
 import { formatCount, formatSpeed, formatTime } from "../trace/format";
 import type { RunInfo } from "../trace/run";
+import { servedSpeed } from "../trace/served";
 import { deleteRun, fetchRuns, restoreRun } from "./api";
 import { byId, el, figure } from "./dom";
 import { importer } from "./import";
 import { startPage } from "./page";
-import { dateOf, firstTokenNs, ranksOf, shortWiresOf, statusBadge, tagBadges, titleOf, wiresOf } from "./run-facts";
+import { dateOf, ranksOf, shortWiresOf, statusBadge, tagBadges, titleOf, wiresOf } from "./run-facts";
 import { table, type Column } from "./table";
 
 /** Milliseconds between looks for runs that came, grew or went. */
@@ -175,7 +176,8 @@ function runTable(
   choose: (id: string, on: boolean) => void,
   remove: (run: RunInfo) => void,
 ): HTMLElement {
-  const request = (run: RunInfo): RunInfo["requests"][number] | undefined => run.requests[0];
+  const firstToken = (run: RunInfo): number => servedSpeed(run.requests)?.firstTokenNs ?? NaN;
+  const decode = (run: RunInfo): number => servedSpeed(run.requests)?.decode ?? NaN;
   const columns: Column<RunInfo>[] = [
     {
       label: "run",
@@ -204,13 +206,13 @@ function runTable(
     { label: "AllReduce", text: true, cell: shortWiresOf, by: shortWiresOf },
     {
       label: "first token",
-      cell: (run) => figure(formatTime(firstTokenNs(run) ?? NaN)),
-      by: (run) => firstTokenNs(run) ?? Infinity,
+      cell: (run) => figure(formatTime(firstToken(run))),
+      by: firstToken,
     },
     {
       label: "decode",
-      cell: (run) => figure(formatSpeed(request(run)?.decodeTokensPerSecond ?? NaN)),
-      by: (run) => request(run)?.decodeTokensPerSecond ?? 0,
+      cell: (run) => figure(formatSpeed(decode(run))),
+      by: decode,
     },
     { label: "length", cell: (run) => figure(formatTime(run.durationNs)), by: (run) => run.durationNs },
     { label: "spans", cell: (run) => figure(formatCount(run.events)), by: (run) => run.events },

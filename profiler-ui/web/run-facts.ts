@@ -62,31 +62,41 @@ export function tagBadges({ tags = [] }: RunInfo): Node[] {
   return tags.map((tag) => el("span", { class: "badge tag" }, tag));
 }
 
-/** The run's facts as a list of terms. */
+/** "cpu, avx2, 16 cores"; an imported run knows the device's name alone. */
+function deviceOf({ device, machine }: RunInfo): string {
+  return machine.isa === ""
+    ? device
+    : `${device}, ${machine.isa}, ${machine.cores} ${machine.cores === 1 ? "core" : "cores"}`;
+}
+
+/** The run's facts as a list of terms; what an imported run does not know is left out. */
 export function factList(run: RunInfo): HTMLElement {
-  const { model, machine, overhead } = run;
+  const { model, overhead } = run;
   const facts: readonly (readonly [string, string])[] = [
-    ["model", `${model.name} (${formatCount(model.parameters)} parameters, ${model.layers} layers)`],
+    [
+      "model",
+      model.layers > 0
+        ? `${model.name} (${formatCount(model.parameters)} parameters, ${model.layers} layers)`
+        : model.name,
+    ],
     [
       "tensor parallel",
-      `${ranksOf(run)}, ${run.threadsPerRank} ${run.threadsPerRank === 1 ? "thread" : "threads"} each`,
+      run.threadsPerRank > 0
+        ? `${ranksOf(run)}, ${run.threadsPerRank} ${run.threadsPerRank === 1 ? "thread" : "threads"} each`
+        : ranksOf(run),
     ],
     ["compute", run.computeType],
     ["AllReduce", wiresOf(run)],
-    ["device", `${run.device}, ${machine.isa}, ${machine.cores} ${machine.cores === 1 ? "core" : "cores"}`],
+    ["device", deviceOf(run)],
     ["recorded", dateOf(run)],
     ["length", `${formatTime(run.durationNs)}, ${formatCount(run.events)} spans`],
-    ["recording cost", `${formatShare(overhead.share)} of step time`],
+    ["recording cost", overhead.spans > 0 ? `${formatShare(overhead.share)} of step time` : ""],
   ];
   return el(
     "dl",
     { class: "facts" },
-    ...facts.map(([label, value]) => el("div", {}, el("dt", {}, label), el("dd", {}, value))),
+    ...facts
+      .filter(([, value]) => value !== "")
+      .map(([label, value]) => el("div", {}, el("dt", {}, label), el("dd", {}, value))),
   );
-}
-
-/** Nanoseconds to the first token of the run's first request; null without requests. */
-export function firstTokenNs(run: RunInfo): number | null {
-  const [request] = run.requests;
-  return request ? request.ttftMs * 1e6 : null;
 }

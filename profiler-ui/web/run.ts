@@ -2,13 +2,14 @@
 
 import { formatBytes, formatShare, formatSpeed, formatTime } from "../trace/format";
 import type { RunInfo } from "../trace/run";
+import { servedSpeed, type ServedSpeed } from "../trace/served";
 import type { RunSummary } from "../trace/summary";
 import { analysisView } from "./analysis-view";
 import { fetchAnalysis, fetchRun, fetchSummary } from "./api";
 import { CollectivesView } from "./collectives-view";
 import { byId, el } from "./dom";
 import { fail, startPage } from "./page";
-import { factList, firstTokenNs, statusBadge, tagBadges, titleOf } from "./run-facts";
+import { factList, statusBadge, tagBadges, titleOf } from "./run-facts";
 import { statRow, type Stat } from "./stats";
 import { barLegend, collectiveTable, kindsOf, opTable, rankTable } from "./summary-view";
 import { exportMenu } from "./export-menu";
@@ -128,17 +129,10 @@ startPage(async () => {
 const GROWTH = 2000;
 
 function statsOf(run: RunInfo, summary: RunSummary): Stat[] {
-  const first = firstTokenNs(run);
+  const served = servedSpeed(run.requests);
   const steps = summary.ranks.reduce((sum, { stepNs }) => sum + stepNs, 0) / Math.max(1, summary.ranks.length);
   return [
-    ...(first === null
-      ? []
-      : [{ label: "first token", title: "From the request to its first token", value: formatTime(first) }]),
-    ...summary.phases.map(({ phase, tokensPerSecond, tokens, steps: count }) => ({
-      label: phase,
-      title: `${tokens} tokens in ${count} ${count === 1 ? "step" : "steps"}`,
-      value: formatSpeed(tokensPerSecond),
-    })),
+    ...(served ? servedStats(served) : stepStats(summary)),
     {
       label: "exposed AllReduce",
       title: "Mean over ranks of the AllReduce time that no compute hides",
@@ -151,6 +145,26 @@ function statsOf(run: RunInfo, summary: RunSummary): Stat[] {
     },
     { label: "on the wire", title: "Sent by all ranks together", value: formatBytes(summary.wireBytes) },
   ];
+}
+
+function servedStats({ requests, firstTokenNs, prefill, decode }: ServedSpeed): Stat[] {
+  const whose = requests === 1 ? "by the request's clock" : `median of ${requests} requests, by their clocks`;
+  return [
+    { label: "first token", title: `From the request to its first token, ${whose}`, value: formatTime(firstTokenNs) },
+    { label: "prefill", title: `Prompt tokens until the first token, ${whose}`, value: formatSpeed(prefill) },
+    { label: "decode", title: `New tokens after the first, ${whose}`, value: formatSpeed(decode) },
+  ];
+}
+
+/** Without requests there are only steps to tell of. */
+function stepStats({ phases }: RunSummary): Stat[] {
+  return phases
+    .filter(({ tokens }) => tokens > 0)
+    .map(({ phase, tokensPerSecond, tokens, steps }) => ({
+      label: `${phase} steps`,
+      title: `${tokens} tokens in ${steps} ${steps === 1 ? "step" : "steps"}, time between steps left out`,
+      value: formatSpeed(tokensPerSecond),
+    }));
 }
 
 function requestList(run: RunInfo): Node[] {

@@ -80,8 +80,13 @@ export function table<Row>(
   );
 }
 
+/** What is not known stands below the smallest. */
+function known(value: number): number {
+  return Number.isNaN(value) ? -Infinity : value;
+}
+
 function compare(a: number | string, b: number | string): number {
   return typeof a === "number" && typeof b === "number"
-    ? a - b
+    ? known(a) - known(b) || 0
     : String(a).localeCompare(String(b), "en", { numeric: true });
 }

@@ -122,7 +122,7 @@ export function comparisonTable(comparison: RunComparison): Table {
     rows: [
       ...times.map((one) => row(one.kind === "idle" ? "idle" : KIND_LABELS[one.kind], one, formatTime)),
       row("steps", comparison.step, formatTime),
-      ...comparison.phases.map((phase) => row(`${phase.phase}, tokens/s`, phase.tokensPerSecond, formatNumber)),
+      ...comparison.phases.map((phase) => row(`${phase.phase} steps, tokens/s`, phase.tokensPerSecond, formatNumber)),
       row("sent, all ranks", comparison.wireBytes, formatBytes),
     ],
     note: comparison.verdict,

@@ -1,10 +1,10 @@
 /** A selected area, a stretch of time on some ranks, and what ran in it. */
 
-import { formatCount, formatShare, formatTime } from "../../trace/format";
-import { el, figure } from "../dom";
+import { formatCount, formatTime } from "../../trace/format";
+import { el } from "../dom";
 import type { LaneView } from "./lane-view";
 import type { View } from "./view";
-import { opsInView } from "./visible-table";
+import { opsInView, windowTable } from "./visible-table";
 
 export interface Area extends View {
   readonly firstRank: number;
@@ -23,6 +23,8 @@ export function areaDetails(lanes: readonly LaneView[], area: Area, actions: Are
   const ranks = new Set(inside.map(({ rank }) => rank)).size;
   const spans = ops.reduce((sum, { count }) => sum + count, 0);
   const who = ranks === 1 ? `rank ${firstRank}` : `ranks ${firstRank} to ${lastRank}`;
+  const length = formatTime(to - from);
+  const caption = `${formatTime(from)} to ${formatTime(to)}, ${formatCount(spans)} spans. Time counts what lies inside; shares are of ${ranks} × ${length}.`;
   return el(
     "div",
     { class: "details-body" },
@@ -35,37 +37,9 @@ export function areaDetails(lanes: readonly LaneView[], area: Area, actions: Are
       el("button", { type: "button", class: "quiet", onclick: actions.clear }, "Close"),
     ),
     el(
-      "p",
-      { class: "muted" },
-      `${formatTime(from)} to ${formatTime(to)}, ${formatCount(spans)} spans. Time counts what lies inside; shares are of ${ranks} × ${formatTime(to - from)}.`,
-    ),
-    el(
       "div",
       { class: "arrivals", tabindex: "0", role: "region", "aria-label": "Ops in the selected area" },
-      el(
-        "table",
-        {},
-        el(
-          "thead",
-          {},
-          el("tr", {}, ...["op", "spans", "time", "mean", "share"].map((text) => el("th", { scope: "col" }, text))),
-        ),
-        el(
-          "tbody",
-          {},
-          ...ops.map(({ name, nested, count, ns }) =>
-            el(
-              "tr",
-              nested ? { class: "nested" } : {},
-              el("th", { scope: "row" }, name),
-              el("td", {}, figure(formatCount(count))),
-              el("td", {}, figure(formatTime(ns))),
-              el("td", {}, figure(formatTime(ns / count))),
-              el("td", {}, figure(formatShare(ns / Math.max(1, ranks * (to - from))))),
-            ),
-          ),
-        ),
-      ),
+      windowTable(ops, ranks, to - from, caption),
     ),
   );
 }

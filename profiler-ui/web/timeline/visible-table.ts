@@ -7,7 +7,7 @@ import { el, figure } from "../dom";
 import type { LaneView } from "./lane-view";
 import type { View } from "./view";
 
-interface OpInView {
+export interface OpInView {
   readonly name: string;
   readonly nested: boolean;
   count: number;
@@ -42,36 +42,36 @@ export function opsInView(lanes: readonly LaneView[], { from, to }: View): OpInV
   return [...ops.values()].sort((a, b) => Number(a.nested) - Number(b.nested) || b.ns - a.ns);
 }
 
-export function visibleTable(lanes: readonly LaneView[], view: View): HTMLElement {
-  const ops = opsInView(lanes, view);
-  const ranks = new Set(lanes.map(({ rank }) => rank)).size;
-  const rankTime = ranks * (view.to - view.from);
+/** Ops with their spans and time in a window of `ranks` × `ns`. */
+export function windowTable(ops: readonly OpInView[], ranks: number, ns: number, caption: string): HTMLElement {
+  const heads = ["op", "spans", "time", "mean", "share"];
   return el(
     "table",
     { class: "numbers" },
-    el(
-      "caption",
-      {},
-      `${formatTime(view.from)} to ${formatTime(view.to)}, all ranks together; shares are of ${ranks} × ${formatTime(view.to - view.from)}`,
-    ),
-    el(
-      "thead",
-      {},
-      el("tr", {}, ...["op", "spans", "time in view", "share"].map((text) => el("th", { scope: "col" }, text))),
-    ),
+    el("caption", {}, caption),
+    el("thead", {}, el("tr", {}, ...heads.map((text) => el("th", { scope: "col" }, text)))),
     el(
       "tbody",
       {},
-      ...ops.map(({ name, nested, count, ns }) =>
+      ...ops.map((op) =>
         el(
           "tr",
-          nested ? { class: "nested" } : {},
-          el("th", { scope: "row" }, name),
-          el("td", {}, figure(formatCount(count))),
-          el("td", {}, figure(formatTime(ns))),
-          el("td", {}, figure(formatShare(ns / rankTime))),
+          op.nested ? { class: "nested" } : {},
+          el("th", { scope: "row" }, op.name),
+          el("td", {}, figure(formatCount(op.count))),
+          el("td", {}, figure(formatTime(op.ns))),
+          el("td", {}, figure(formatTime(op.ns / op.count))),
+          el("td", {}, figure(formatShare(op.ns / Math.max(1, ranks * ns)))),
         ),
       ),
     ),
   );
+}
+
+export function visibleTable(lanes: readonly LaneView[], view: View): HTMLElement {
+  const ranks = new Set(lanes.map(({ rank }) => rank)).size;
+  const [from, to] = [formatTime(view.from), formatTime(view.to)];
+  const length = view.to - view.from;
+  const caption = `${from} to ${to}, all ranks together; time is time in view, shares are of ${ranks} × ${formatTime(length)}`;
+  return windowTable(opsInView(lanes, view), ranks, length, caption);
 }
