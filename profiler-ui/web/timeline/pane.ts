@@ -379,6 +379,8 @@ export class TimelinePane {
         other.setArea(null);
       }
     }
+    // At once, so that a reload finds what is selected; the window's own address follows when it rests.
+    if (span) this.#writeAddress();
     this.#showDetails();
     this.#showHits();
     this.#settle();
