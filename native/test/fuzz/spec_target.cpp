@@ -134,6 +134,14 @@ void edit_tensor(Bytes& bytes, EngineSpec& spec) {
   }
 }
 
+void edit_wires(Bytes& bytes, WireTable& wires) {
+  const uint8_t kind = bytes.byte();
+  if (kind % 3 == 0) return edit(bytes, wires.group);
+  const auto wire = static_cast<WireType>(kind % 4);
+  if (kind % 3 == 1) return wires.steps.push_back({bytes.other(1), wire});
+  wires.steps.front().wire = wire;
+}
+
 void edit_spec(Bytes& bytes, EngineSpec& spec) {
   switch (bytes.byte() % 8) {
     case 0:
@@ -141,7 +149,8 @@ void edit_spec(Bytes& bytes, EngineSpec& spec) {
     case 1:
       return edit(bytes, spec.threads_per_rank);
     case 2:
-      return edit(bytes, spec.quantisation_group);
+      spec.overlap = !spec.overlap;
+      return;
     case 3:
       return edit(bytes, spec.max_tokens);
     case 4:
@@ -150,8 +159,7 @@ void edit_spec(Bytes& bytes, EngineSpec& spec) {
       spec.compute_type = bytes.byte() % 2 ? ComputeType::bf16 : ComputeType::f32;
       return;
     case 6:
-      spec.wire_type = static_cast<WireType>(bytes.byte() % 4);
-      return;
+      return edit_wires(bytes, spec.wires);
     default:
       spec.files.push_back(bytes.byte() % 2 ? "/dev/null" : "/");
       if (bytes.byte() % 4 == 0) std::swap(spec.files.front(), spec.files.back());
