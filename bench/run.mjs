@@ -1,4 +1,4 @@
-// npm run bench: prefill and decode speed of the CPU engine, and what recording costs, in interleaved rounds.
+// npm run bench: prefill and decode speed of the CPU engine, what recording costs and a shared prefix saves, in interleaved rounds.
 //
 //   npm run bench                     all, 5 rounds
 //   npm run bench -- --rounds 3 --save
@@ -12,6 +12,7 @@ import { parseArgs } from "node:util";
 import { ensureBuilt } from "../scripts/ensure.mjs";
 import { root } from "../scripts/lib.mjs";
 import { measureSpeed } from "./engine/speed.mjs";
+import { measurePrefix } from "./engine/prefix.mjs";
 import { measureRecording } from "./engine/recording.mjs";
 
 const { values } = parseArgs({
@@ -47,6 +48,16 @@ console.table(
 const recording = await measureRecording(stateline, join(root, "models/tiny-mamba"), 3 * rounds);
 process.stdout.write("\ntiny-mamba, 2 ranks, decode tokens/s with recording over without, median of paired rounds\n");
 console.table([recording]);
+const prefix = await measurePrefix(stateline, join(root, "models/tiny-mamba"), rounds);
+process.stdout.write("\ntiny-mamba, 1 rank: a prompt whose first 2048 tokens another had\n");
+console.table({
+  "first token, warm over cold": prefix.warm.median,
+  "first token, keeping states over not": prefix.keeping.median,
+  "first token cold, ms": prefix.coldMs.median,
+  "first token warm, ms": prefix.warmMs.median,
+  "snapshot, ms": prefix.snapshotMs.median,
+  "fork, ms": prefix.forkMs.median,
+});
 
 if (values.save) {
   const date = new Date().toISOString().slice(0, 10);
@@ -56,7 +67,7 @@ if (values.save) {
   const isa = (await stateline.doctor()).cpu.isa;
   writeFileSync(
     file,
-    `${JSON.stringify({ date, machine, isa, rounds, command: "npm run bench -- --save", speed, recording }, null, 2)}\n`,
+    `${JSON.stringify({ date, machine, isa, rounds, command: "npm run bench -- --save", speed, recording, prefix }, null, 2)}\n`,
   );
   process.stdout.write(`kept in ${file}\n`);
 }

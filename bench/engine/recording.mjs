@@ -6,7 +6,7 @@ import { spread } from "./statistics.mjs";
 
 export async function measureRecording(stateline, directory, rounds) {
   const runs = mkdtempSync(join(tmpdir(), "stateline-bench-"));
-  const model = await stateline.loadModel(directory, { tensorParallel: 2, threadsPerRank: 1 });
+  const model = await stateline.loadModel(directory, { tensorParallel: 2, threadsPerRank: 1, cacheBytes: 0 });
   const generate = () => model.generate([1, 2, 3, 4], { maxNewTokens: 512, stopTokens: [] });
   try {
     await generate();

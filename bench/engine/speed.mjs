@@ -13,7 +13,8 @@ const setups = [
 export async function measureSpeed(stateline, directory, rounds) {
   const models = [];
   try {
-    for (const setup of setups) models.push(await stateline.loadModel(directory, { ...setup, computeType: "bf16" }));
+    for (const setup of setups)
+      models.push(await stateline.loadModel(directory, { ...setup, computeType: "bf16", cacheBytes: 0 }));
     const vocabulary = models[0].config.vocabulary;
     const prompt = Array.from({ length: 512 }, (_, index) => (index * 7919) % vocabulary);
     const figures = setups.map(() => ({ prefill: [], decode: [], batch: [] }));

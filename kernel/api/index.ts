@@ -17,7 +17,7 @@ export type { Progress } from "./progress";
 
 export type { PlannedTensor, ShardPlan } from "./plan/plan";
 export type { Split } from "./plan/split";
-export type { EngineMemory, NativeState, RankSlice, RowRun, StateArrays } from "./native";
+export type { CacheMiss, CacheStats, EngineMemory, NativeState, RankSlice, RowRun, StateArrays } from "./native";
 
 export { profile, type ProfileModelOptions, type ProfileOptions } from "./runs/profile";
 export { compare, listRuns, openRun, type RunsOptions } from "./runs/open";

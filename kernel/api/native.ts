@@ -106,6 +106,10 @@ export interface EngineSpec {
   readonly maxTokens: number;
   /** Sequences whose state is kept. */
   readonly slots: number;
+  /** Of states kept for later requests that begin alike; 0: none are. */
+  readonly cacheBytes: number;
+  /** Tokens between the states kept of a prompt. */
+  readonly cacheInterval: number;
   /** Compare all ranks' bits after each AllReduce and fail with E_RANKS_DIVERGED when they differ. */
   readonly verifyCollectives: boolean;
 }
@@ -158,6 +162,8 @@ export interface GenerateJob extends ForwardJob {
   readonly stopTokens: Int32Array;
   /** Give the state the job ends in: after the prompt and all new tokens but the last. */
   readonly keepState: boolean;
+  /** Begin with a kept state of an earlier request, and keep some for later ones. */
+  readonly useCache: boolean;
 }
 
 export interface GenerateResult {
@@ -168,6 +174,8 @@ export interface GenerateResult {
   readonly prefillNs: number;
   /** From the first token to the last. */
   readonly decodeNs: number;
+  /** Of the prompt, that an earlier request had computed. */
+  readonly cachedTokens: number;
   /** Sent by all ranks together. */
   readonly wireBytes: number;
   /** If keepState asked for it, and the job was not cancelled in its prefill. */
@@ -240,6 +248,39 @@ export interface EngineMemory {
   readonly wire: readonly number[];
 }
 
+/**
+ * Why the prefix cache had nothing: the call went without it, the prompt has one token, nothing is kept, the prompt
+ * parts from all that is known before the first kept state, or what would have served was dropped for lack of room.
+ */
+export type CacheMiss = "bypassed" | "tooShort" | "empty" | "diverged" | "evicted";
+
+/** What the prefix cache holds now, and what it has done since the model was loaded. */
+export interface CacheStats {
+  /** Bytes it may hold: `cacheBytes` of loadModel. */
+  readonly budget: number;
+  readonly bytes: number;
+  readonly states: number;
+  /** Tokens between the states kept of a prompt. */
+  readonly interval: number;
+  /** Hits, partial hits and misses. */
+  readonly lookups: number;
+  /** All of the prompt that was known was reused. */
+  readonly hits: number;
+  /** More was known, but a state kept only of an earlier token. */
+  readonly partialHits: number;
+  /** Of prompts. */
+  readonly tokensReused: number;
+  readonly tokensComputed: number;
+  /** States kept so far, and dropped to make room. */
+  readonly kept: number;
+  readonly evictions: number;
+  /** States that found no room. */
+  readonly tooLarge: number;
+  readonly misses: Readonly<Record<CacheMiss, number>>;
+  /** `token`: the first of that prompt which was not known. */
+  readonly lastMiss?: { readonly reason: CacheMiss; readonly token: number };
+}
+
 export interface NativeEngine {
   /** Logits after every token: [tokens × vocabulary], row major. */
   forward(job: ForwardJob): Promise<Float32Array>;
@@ -265,6 +306,7 @@ export interface NativeEngine {
   /** Nanoseconds that recording one span costs on this machine, measured when called. */
   spanCost(): number;
   memory(): EngineMemory;
+  cacheStats(): CacheStats;
   /** Ends after the running job; queued jobs reject E_CLOSED. Idempotent. */
   close(): Promise<void>;
 }

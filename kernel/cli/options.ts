@@ -60,6 +60,7 @@ export function loadOptions(flags: ModelFlags): LoadOptions {
         ? flags.allReduce
         : { outProj: flags.allReduce, group: flags.quantisationGroup },
     overlap: flags.overlap,
+    cacheBytes: 0, // a command reads each prompt once
     ...(flags.threadsPerRank === undefined ? {} : { threadsPerRank: flags.threadsPerRank }),
   };
 }

@@ -33,6 +33,7 @@ GenerateOptions generate_options(const Napi::Object& job) {
   options.stop_tokens = tokens_at(job, "stopTokens");
   options.seen_tokens = tokens_at(job, "seenTokens");
   options.keep_state = boolean_at(job, "keepState");
+  options.use_cache = boolean_at(job, "useCache");
   options.sampling.temperature = number_at(sampling, "temperature");
   options.sampling.top_k = integer_at(sampling, "topK");
   options.sampling.top_p = number_at(sampling, "topP");
@@ -73,6 +74,7 @@ Napi::Function EngineObject::define(Napi::Env env) {
                          InstanceMethod<&EngineObject::buffered>("buffered"),
                          InstanceMethod<&EngineObject::span_cost>("spanCost"),
                          InstanceMethod<&EngineObject::memory>("memory"),
+                         InstanceMethod<&EngineObject::cache_stats>("cacheStats"),
                          InstanceMethod<&EngineObject::close>("close"),
                      });
 }
@@ -194,6 +196,37 @@ Napi::Value EngineObject::memory(const Napi::CallbackInfo& info) {
     memory.Set("activations", column(&Rank::Memory::activations));
     memory.Set("wire", column(&Rank::Memory::wire));
     return memory;
+  });
+}
+
+Napi::Value EngineObject::cache_stats(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    constexpr const char* kReasons[kCacheMisses] = {"bypassed", "tooShort", "empty", "diverged", "evicted"};
+    const CacheStatistics from = engine(info).cache_statistics();
+    auto stats = Napi::Object::New(info.Env());
+    const auto set = [](Napi::Object to, const char* name, int64_t value) { to.Set(name, static_cast<double>(value)); };
+    set(stats, "budget", from.budget);
+    set(stats, "bytes", from.bytes);
+    set(stats, "states", from.states);
+    set(stats, "interval", from.interval);
+    set(stats, "lookups", from.lookups);
+    set(stats, "hits", from.hits);
+    set(stats, "partialHits", from.partial_hits);
+    set(stats, "tokensReused", from.tokens_reused);
+    set(stats, "tokensComputed", from.tokens_computed);
+    set(stats, "kept", from.kept);
+    set(stats, "evictions", from.evictions);
+    set(stats, "tooLarge", from.too_large);
+    auto misses = Napi::Object::New(info.Env());
+    for (size_t i = 0; i < kCacheMisses; ++i) set(misses, kReasons[i], from.misses[i]);
+    stats.Set("misses", misses);
+    if (from.last_miss >= 0) {
+      auto last = Napi::Object::New(info.Env());
+      last.Set("reason", kReasons[from.last_miss]);
+      set(last, "token", from.last_miss_token);
+      stats.Set("lastMiss", last);
+    }
+    return stats;
   });
 }
 

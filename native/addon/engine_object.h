@@ -35,6 +35,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value buffered(const Napi::CallbackInfo& info);
   Napi::Value span_cost(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);
+  Napi::Value cache_stats(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
 
   // Throws E_CLOSED after close, TypeError if `this` is another kind of object.

@@ -109,6 +109,7 @@ Napi::Value GenerateTask::result(Napi::Env env) {
   result.Set("ttftNs", static_cast<double>(from.ttft_ns));
   result.Set("prefillNs", static_cast<double>(from.prefill_ns));
   result.Set("decodeNs", static_cast<double>(from.decode_ns));
+  result.Set("cachedTokens", static_cast<double>(from.cached_tokens));
   result.Set("wireBytes", static_cast<double>(from.wire_bytes));
   if (from.state) result.Set("state", to_javascript(env, from.state));
   return result;

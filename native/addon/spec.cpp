@@ -110,6 +110,8 @@ EngineSpec engine_spec(const Napi::Object& from) {
   spec.overlap = boolean_at(from, "overlap");
   spec.max_tokens = integer_at(from, "maxTokens");
   spec.slots = int_at(from, "slots");
+  spec.cache_bytes = integer_at(from, "cacheBytes");
+  spec.cache_interval = integer_at(from, "cacheInterval");
   spec.verify_collectives = boolean_at(from, "verifyCollectives");
   return spec;
 }

@@ -21,6 +21,23 @@ Napi::Float32Array array(Napi::Env env, const std::vector<float>& values) {
   return array;
 }
 
+// [layers, tokens, columns] of parts that have [layers, their tokens, columns].
+Napi::Float32Array array(Napi::Env env, const SequenceState& state, std::vector<float> KeysValues::*values) {
+  size_t size = 0;
+  for (const KeysValues* part = state.kv.get(); part; part = part->before.get()) size += (part->*values).size();
+  auto array = Napi::Float32Array::New(env, size);
+  for (const KeysValues* part = state.kv.get(); part; part = part->before.get()) {
+    if (part->tokens == 0) continue;
+    const int64_t run = static_cast<int64_t>((part->*values).size()) / part->layers;  // of a layer
+    const int64_t columns = run / part->tokens;
+    for (int64_t layer = 0; layer < part->layers; ++layer) {
+      std::copy_n((part->*values).data() + layer * run, run,
+                  array.Data() + (layer * state.tokens + part->first) * columns);
+    }
+  }
+  return array;
+}
+
 std::vector<float> floats_at(const Napi::Object& object, const char* name) {
   const Napi::Value value = object.Get(name);
   if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_float32_array) {
@@ -57,8 +74,8 @@ Napi::Value state_arrays(const Napi::CallbackInfo& info) {
     arrays.Set("tokens", static_cast<double>(state->tokens));
     arrays.Set("conv", array(info.Env(), state->conv));
     arrays.Set("ssm", array(info.Env(), state->ssm));
-    arrays.Set("keys", array(info.Env(), state->keys));
-    arrays.Set("values", array(info.Env(), state->values));
+    arrays.Set("keys", array(info.Env(), *state, &KeysValues::keys));
+    arrays.Set("values", array(info.Env(), *state, &KeysValues::values));
     return arrays;
   });
 }
@@ -70,8 +87,11 @@ Napi::Value state_of(const Napi::CallbackInfo& info) {
     state->tokens = integer_at(from, "tokens");
     state->conv = floats_at(from, "conv");
     state->ssm = floats_at(from, "ssm");
-    state->keys = floats_at(from, "keys");
-    state->values = floats_at(from, "values");
+    auto kv = std::make_shared<KeysValues>();
+    kv->tokens = state->tokens;
+    kv->keys = floats_at(from, "keys");
+    kv->values = floats_at(from, "values");
+    if (!kv->keys.empty() || !kv->values.empty()) state->kv = std::move(kv);
     return to_javascript(info.Env(), std::move(state));
   });
 }

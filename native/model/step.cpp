@@ -44,8 +44,9 @@ void for_each_head(MixerHeads heads, View<float> params, Each each) {
 
 }  // namespace
 
-Step::Step(Tools& tools, StepInputs inputs, bool record, const StepLabel& label)
+Step::Step(Tools& tools, StepInputs inputs, const Cuts& cuts, bool record, const StepLabel& label)
     : tools_(tools),
+      cuts_(cuts),
       segments_(inputs.segments),
       tokens_(total(inputs.segments)),
       decode_(label.phase == Phase::decode) {
@@ -98,9 +99,20 @@ View<float> Step::in_proj_z(const Matrix& weight, View<const float> in) {
   return out;
 }
 
+template <class Run>
+void Step::between_cuts(const Cuts::Reached& reached, Run run) const {
+  int32_t begin = 0;
+  for (size_t i = 0; i <= cuts_.at.size(); ++i) {
+    const int32_t end = i < cuts_.at.size() ? cuts_.at[i].segments : staged_.segments.count;
+    if (end > begin) run(Segments{staged_.segments.data + begin, end - begin});
+    begin = end;
+    if (reached && i < cuts_.at.size()) reached(i, layer_);
+  }
+}
+
 View<float> Step::conv1d(const ConvParameters& conv, View<const float> x, ConvState state) {
   const auto out = tools_.workspace.u(tokens_);
-  tools_.device.conv1d(conv, x, staged_.segments, state, out);
+  between_cuts(cuts_.conv, [&](Segments segments) { tools_.device.conv1d(conv, x, segments, state, out); });
   tools_.recorder.op(decode_ ? Op::conv1d_update : Op::conv1d, [&] {
     const int64_t values = tokens_ * x.columns;
     const int64_t states = 2 * segments_.count * (conv.taps - 1) * x.columns;
@@ -148,13 +160,15 @@ View<float> Step::dt_proj(MixerHeads heads, View<float> params) {
 
 View<float> Step::selective_scan(MixerHeads heads, View<float> u, View<const float> delta, View<float> params,
                                  View<const float> z, SsmState state) {
-  for_each_head(heads, params, [&](const MixerHead& head, int64_t channel, View<float> own) {
-    const int64_t count = head.channels();
-    const auto in = inputs_of(head, own);
-    const auto y = u.columns_from(channel, count);
-    const SsmState of_head{state.data + channel * head.scan.states, state.slot_stride};
-    tools_.device.selective_scan(head.scan, y, delta.columns_from(channel, count), in.b, in.c,
-                                 z.columns_from(channel, count), staged_.segments, of_head, y);
+  between_cuts(cuts_.ssm, [&](Segments segments) {
+    for_each_head(heads, params, [&](const MixerHead& head, int64_t channel, View<float> own) {
+      const int64_t count = head.channels();
+      const auto in = inputs_of(head, own);
+      const auto y = u.columns_from(channel, count);
+      const SsmState of_head{state.data + channel * head.scan.states, state.slot_stride};
+      tools_.device.selective_scan(head.scan, y, delta.columns_from(channel, count), in.b, in.c,
+                                   z.columns_from(channel, count), segments, of_head, y);
+    });
   });
   tools_.recorder.op(decode_ ? Op::state_update : Op::selective_scan, [&] {
     const int64_t values = tokens_ * u.columns, states = heads.front().scan.states;
@@ -217,7 +231,8 @@ View<float> Step::attention(const SharedBlock& block, View<const float> in, KvCa
   });
 
   const auto out = workspace.attended(tokens_);
-  tools_.device.attention(block.attention, q, k, v, staged_.segments, cache, out);
+  between_cuts(nullptr,
+               [&](Segments segments) { tools_.device.attention(block.attention, q, k, v, segments, cache, out); });
   tools_.recorder.op(Op::attention, [&] {
     int64_t pairs = 0, kept = 0;  // query-key pairs of a head, tokens whose keys and values are read
     for (const Segment& segment : segments_) {

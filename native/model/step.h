@@ -1,6 +1,7 @@
 // One step of one rank: turns each call of the mathematics into an op of the device and a span of the trace.
 #pragma once
 
+#include <functional>
 #include <span>
 
 #include "comm/communicator.h"
@@ -26,19 +27,37 @@ struct Tools {
   bool overlap;              // compute z while x_proj's sum is in flight
 };
 
+// The state of `slot` is wanted as it is behind the first `segments` segments of the step.
+struct Cut {
+  int32_t segments = 0;
+  int32_t slot = 0;
+};
+
+// In the order of the segments, so that a sequence which is cut is several consecutive segments. Each function is
+// called when the layer's state stands at the cut.
+struct Cuts {
+  using Reached = std::function<void(size_t cut, int64_t layer)>;
+  std::span<const Cut> at;
+  Reached conv;
+  Reached ssm;
+};
+
 using MixerHeads = std::span<const MixerHead>;
 
 class Step {
  public:
-  // `record` as all ranks agreed. `inputs` outlive the step, which ends, in the trace, with the object.
-  Step(Tools& tools, StepInputs inputs, bool record, const StepLabel& label);
+  // `record` as all ranks agreed. `inputs` and `cuts` outlive the step, which ends, in the trace, with the object.
+  Step(Tools& tools, StepInputs inputs, const Cuts& cuts, bool record, const StepLabel& label);
   ~Step() { tools_.recorder.end_step(); }
   Step(const Step&) = delete;
   Step& operator=(const Step&) = delete;
 
   int64_t tokens() const { return tokens_; }
   bool overlaps() const { return tools_.overlap; }
-  void layer(int index) { tools_.recorder.set_layer(index); }
+  void layer(int index) {
+    layer_ = index;
+    tools_.recorder.set_layer(index);
+  }
 
   View<float> embed(const Table& table);
   // The embeddings once more, which no layer changes: the other half of a hybrid layer's input.
@@ -87,7 +106,13 @@ class Step {
   static Work work_of(const Matrix& weight, int64_t tokens);
   void matmul(Op op, const Matrix& weight, View<const float> in, View<float> out);
 
+  // Calls run(segments) for those up to each cut in turn, and `reached` between.
+  template <class Run>
+  void between_cuts(const Cuts::Reached& reached, Run run) const;
+
   Tools& tools_;
+  const Cuts& cuts_;
+  int layer_ = -1;
   Segments segments_;  // in memory of the host
   StepInputs staged_;  // where the device's ops read them
   int64_t tokens_ = 0;

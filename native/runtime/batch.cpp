@@ -14,10 +14,16 @@ std::exception_ptr closed_error() { return std::make_exception_ptr(Error("E_CLOS
 }  // namespace
 
 Batch::Batch(const EngineSpec& spec, JobQueue& queue, std::function<void()> check)
-    : Job(JobInput{}, nullptr), spec_(spec), queue_(queue), check_(std::move(check)), sent_(spec.ranks) {
+    : Job(JobInput{}, nullptr),
+      spec_(spec),
+      queue_(queue),
+      check_(std::move(check)),
+      sent_(spec.ranks),
+      cache_(spec.shape, spec.cache_bytes, spec.cache_interval) {
   for (int slot = spec.slots; slot-- > 0;) free_.push_back(slot);
   // A step allocates nothing.
   seats_.reserve(spec.slots);
+  ending_.reserve(spec.slots);
   sampled_.reserve(spec.slots);
   planned_.reserve(spec.slots);
   shares_.reserve(spec.slots);
@@ -71,11 +77,19 @@ void Batch::close() {
   for (const auto& request : waiting) request->settle(closed_error());
 }
 
+CacheStatistics Batch::cache_statistics() const {
+  std::lock_guard lock(mutex_);
+  return cache_.statistics();
+}
+
 void Batch::settle(std::exception_ptr error) {
   std::vector<std::shared_ptr<Request>> failed;
   {
     std::lock_guard lock(mutex_);
-    if (error) failed = drop_all();
+    if (error) {
+      failed = drop_all();
+      cache_.clear();  // some states may be half written
+    }
     scheduled_ = !waiting_.empty();  // behind the jobs that wait
     if (scheduled_) queue_.submit(shared_from_this());
   }
@@ -89,6 +103,8 @@ std::vector<std::shared_ptr<Request>> Batch::drop_all() {
     dropped.push_back(std::move(seat.request));
   }
   seats_.clear();
+  for (Seat& seat : ending_) dropped.push_back(std::move(seat.request));
+  ending_.clear();
   for (auto* list : {&leaving_, &left_}) {
     dropped.insert(dropped.end(), list->begin(), list->end());
     list->clear();
@@ -113,41 +129,61 @@ void Batch::run(Rank& rank) {
 bool Batch::plan(Rank& rank, Plan& plan) {
   plan.keeps.clear();
   plan.starts.clear();
+  plan.cuts.clear();
+  plan.kept_at_cuts.clear();
   plan.ids.clear();
   plan.segments.clear();
   plan.rows.clear();
   std::lock_guard lock(mutex_);
-  leave(rank, plan);
+  leave(rank);
   admit(plan);
+  keep_ends(rank, plan);  // no request begins with a state in the step that writes it
   fill(plan);
   plan.label = label(plan);
   return !plan.segments.empty() || !plan.keeps.empty();
 }
 
-void Batch::leave(Rank& rank, Plan& plan) {
+void Batch::leave(Rank& rank) {
   for (Seat& seat : seats_) {
     Request& request = *seat.request;
     if (cancelled()) request.cancel();
     const bool full = spec_.shape.head_dim > 0 && rank.position(seat.slot) >= spec_.shape.context;
     if (full && !request.over()) request.end_at_length();
     if (!request.over()) continue;
-    auto state = request.keeps_state() && request.state_known() ? room_for_state(rank, seat) : nullptr;
     free_.push_back(seat.slot);
-    if (state) {
-      plan.keeps.push_back({seat.slot, state.get()});
+    ending_.push_back(std::move(seat));
+  }
+  std::erase_if(seats_, [](const Seat& seat) { return !seat.request; });
+}
+
+void Batch::keep_ends(const Rank& rank, Plan& plan) {
+  for (Seat& seat : ending_) {
+    Request& request = *seat.request;
+    auto state = request.state_known() ? keep_end(rank, seat, plan) : nullptr;
+    if (seat.place) cache_.leave(std::move(seat.place));
+    if (state && request.keeps_state()) {
       request.result().state = std::move(state);
       leaving_.push_back(std::move(seat.request));
     } else {
       left_.push_back(std::move(seat.request));
     }
   }
-  std::erase_if(seats_, [](const Seat& seat) { return !seat.request; });
+  ending_.clear();
 }
 
-// Null when there is no memory: the request fails alone.
-std::shared_ptr<SequenceState> Batch::room_for_state(const Rank& rank, Seat& seat) {
+// Null when nobody wants it, or when there is no memory: the request fails alone.
+std::shared_ptr<SequenceState> Batch::keep_end(const Rank& rank, Seat& seat, Plan& plan) {
   try {
-    return std::make_shared<SequenceState>(make_sequence_state(spec_.shape, rank.position(seat.slot)));
+    const int64_t tokens = rank.position(seat.slot);
+    if (seat.place) {
+      const auto kept = cache_.keep(seat.place, seat.request->sequence(PrefixCache::tokens(seat.place), tokens));
+      if (kept.fresh) plan.keeps.push_back({seat.slot, kept.state, kept.fresh_kv ? kept.state->kv : nullptr});
+      if (kept.state) return kept.state;
+    }
+    if (!seat.request->keeps_state()) return nullptr;
+    auto state = std::make_shared<SequenceState>(make_sequence_state(spec_.shape, tokens));
+    plan.keeps.push_back({seat.slot, state, state->kv});
+    return state;
   } catch (...) {
     seat.request->fail(std::current_exception());
     return nullptr;
@@ -161,8 +197,19 @@ void Batch::admit(Plan& plan) {
     waiting_.pop_front();
     seat.slot = free_.back();
     free_.pop_back();
-    seat.request->start();
-    plan.starts.push_back({seat.slot, seat.request->input().state.get()});
+    Request& request = *seat.request;
+    request.start();
+    auto state = request.input().state;
+    if (request.uses_cache() && cache_.on()) {
+      auto found = cache_.find(request.input().tokens);
+      request.skip(PrefixCache::tokens(found.place));
+      seat.place = std::move(found.place);
+      seat.branch = found.branch;
+      state = std::move(found.state);
+    } else if (!state && cache_.on()) {
+      cache_.bypass(static_cast<int64_t>(request.input().tokens.size()));
+    }
+    plan.starts.push_back({seat.slot, std::move(state)});
   }
 }
 
@@ -182,15 +229,42 @@ void Batch::add(Plan& plan, Seat& seat, int64_t most) {
   const auto begin = static_cast<int32_t>(plan.ids.size()), length = static_cast<int32_t>(ids.size());
   plan.ids.insert(plan.ids.end(), ids.begin(), ids.end());
   plan.segments.push_back({.slot = seat.slot, .begin = begin, .length = length});
+  if (seat.place && request.in_prefill()) cut(plan, seat, request.fed(), request.fed() + length);
   planned_.emplace_back(&request, length);
   if (!request.feed(length)) return;
   plan.rows.push_back(begin + length - 1);
   sampled_.push_back(&request);
 }
 
+void Batch::cut(Plan& plan, Seat& seat, int64_t begin, int64_t end) {
+  const std::span<const int32_t> tokens = seat.request->input().tokens;
+  const auto last = static_cast<int64_t>(tokens.size()) - 1;  // the same prompt again is fed this one
+  const auto next = [&](int64_t at) {
+    int64_t next = (at / cache_.interval() + 1) * cache_.interval();
+    for (const int64_t wanted : {seat.branch, last}) {
+      if (wanted > at) next = std::min(next, wanted);
+    }
+    return next;
+  };
+  for (int64_t at = next(begin); at <= std::min(end, last); at = next(at)) {
+    const int64_t known = PrefixCache::tokens(seat.place);
+    auto kept = cache_.keep(seat.place, tokens.subspan(known, at - known));
+    if (!kept.fresh) continue;
+    plan.cuts.push_back({.segments = static_cast<int32_t>(plan.segments.size()), .slot = seat.slot});
+    plan.kept_at_cuts.push_back({seat.slot, kept.state, kept.fresh_kv ? kept.state->kv : nullptr});
+    if (at == end) continue;
+    Segment& piece = plan.segments.back();
+    Segment rest = piece;
+    rest.length = static_cast<int32_t>(end - at);
+    piece.length -= rest.length;
+    rest.begin += piece.length;
+    plan.segments.push_back(rest);
+  }
+}
+
 StepLabel Batch::label(const Plan& plan) const {
   StepLabel label{.tokens = static_cast<int32_t>(plan.ids.size()),
-                  .sequences = static_cast<int32_t>(plan.segments.size()),
+                  .sequences = static_cast<int32_t>(planned_.size()),
                   .phase = Phase::decode};
   bool first = true;
   for (const auto& [request, tokens] : planned_) {
@@ -224,11 +298,27 @@ void Batch::account() {
 }
 
 void Batch::step(Rank& rank, const Plan& plan, bool record) {
-  for (const auto& [slot, state] : plan.keeps) rank.save(slot, *state);
-  for (const auto& [slot, state] : plan.starts) rank.begin_sequence(slot, state);
+  for (const auto& [slot, state, kv] : plan.keeps) {
+    for (int64_t layer = 0; layer < spec_.shape.layers; ++layer) {
+      rank.save_conv(slot, layer, *state);
+      rank.save_ssm(slot, layer, *state);
+    }
+    if (kv) rank.save_keys_values(slot, *kv);
+  }
+  for (const auto& [slot, state] : plan.starts) rank.begin_sequence(slot, state.get());
   if (!plan.segments.empty()) {
-    rank.step(plan.ids, plan.segments, plan.label, record,
-              [&](Step& step, View<const float> hidden) { sample(rank, plan, step, hidden); });
+    const auto state_at = [&plan](size_t cut) -> SequenceState& { return *plan.kept_at_cuts[cut].state; };
+    const Cuts cuts{
+        .at = plan.cuts,
+        .conv = [&](size_t cut, int64_t layer) { rank.save_conv(plan.cuts[cut].slot, layer, state_at(cut)); },
+        .ssm = [&](size_t cut, int64_t layer) { rank.save_ssm(plan.cuts[cut].slot, layer, state_at(cut)); }};
+    rank.step(
+        plan.ids, plan.segments, plan.label, record,
+        [&](Step& step, View<const float> hidden) { sample(rank, plan, step, hidden); }, nullptr, cuts);
+  }
+  // Keys and values stay where the step put them.
+  for (const auto& [slot, state, kv] : plan.kept_at_cuts) {
+    if (kv) rank.save_keys_values(slot, *kv);
   }
   sent_[rank.index()] = rank.sent();
 }

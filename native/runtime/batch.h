@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "runtime/job_queue.h"
+#include "runtime/prefix_cache.h"
 #include "runtime/rank.h"
 #include "runtime/request.h"
 
@@ -29,6 +30,7 @@ class Batch final : public Job, public std::enable_shared_from_this<Batch> {
   void cancel(int64_t job);
   // Waiting requests are settled with E_CLOSED, running ones go on.
   void close();
+  CacheStatistics cache_statistics() const;
 
   // --- the ranks' threads ---
   void run(Rank& rank) override;
@@ -41,20 +43,26 @@ class Batch final : public Job, public std::enable_shared_from_this<Batch> {
   struct Seat {
     std::shared_ptr<Request> request;
     int slot = 0;
+    PrefixCache::Place place = {};  // the last point of its sequence that is kept; none: it keeps none
+    int64_t branch = 0;             // where it parts from what is kept
   };
 
   // What all ranks do in one step. Two take turns: the deciding rank plans the next while others still read the last.
   struct Plan {
     struct Start {
       int slot;
-      const SequenceState* state;  // null: empty
+      std::shared_ptr<const SequenceState> state;  // null: empty
     };
+    // A part that is null is known already.
     struct Keep {
       int slot;
-      SequenceState* state;
+      std::shared_ptr<SequenceState> state;
+      std::shared_ptr<KeysValues> kv;
     };
     std::vector<Keep> keeps;  // first: their slots may start anew in the same step
     std::vector<Start> starts;
+    std::vector<Cut> cuts;
+    std::vector<Keep> kept_at_cuts;
     std::vector<int32_t> ids;
     std::vector<Segment> segments;
     std::vector<int32_t> rows;  // of the step whose logits are wanted
@@ -66,11 +74,14 @@ class Batch final : public Job, public std::enable_shared_from_this<Batch> {
 
   // The deciding rank: plans the next step; false when there is none.
   bool plan(Rank& rank, Plan& plan);
-  void leave(Rank& rank, Plan& plan);
-  std::shared_ptr<SequenceState> room_for_state(const Rank& rank, Seat& seat);
+  void leave(Rank& rank);
+  void keep_ends(const Rank& rank, Plan& plan);
+  std::shared_ptr<SequenceState> keep_end(const Rank& rank, Seat& seat, Plan& plan);
   void admit(Plan& plan);
   void fill(Plan& plan);
   void add(Plan& plan, Seat& seat, int64_t most);
+  // Cuts the prompt's next tokens where states are to be kept.
+  void cut(Plan& plan, Seat& seat, int64_t begin, int64_t end);
   StepLabel label(const Plan& plan) const;
   // The deciding rank, when all ranks are through with the step before: requests that left in it are settled.
   void account();
@@ -86,13 +97,15 @@ class Batch final : public Job, public std::enable_shared_from_this<Batch> {
 
   // The deciding rank's.
   std::vector<Seat> seats_;                                     // who runs, in the order they came
+  std::vector<Seat> ending_;                                    // their slots are free, their states still there
   std::vector<int> free_;                                       // slots
   std::vector<Request*> sampled_;                               // of the step under way: whose logits are wanted
   std::vector<std::pair<Request*, int64_t>> planned_, shares_;  // tokens fed in the plan to come; in the step under way
   std::vector<std::shared_ptr<Request>> leaving_, left_;        // in the plan to come; in the step under way
   int64_t accounted_ = 0;                                       // of all ranks' sent bytes
 
-  std::mutex mutex_;  // of what follows; and of seats_ when they change
+  mutable std::mutex mutex_;  // of what follows; and of seats_ when they change
+  PrefixCache cache_;
   std::deque<std::shared_ptr<Request>> waiting_;
   bool scheduled_ = false;  // in the queue, running, or about to be settled
   bool closed_ = false;

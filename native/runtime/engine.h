@@ -57,6 +57,7 @@ class Engine {
   DrainedSpans drain();
   // Spans that wait in the fullest rank's buffer.
   size_t buffered() const;
+  CacheStatistics cache_statistics() const { return batch_->cache_statistics(); }
   // By rank. Only once loaded.
   std::vector<Rank::Memory> memory() const;
 

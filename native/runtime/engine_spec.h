@@ -39,10 +39,12 @@ struct EngineSpec {
   int ranks = 1;
   int threads_per_rank = 1;
   ComputeType compute_type = ComputeType::f32;
-  WireTable wires;           // of the sums of h values
-  bool overlap = true;       // compute z while x_proj's sum is in flight
-  int64_t max_tokens = 512;  // longest step
-  int slots = 1;             // sequences whose state is kept
+  WireTable wires;              // of the sums of h values
+  bool overlap = true;          // compute z while x_proj's sum is in flight
+  int64_t max_tokens = 512;     // longest step
+  int slots = 1;                // sequences whose state is kept
+  int64_t cache_bytes = 0;      // of states kept for later requests; 0: none are
+  int64_t cache_interval = 64;  // tokens between those kept of a prompt
   bool verify_collectives = false;
 };
 

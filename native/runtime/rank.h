@@ -58,8 +58,10 @@ class Rank {
   void begin_sequence(int slot, const SequenceState* state);
 
   int64_t position(int slot) const { return states_.position(slot); }
-  // This rank's part of the slot's state.
-  void save(int slot, SequenceState& state) const { states_.save(slot, state, index_, spec().ranks); }
+  // This rank's part of the slot's state, piece by piece.
+  void save_conv(int slot, int64_t layer, SequenceState& state) const { states_.save_conv(slot, layer, state, index_); }
+  void save_ssm(int slot, int64_t layer, SequenceState& state) const { states_.save_ssm(slot, layer, state, index_); }
+  void save_keys_values(int slot, KeysValues& kv) const { states_.save_keys_values(slot, kv, index_, spec().ranks); }
 
   // Before a job, while no rank is inside another.
   void begin_job();
@@ -72,13 +74,13 @@ class Rank {
   // `observe` what is behind each layer.
   template <class Then>
   void step(std::span<const int32_t> ids, std::span<const Segment> segments, const StepLabel& label, bool record,
-            Then then, const LayerObserver* observe = nullptr) {
+            Then then, const LayerObserver* observe = nullptr, const Cuts& cuts = {}) {
     segments_.assign(segments.begin(), segments.end());
     for (Segment& segment : segments_) {
       segment.position = static_cast<int32_t>(states_.position(segment.slot));
       states_.advance(segment.slot, segment.length);
     }
-    Step step(tools_, {ids.data(), {segments_.data(), static_cast<int32_t>(segments_.size())}}, record, label);
+    Step step(tools_, {ids.data(), {segments_.data(), static_cast<int32_t>(segments_.size())}}, cuts, record, label);
     then(step, hidden_states(step, weights_, spec().shape, states_.layers(), observe));
   }
   // In memory of the host, like all logits.

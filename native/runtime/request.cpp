@@ -53,6 +53,13 @@ void Request::start() {
   sampler_.see(input_.tokens);
 }
 
+std::vector<int32_t> Request::sequence(int64_t begin, int64_t end) const {
+  const auto prompt = static_cast<int64_t>(input_.tokens.size());
+  std::vector<int32_t> tokens;
+  for (int64_t i = begin; i < end; ++i) tokens.push_back(i < prompt ? input_.tokens[i] : result_.tokens[i - prompt]);
+  return tokens;
+}
+
 std::span<const int32_t> Request::next(int64_t most) const {
   if (!in_prefill()) return {&result_.tokens.back(), 1};
   const int64_t left = static_cast<int64_t>(input_.tokens.size()) - fed_;

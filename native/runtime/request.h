@@ -20,6 +20,7 @@ struct GenerateOptions {
   std::vector<int32_t> stop_tokens;       // one of these ends the generation; it is reported
   std::vector<int32_t> seen_tokens = {};  // those the state has seen, which the repetition penalty counts
   bool keep_state = false;                // the request gives the state it ends in
+  bool use_cache = true;                  // begin with, and leave behind, states for requests that begin alike
 };
 
 enum class Finish : uint8_t { length, stop, cancelled };
@@ -30,6 +31,7 @@ struct GenerateResult {
   int64_t ttft_ns = 0;                   // from the request's start to the first token
   int64_t prefill_ns = 0;                // from the request's start to the last prompt token's logits
   int64_t decode_ns = 0;                 // from the first token to the last
+  int64_t cached_tokens = 0;             // of the prompt, that were not computed
   int64_t wire_bytes = 0;                // sent by all ranks together; of steps with others, its tokens' share
   std::shared_ptr<SequenceState> state;  // null unless kept
 };
@@ -45,12 +47,19 @@ class Request {
 
   const JobInput& input() const { return input_; }
   bool keeps_state() const { return options_.keep_state; }
+  // What comes after a state of the caller's own is no prefix of another request.
+  bool uses_cache() const { return options_.use_cache && !input_.state; }
 
   // Any thread: the request ends after the step it is in.
   void cancel() { cancelled_ = true; }
 
   // --- the deciding rank's thread ---
   void start();
+  // So many tokens of the prompt are in the state already.
+  void skip(int64_t tokens) { result_.cached_tokens = fed_ = tokens; }
+  int64_t fed() const { return fed_; }
+  // Tokens [begin, end) of the prompt and what was generated after it.
+  std::vector<int32_t> sequence(int64_t begin, int64_t end) const;
   bool in_prefill() const { return fed_ < static_cast<int64_t>(input_.tokens.size()); }
   // Tokens for the next step: at most `most` of the prompt, or the last new token.
   std::span<const int32_t> next(int64_t most) const;

@@ -1,20 +1,47 @@
 #include "runtime/sequence_state.h"
 
 #include <string>
+#include <utility>
 
 #include "runtime/error.h"
 #include "runtime/state_cache.h"
 
 namespace stateline {
 
-SequenceState make_sequence_state(const ModelShape& shape, int64_t tokens) {
+size_t SequenceState::bytes() const {
+  size_t bytes = (conv.size() + ssm.size()) * sizeof(float);
+  for (const KeysValues* part = kv.get(); part; part = part->before.get()) bytes += part->bytes();
+  return bytes;
+}
+
+std::shared_ptr<KeysValues> make_keys_values(const ModelShape& shape, int64_t tokens,
+                                             std::shared_ptr<KeysValues> before) {
+  if (shape.hybrid_layers == 0) return nullptr;
+  auto kv = std::make_shared<KeysValues>();
+  kv->first = before ? before->first + before->tokens : 0;
+  kv->tokens = tokens - kv->first;
+  kv->layers = shape.hybrid_layers;
+  kv->keys.resize(shape.hybrid_layers * kv->tokens * shape.kv_heads * shape.head_dim);
+  kv->values.resize(kv->keys.size());
+  kv->before = std::move(before);
+  return kv;
+}
+
+SequenceState make_sequence_state(const ModelShape& shape, int64_t tokens, std::shared_ptr<KeysValues> before) {
   SequenceState state;
   state.tokens = tokens;
   state.conv.resize(shape.layers * (shape.taps - 1) * shape.inner);
   state.ssm.resize(shape.layers * shape.states * shape.inner);
-  state.keys.resize(shape.hybrid_layers * tokens * shape.kv_heads * shape.head_dim);
-  state.values.resize(state.keys.size());
+  state.kv = make_keys_values(shape, tokens, std::move(before));
   return state;
+}
+
+int64_t state_bytes(const ModelShape& shape) {
+  return shape.layers * (shape.taps - 1 + shape.states) * shape.inner * static_cast<int64_t>(sizeof(float));
+}
+
+int64_t key_value_bytes(const ModelShape& shape) {
+  return 2 * shape.hybrid_layers * shape.kv_heads * shape.head_dim * static_cast<int64_t>(sizeof(float));
 }
 
 void check_sequence_state(const ModelShape& shape, const SequenceState& state) {
@@ -30,11 +57,16 @@ void check_sequence_state(const ModelShape& shape, const SequenceState& state) {
                     std::to_string(expected),
                 {{"part", name}, {"got", std::to_string(got)}, {"expected", std::to_string(expected)}});
   };
-  const int64_t kv = shape.hybrid_layers * state.tokens * shape.kv_heads * shape.head_dim;
   check("conv", state.conv.size(), shape.layers * (shape.taps - 1) * shape.inner);
   check("ssm", state.ssm.size(), shape.layers * shape.states * shape.inner);
-  check("keys", state.keys.size(), kv);
-  check("values", state.values.size(), kv);
+  int64_t expected = state.tokens;  // of which keys and values are in the rest of the chain
+  for (const KeysValues* part = state.kv.get(); part; part = part->before.get()) {
+    const int64_t size = shape.hybrid_layers * part->tokens * shape.kv_heads * shape.head_dim;
+    check("keys", part->keys.size(), size);
+    check("values", part->values.size(), size);
+    expected -= part->tokens;
+  }
+  if (shape.hybrid_layers > 0) check("tokens", static_cast<size_t>(state.tokens - expected), state.tokens);
 }
 
 }  // namespace stateline

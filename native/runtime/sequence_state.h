@@ -4,24 +4,44 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "model/shape.h"
 
 namespace stateline {
 
-struct SequenceState {
-  int64_t tokens = 0;         // that the state has seen
-  std::vector<float> conv;    // [layers, K-1, d]: the convolution's last inputs, oldest first
-  std::vector<float> ssm;     // [layers, N, d]
+// Keys and values of the tokens from `first` on; those of earlier ones are in `before`, which sequences with the same
+// beginning share.
+struct KeysValues {
+  std::shared_ptr<KeysValues> before;
+  int64_t first = 0;
+  int64_t tokens = 0;
+  int64_t layers = 1;
   std::vector<float> keys;    // [hybrid layers, tokens, kv_heads · head_dim]
   std::vector<float> values;  // as keys
 
-  size_t bytes() const { return (conv.size() + ssm.size() + keys.size() + values.size()) * sizeof(float); }
+  size_t bytes() const { return (keys.size() + values.size()) * sizeof(float); }
 };
 
-// Of the right sizes, all zero.
-SequenceState make_sequence_state(const ModelShape& shape, int64_t tokens);
+struct SequenceState {
+  int64_t tokens = 0;              // that the state has seen
+  std::vector<float> conv;         // [layers, K-1, d]: the convolution's last inputs, oldest first
+  std::vector<float> ssm;          // [layers, N, d]
+  std::shared_ptr<KeysValues> kv;  // the last of them; null in models without hybrid layers
+
+  size_t bytes() const;
+};
+
+// Of the right sizes, all zero. `before`: where the keys and values of its beginning are, if they are kept.
+SequenceState make_sequence_state(const ModelShape& shape, int64_t tokens,
+                                  std::shared_ptr<KeysValues> before = nullptr);
+std::shared_ptr<KeysValues> make_keys_values(const ModelShape& shape, int64_t tokens,
+                                             std::shared_ptr<KeysValues> before);
+
+// Bytes of a state, and of a token's keys and values.
+int64_t state_bytes(const ModelShape& shape);
+int64_t key_value_bytes(const ModelShape& shape);
 
 // Throws E_STATE_MISMATCH where the sizes are not the model's.
 void check_sequence_state(const ModelShape& shape, const SequenceState& state);

@@ -58,49 +58,71 @@ void StateCache::clear(int slot) {
   }
 }
 
+template <class State>
+using Value = std::conditional_t<std::is_const_v<State>, const float, float>;
+
 template <class State, class Copy>
-void StateCache::for_each_block(int slot, State& state, int rank, int ranks, Copy copy) const {
-  using Value = std::conditional_t<std::is_const_v<State>, const float, float>;
-  const int64_t inner = weights_.inner, all = shape_.inner, first = rank * inner;
-  const int64_t taps = shape_.taps - 1, states = shape_.states, tokens = state.tokens;
-  const int64_t kv = key_columns(weights_), all_kv = shape_.kv_heads * shape_.head_dim;
+void StateCache::conv_block(int slot, int64_t layer, State& state, int rank, Copy copy) const {
+  const int64_t inner = weights_.inner, all = shape_.inner, taps = shape_.taps - 1;
+  const ConvState& own = layers_[layer].conv;
+  copy(View<float>{own.data + slot * own.slot_stride, taps, inner, inner},
+       View<Value<State>>{state.conv.data() + layer * taps * all + rank * inner, taps, inner, all});
+}
+
+template <class State, class Copy>
+void StateCache::ssm_blocks(int slot, int64_t layer, State& state, int rank, Copy copy) const {
+  const int64_t all = shape_.inner, states = shape_.states;
+  const SsmState& own = layers_[layer].ssm;
+  int64_t channel = 0;
+  for (const MixerHead& head : weights_.layers[layer].mixer.heads) {
+    const int64_t channels = head.channels(), first = rank * weights_.inner + channel;
+    copy(View<float>{own.data + slot * own.slot_stride + channel * states, states, channels, channels},
+         View<Value<State>>{state.ssm.data() + layer * states * all + first, states, channels, all});
+    channel += channels;
+  }
+}
+
+template <class Part, class Copy>
+void StateCache::kv_blocks(int slot, Part& part, int rank, int ranks, Copy copy) const {
+  const int64_t kv = key_columns(weights_), all = shape_.kv_heads * shape_.head_dim, tokens = part.tokens;
   // Ranks that hold the same head in turn: the first of them answers for it.
-  const int64_t sharing = kv > 0 ? kv * ranks / all_kv : 1;
-  const bool answers = rank % sharing == 0 || !std::is_same_v<State, SequenceState>;
-  const int64_t first_kv = rank / sharing * kv;
+  const int64_t sharing = kv * ranks / all;
+  if (rank % sharing != 0 && !std::is_const_v<Part>) return;
   int64_t hybrid = 0;
-  for (int64_t layer = 0; layer < shape_.layers; ++layer) {
-    const LayerState& own = layers_[layer];
-    copy(View<float>{own.conv.data + slot * own.conv.slot_stride, taps, inner, inner},
-         View<Value>{state.conv.data() + layer * taps * all + first, taps, inner, all});
-    float* ssm = own.ssm.data + slot * own.ssm.slot_stride;
-    int64_t channel = 0;
-    for (const MixerHead& head : weights_.layers[layer].mixer.heads) {
-      const int64_t channels = head.channels();
-      copy(View<float>{ssm + channel * states, states, channels, channels},
-           View<Value>{state.ssm.data() + layer * states * all + first + channel, states, channels, all});
-      channel += channels;
-    }
-    if (!weights_.layers[layer].block) continue;
-    if (answers) {
-      const int64_t from = slot * own.kv.slot_stride, to = hybrid * tokens * all_kv + first_kv;
-      copy(View<float>{own.kv.keys + from, tokens, kv, kv}, View<Value>{state.keys.data() + to, tokens, kv, all_kv});
-      copy(View<float>{own.kv.values + from, tokens, kv, kv},
-           View<Value>{state.values.data() + to, tokens, kv, all_kv});
-    }
-    ++hybrid;
+  for (const LayerState& layer : layers_) {
+    if (!layer.kv.keys) continue;
+    const int64_t from = slot * layer.kv.slot_stride + part.first * kv;
+    const int64_t to = hybrid++ * tokens * all + rank / sharing * kv;
+    copy(View<float>{layer.kv.keys + from, tokens, kv, kv}, View<Value<Part>>{part.keys.data() + to, tokens, kv, all});
+    copy(View<float>{layer.kv.values + from, tokens, kv, kv},
+         View<Value<Part>>{part.values.data() + to, tokens, kv, all});
   }
 }
 
 void StateCache::load(int slot, const SequenceState& state, int rank, int ranks) {
-  for_each_block(slot, state, rank, ranks,
-                 [this](View<float> own, View<const float> whole) { device_.upload(whole, own); });
+  const auto copy = [this](View<float> own, View<const float> whole) { device_.upload(whole, own); };
+  for (int64_t layer = 0; layer < shape_.layers; ++layer) {
+    conv_block(slot, layer, state, rank, copy);
+    ssm_blocks(slot, layer, state, rank, copy);
+  }
+  for (const KeysValues* part = state.kv.get(); part; part = part->before.get()) {
+    kv_blocks(slot, *part, rank, ranks, copy);
+  }
   positions_[slot] = state.tokens;
 }
 
-void StateCache::save(int slot, SequenceState& state, int rank, int ranks) const {
-  for_each_block(slot, state, rank, ranks,
-                 [this](View<const float> own, View<float> whole) { device_.download(own, whole); });
+void StateCache::save_conv(int slot, int64_t layer, SequenceState& state, int rank) const {
+  conv_block(slot, layer, state, rank,
+             [this](View<const float> own, View<float> whole) { device_.download(own, whole); });
+}
+
+void StateCache::save_ssm(int slot, int64_t layer, SequenceState& state, int rank) const {
+  ssm_blocks(slot, layer, state, rank,
+             [this](View<const float> own, View<float> whole) { device_.download(own, whole); });
+}
+
+void StateCache::save_keys_values(int slot, KeysValues& kv, int rank, int ranks) const {
+  kv_blocks(slot, kv, rank, ranks, [this](View<const float> own, View<float> whole) { device_.download(own, whole); });
 }
 
 void StateCache::advance(int slot, int64_t tokens) {

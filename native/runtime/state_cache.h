@@ -26,10 +26,12 @@ class StateCache {
   // The slot's sequence starts anew.
   void clear(int slot);
 
-  // This rank's part of the slot's state, from and to that of all ranks: `state` has the model's sizes and, for save,
-  // position(slot) tokens. `rank` of `ranks`.
+  // This rank's part of the slot's state, from and to that of all ranks, which has the model's sizes. `rank` of
+  // `ranks`. Saved piece by piece, since a state may be wanted in the middle of a step.
   void load(int slot, const SequenceState& state, int rank, int ranks);
-  void save(int slot, SequenceState& state, int rank, int ranks) const;
+  void save_conv(int slot, int64_t layer, SequenceState& state, int rank) const;
+  void save_ssm(int slot, int64_t layer, SequenceState& state, int rank) const;
+  void save_keys_values(int slot, KeysValues& kv, int rank, int ranks) const;
 
   // Tokens of the slot's sequence so far.
   int64_t position(int slot) const { return positions_[slot]; }
@@ -39,9 +41,13 @@ class StateCache {
   size_t bytes() const { return conv_->bytes() + ssm_->bytes() + keys_->bytes() + values_->bytes(); }
 
  private:
-  // Calls copy(own, whole) for every block of rows that this rank has of `state`.
+  // Each calls copy(own, whole) for every block of rows that this rank has.
   template <class State, class Copy>
-  void for_each_block(int slot, State& state, int rank, int ranks, Copy copy) const;
+  void conv_block(int slot, int64_t layer, State& state, int rank, Copy copy) const;
+  template <class State, class Copy>
+  void ssm_blocks(int slot, int64_t layer, State& state, int rank, Copy copy) const;
+  template <class Part, class Copy>
+  void kv_blocks(int slot, Part& kv, int rank, int ranks, Copy copy) const;
 
   Device& device_;
   const ModelShape& shape_;

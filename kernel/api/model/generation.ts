@@ -5,7 +5,7 @@ import { drawable, type MimeBundle } from "../display";
 import { escapeHtml } from "../draw/table";
 import { aborted, native } from "../errors";
 import type { GenerateResult, NativeEngine, NativeState, Sampling } from "../native";
-import { abortSignal, callback, integer, number, type Rule, type Rules } from "../options";
+import { abortSignal, callback, flag, integer, number, type Rule, type Rules } from "../options";
 import { TextStream } from "../text/text-stream";
 import type { Tokenizer } from "../text/tokenizer";
 import { cancellable, newJob } from "./jobs";
@@ -42,6 +42,8 @@ export interface GenerateOptions {
   readonly stopTokens?: readonly number[];
   /** Report each token's log-probability, and those of this many likeliest ones; 0: its own only. */
   readonly logprobs?: number;
+  /** Reuse what earlier prompts had in common with this one; on unless given. It changes no bit of the result. */
+  readonly cache?: boolean;
   /** Ends the generation within a step; the call rejects with AbortedError. */
   readonly signal?: AbortSignal;
   readonly onToken?: (piece: TokenPiece) => void;
@@ -52,9 +54,12 @@ export interface Generation {
   /** New tokens. One that ended the generation is among them. */
   readonly tokens: readonly number[];
   readonly promptTokens: number;
+  /** Of the prompt, that the prefix cache had. */
+  readonly cachedTokens: number;
   readonly finish: "length" | "stop";
   /** Milliseconds from the engine's start on the prompt to the first new token. */
   readonly ttftMs: number;
+  /** Of those that were computed. */
   readonly prefillTokensPerSecond: number;
   /** Tokens after the first, a second; 0 if there are none. */
   readonly decodeTokensPerSecond: number;
@@ -87,6 +92,7 @@ export const generateRules: Rules<GenerateOptions> = {
   stop: texts,
   stopTokens: tokenIds,
   logprobs: integer(0, 1000),
+  cache: flag,
   signal: abortSignal,
   onToken: callback<(piece: TokenPiece) => void>(),
 };
@@ -172,6 +178,7 @@ export async function generate(
     seenTokens: Int32Array.from(options.repetitionPenalty === undefined ? [] : (sequence?.seen ?? [])),
     stopTokens: Int32Array.from(stopTokens),
     keepState: sequence !== undefined,
+    useCache: options.cache ?? true,
     ...(sequence?.state && { state: sequence.state }),
   };
   const run = (both: AbortSignal | undefined): Promise<GenerateResult> => {
@@ -187,6 +194,7 @@ export async function generate(
   const finish = stream.stopped || result.finish !== "length" ? "stop" : "length";
   const generation: Generation = {
     ...{ text, tokens, promptTokens: prompt.length, finish },
+    cachedTokens: result.cachedTokens,
     ...figures(prompt.length, result),
     ...(options.logprobs === undefined ? {} : { logprobs }),
   };
@@ -205,7 +213,7 @@ function figures(promptTokens: number, result: GenerateResult): Figures {
   const rate = (count: number, ns: number): number => (ns > 0 ? (count * 1e9) / ns : 0);
   return {
     ttftMs: result.ttftNs / 1e6,
-    prefillTokensPerSecond: rate(promptTokens, result.prefillNs),
+    prefillTokensPerSecond: rate(promptTokens - result.cachedTokens, result.prefillNs),
     decodeTokensPerSecond: rate(result.tokens.length - 1, result.decodeNs),
     wireBytes: result.wireBytes,
   };

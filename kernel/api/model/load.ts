@@ -24,6 +24,7 @@ import { planShards, type ShardPlan } from "../plan/plan";
 import { cellProgress, type Progress } from "../progress";
 import { loadTokenizer, readStopTokens } from "../text/tokenizer";
 import { allReduceRule, chooseAllReduce, tuneAllReduce, type AllReduceOption } from "./all-reduce";
+import { chooseCache } from "./cache";
 import { cancellable, newJob } from "./jobs";
 import { Model } from "./model";
 
@@ -47,6 +48,8 @@ export interface LoadOptions {
   readonly maxSequences?: number;
   /** Most tokens of a sequence in a model with attention; the config's max_position_embeddings unless given. */
   readonly contextLength?: number;
+  /** Most bytes of states kept for later prompts that begin alike; 0: none. 1 GiB or 1/16 of the memory unless given. */
+  readonly cacheBytes?: number;
   /** Compare all ranks' bits after each AllReduce, to find faults; slow. */
   readonly verifyCollectives?: boolean;
   /** Ends the loading; the call rejects with AbortedError. */
@@ -65,6 +68,7 @@ const rules: Rules<LoadOptions> = {
   maxTokens: integer(1, 65536),
   maxSequences: integer(1, 65536),
   contextLength: integer(1, 2 ** 24),
+  cacheBytes: integer(0),
   verifyCollectives: flag,
   signal: abortSignal,
   onProgress: callback<(progress: Progress) => void>(),
@@ -117,6 +121,7 @@ export async function loadModel(directory: string, options?: LoadOptions): Promi
     maxTokens,
     contextLength: checked.contextLength ?? contextLengthOf(checkpoint.config),
     slots: Math.min(checked.maxSequences ?? 16, maxTokens),
+    ...chooseCache(checked.cacheBytes, plan.config),
     verifyCollectives,
   };
   const stopTokens = await readStopTokens(checkpoint.directory, checkpoint.config, tokenizer);

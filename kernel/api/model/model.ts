@@ -5,7 +5,7 @@ import { drawable, type MimeBundle } from "../display";
 import { escapeHtml, htmlTable, textTable, type Table } from "../draw/table";
 import { native, StatelineError } from "../errors";
 import type { ModelConfig } from "../families/family";
-import type { EngineMemory, NativeEngine } from "../native";
+import type { CacheStats, EngineMemory, NativeEngine } from "../native";
 import { abortSignal, checkOptions, integer } from "../options";
 import { drawPlan, planHeading } from "../plan/draw";
 import type { EngineSettings } from "../plan/engine-spec";
@@ -28,6 +28,7 @@ import {
   type EmbeddingsOptions,
   type HiddenStatesOptions,
 } from "./hidden";
+import { drawCache } from "./cache";
 import { cancellable, newJob, together } from "./jobs";
 import { modelClosing, modelOpened, watcher } from "./live";
 import { perplexity, perplexityRules, type Perplexity, type PerplexityOptions } from "./perplexity";
@@ -100,6 +101,12 @@ export class Model {
   get memory(): EngineMemory {
     const memory = this.engine.memory();
     return drawable({ ...memory }, () => drawMemory(memory));
+  }
+
+  /** What is kept of earlier prompts, how much of later ones it served, and why it did not serve more. */
+  get cacheStats(): CacheStats {
+    const stats = this.engine.cacheStats();
+    return drawable({ ...stats }, () => drawCache(stats));
   }
 
   /**

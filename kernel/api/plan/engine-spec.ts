@@ -14,6 +14,8 @@ export type EngineSettings = Pick<
   | "contextLength"
   | "maxTokens"
   | "slots"
+  | "cacheBytes"
+  | "cacheInterval"
   | "verifyCollectives"
 >;
 

@@ -173,6 +173,7 @@ export class Session {
       seenTokens: new Int32Array(),
       stopTokens: new Int32Array(),
       keepState: true,
+      useCache: true,
       ...(state && { state }),
     };
     let both: AbortSignal | undefined;
