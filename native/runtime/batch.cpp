@@ -307,11 +307,18 @@ void Batch::step(Rank& rank, const Plan& plan, bool record) {
   }
   for (const auto& [slot, state] : plan.starts) rank.begin_sequence(slot, state.get());
   if (!plan.segments.empty()) {
-    const auto state_at = [&plan](size_t cut) -> SequenceState& { return *plan.kept_at_cuts[cut].state; };
-    const Cuts cuts{
-        .at = plan.cuts,
-        .conv = [&](size_t cut, int64_t layer) { rank.save_conv(plan.cuts[cut].slot, layer, state_at(cut)); },
-        .ssm = [&](size_t cut, int64_t layer) { rank.save_ssm(plan.cuts[cut].slot, layer, state_at(cut)); }};
+    // Two references each, so that std::function allocates nothing.
+    const Cuts cuts{.at = plan.cuts,
+                    .conv =
+                        [&](size_t cut, int64_t layer) {
+                          const Plan::Keep& keep = plan.kept_at_cuts[cut];
+                          rank.save_conv(keep.slot, layer, *keep.state);
+                        },
+                    .ssm =
+                        [&](size_t cut, int64_t layer) {
+                          const Plan::Keep& keep = plan.kept_at_cuts[cut];
+                          rank.save_ssm(keep.slot, layer, *keep.state);
+                        }};
     rank.step(
         plan.ids, plan.segments, plan.label, record,
         [&](Step& step, View<const float> hidden) { sample(rank, plan, step, hidden); }, nullptr, cuts);
