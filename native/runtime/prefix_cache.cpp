@@ -157,10 +157,9 @@ PrefixCache::Kept PrefixCache::keep(Place& place, std::span<const int32_t> edge)
     if (!made) leave(std::move(there));
     return {};
   }
-  auto state = std::make_shared<SequenceState>(make_sequence_state(shape_, node->tokens, parent->kv));
-  const bool fresh_kv = made && state->kv;
-  if (made) node->kv = state->kv;
-  state->kv = node->kv;
+  if (made) node->kv = make_keys_values(shape_, node->tokens, parent->kv);
+  const bool fresh_kv = made && node->kv;
+  auto state = std::make_shared<SequenceState>(make_sequence_state(shape_, node->tokens, node->kv));
   kept_.push_back(node);
   if (made) parent->children.push_back(std::move(made));
   node->state = std::move(state);

@@ -27,12 +27,12 @@ std::shared_ptr<KeysValues> make_keys_values(const ModelShape& shape, int64_t to
   return kv;
 }
 
-SequenceState make_sequence_state(const ModelShape& shape, int64_t tokens, std::shared_ptr<KeysValues> before) {
+SequenceState make_sequence_state(const ModelShape& shape, int64_t tokens, std::shared_ptr<KeysValues> kv) {
   SequenceState state;
   state.tokens = tokens;
   state.conv.resize(shape.layers * (shape.taps - 1) * shape.inner);
   state.ssm.resize(shape.layers * shape.states * shape.inner);
-  state.kv = make_keys_values(shape, tokens, std::move(before));
+  state.kv = std::move(kv);
   return state;
 }
 

@@ -33,11 +33,11 @@ struct SequenceState {
   size_t bytes() const;
 };
 
-// Of the right sizes, all zero. `before`: where the keys and values of its beginning are, if they are kept.
-SequenceState make_sequence_state(const ModelShape& shape, int64_t tokens,
-                                  std::shared_ptr<KeysValues> before = nullptr);
+// Of the right sizes, all zero. `kv`: of the same tokens.
+SequenceState make_sequence_state(const ModelShape& shape, int64_t tokens, std::shared_ptr<KeysValues> kv);
+// Null in models without hybrid layers. `before`: where those of the beginning are, if they are kept.
 std::shared_ptr<KeysValues> make_keys_values(const ModelShape& shape, int64_t tokens,
-                                             std::shared_ptr<KeysValues> before);
+                                             std::shared_ptr<KeysValues> before = nullptr);
 
 // Bytes of a state, and of a token's keys and values.
 int64_t state_bytes(const ModelShape& shape);

@@ -134,6 +134,9 @@ test("profile(model) records a generation; summary, collectives and timeline dra
     ["prefill", 1],
     ["decode", 5],
   ]);
+  // The model has read this prompt before: a profile is of all of it nevertheless.
+  const prefill = await run.sql("SELECT max(tokens) AS tokens FROM events WHERE phase = 'prefill'");
+  expect(prefill.rows).toEqual([{ tokens: 5 }]);
   expect(plainText(summary)).toMatch(/rank +steps +scan +convolution/);
   expect(plainText(await run.collectives())).toContain("all_reduce.out_proj");
   expect((await run.timeline()).svg).toMatch(/^<svg[^]*<\/svg>$/);

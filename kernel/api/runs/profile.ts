@@ -12,7 +12,10 @@ export interface ProfileOptions extends RecordingOptions {
   readonly label?: string;
 }
 
-/** For `profile(model)`: what to generate while recording. */
+/**
+ * For `profile(model)`: what to generate while recording. The prompt is read as a whole unless `cache` asks for what
+ * earlier ones left.
+ */
 export interface ProfileModelOptions extends ProfileOptions, GenerateOptions {
   /** "The" unless given; a model without tokenizer needs token ids. */
   readonly prompt?: Prompt;
@@ -33,7 +36,7 @@ export async function profile(work: Model | (() => unknown), options: ProfileMod
     const { prompt = "The", label, runs, ...generation } = options;
     checkOptions("profile", generation, generateRules);
     const checked = checkOptions("profile", { label, runs }, recordingRules);
-    return (await recorded(() => work.generate(prompt, generation), checked)).run;
+    return (await recorded(() => work.generate(prompt, { cache: false, ...generation }), checked)).run;
   }
   if (typeof work !== "function") invalid("work", "a function or a model", work);
   return (await recorded(work, checkOptions("profile", options, recordingRules))).run;

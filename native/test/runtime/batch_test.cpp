@@ -179,6 +179,35 @@ TEST("closing settles every request once: the running ones with their text, the 
   }
 }
 
+TEST("a full queue refuses the next request, and has room again when one that waits is cancelled") {
+  const RandomModel model;
+  RunningEngine engine(spec_of(model, 1, 1));
+  std::promise<void> begun, go_on;
+  auto running = submit_request(engine.engine(), prompt(5, 1), options(1), [&](int32_t) {
+    begun.set_value();
+    go_on.get_future().wait();
+  });
+  begun.get_future().wait();
+  int settled = 0, submitted = 0;
+  const auto waiting = std::make_shared<Request>(
+      prompt(5, 2), options(1), kVocabulary, [](int32_t, auto) {}, [&](std::exception_ptr) { ++settled; });
+  const auto submit = [&] {
+    engine.engine().submit(waiting);
+    ++submitted;
+  };
+  CHECK_THROWS(while (true) submit(), "E_QUEUE_FULL");
+  engine.engine().cancel(2);
+  CHECK_EQUAL(settled, 1);
+  submit();
+  CHECK_THROWS(submit(), "E_QUEUE_FULL");
+  std::promise<void> closed;
+  engine.engine().close([&] { closed.set_value(); });
+  go_on.set_value();
+  closed.get_future().wait();
+  running.settled.get();
+  CHECK_EQUAL(settled, submitted);
+}
+
 TEST("a model whose file was cut under it refuses every request, those that wait behind another job too") {
   const RandomModel model;
   RunningEngine engine(spec_of(model, 2, 1));
