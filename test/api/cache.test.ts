@@ -7,7 +7,12 @@ import { stateBytes } from "../../kernel/api/model/cache";
 import { goldenCase, tinyMamba } from "../support/fixtures";
 
 async function withModel<T>(directory: string, options: LoadOptions, work: (model: Model) => Promise<T>): Promise<T> {
-  await using model = await loadModel(directory, { computeType: "f32", threadsPerRank: 1, ...options });
+  await using model = await loadModel(directory, {
+    computeType: "f32",
+    allReduce: "f32",
+    threadsPerRank: 1,
+    ...options,
+  });
   return await work(model);
 }
 

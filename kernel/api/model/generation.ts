@@ -42,7 +42,10 @@ export interface GenerateOptions {
   readonly stopTokens?: readonly number[];
   /** Report each token's log-probability, and those of this many likeliest ones; 0: its own only. */
   readonly logprobs?: number;
-  /** Reuse what earlier prompts had in common with this one; on unless given. It changes no bit of the result. */
+  /**
+   * Reuse what earlier prompts had in common with this one; on unless given. It changes no bit of the result, unless
+   * `allReduce` takes different types for messages of different sizes.
+   */
   readonly cache?: boolean;
   /** Ends the generation within a step; the call rejects with AbortedError. */
   readonly signal?: AbortSignal;
