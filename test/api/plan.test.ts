@@ -159,6 +159,8 @@ test("in_proj reaches the engine as x and z, each the rank's rows of its half", 
     maxTokens: 8,
     contextLength: 8,
     slots: 1,
+    cacheBytes: 0,
+    cacheInterval: 64,
     verifyCollectives: false,
   });
   const rowsOf = (role: string): unknown =>
