@@ -3,6 +3,10 @@
 #include "device/cpu/kernels/ops.h"
 #include "device/cpu/kernels/simd.h"
 
+#ifndef STATELINE_REGISTER
+#define STATELINE_REGISTER "+v"  // where a vector lies; an emulated one has no register
+#endif
+
 namespace stateline::cpu::STATELINE_ISA {
 namespace {
 
@@ -13,7 +17,7 @@ STATELINE_INLINE void start(vf (&sums)[kChains]) {
 #pragma GCC unroll 10
   for (int i = 0; i < kChains; ++i) {
     sums[i] = vf{};
-    __asm__ volatile("" : "+v"(sums[i]));
+    __asm__ volatile("" : STATELINE_REGISTER(sums[i]));
   }
 }
 
@@ -41,7 +45,7 @@ float multiply_add_f32(int64_t rounds, int64_t* flops) {
   start(sums);
   vf x = set(0.5f), y = set(0.25f);
   for (int64_t round = 0; round < rounds; ++round) {
-    __asm__ volatile("" : "+v"(x), "+v"(y));  // not known to be constant
+    __asm__ volatile("" : STATELINE_REGISTER(x), STATELINE_REGISTER(y));  // not known to be constant
 #pragma GCC unroll 10
     for (int i = 0; i < kChains; ++i) sums[i] = fma(x, y, sums[i]);
   }
@@ -56,7 +60,7 @@ float multiply_add_bf16(int64_t rounds, int64_t* flops) {
   __m512i x = _mm512_set1_epi32(0x3f003f00);
   __m512i y = _mm512_set1_epi32(0x3e803e80);
   for (int64_t round = 0; round < rounds; ++round) {
-    __asm__ volatile("" : "+v"(x), "+v"(y));
+    __asm__ volatile("" : STATELINE_REGISTER(x), STATELINE_REGISTER(y));
 #pragma GCC unroll 10
     for (int i = 0; i < kChains; ++i) sums[i] = _mm512_dpbf16_ps(sums[i], (__m512bh)x, (__m512bh)y);
   }
@@ -70,17 +74,17 @@ float multiply_add_bf16(int64_t rounds, int64_t* flops) {
 float multiply_add_int8(int64_t rounds, int64_t* flops) {
   vi sums[kChains] = {};
 #pragma GCC unroll 10
-  for (int i = 0; i < kChains; ++i) __asm__ volatile("" : "+v"(sums[i]));
+  for (int i = 0; i < kChains; ++i) __asm__ volatile("" : STATELINE_REGISTER(sums[i]));
   vi x = vi{} + 0x00010001, y = vi{} + 0x00020002;
   for (int64_t round = 0; round < rounds; ++round) {
-    __asm__ volatile("" : "+v"(x), "+v"(y));
+    __asm__ volatile("" : STATELINE_REGISTER(x), STATELINE_REGISTER(y));
 #pragma GCC unroll 10
     for (int i = 0; i < kChains; ++i) {
 #if STATELINE_VNNI
       sums[i] = multiply_bytes(sums[i], (vu)x, (vu)y);
 #else
       sums[i] += multiply_pairs((vs)x, (vs)y);
-      __asm__ volatile("" : "+v"(sums[i]));  // not one product for all chains
+      __asm__ volatile("" : STATELINE_REGISTER(sums[i]));  // not one product for all chains
 #endif
     }
   }
