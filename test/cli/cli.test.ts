@@ -164,7 +164,7 @@ test.each<[string, string[], string]>([
     "E_TOKENIZER_MISSING",
   ],
   ["a GPU where there is none", [...logits, ...model, "--device", "cuda"], "E_DEVICE_UNAVAILABLE"],
-  ["a compute type to come", [...logits, ...model, "--compute", "int8"], "E_COMPUTE_TYPE"],
+  ["a compute type that the CPU has not", [...logits, ...model, "--compute", "f16"], "E_COMPUTE_TYPE"],
   ["an unknown model type", [...logits, "--model", llama], "E_MODEL_TYPE"],
   ["a folder of runs that is not there", ["serve", "/absent"], "E_RUNS_UNREADABLE"],
   [
