@@ -30,6 +30,7 @@ AllReduceTimerSpec checked(AllReduceTimerSpec spec) {
   check(spec.threads_per_rank >= 1, "threadsPerRank", "1 or more", spec.threads_per_rank);
   check(spec.group >= 1, "group", "1 or more", spec.group);
   check(spec.rounds >= 1, "rounds", "1 or more", spec.rounds);
+  check(!spec.values.empty(), "values", "at least one", 0);
   for (const int64_t count : spec.values) {
     check(count >= 1 && count <= kMostValues, "values", "1 to " + std::to_string(kMostValues), count);
   }

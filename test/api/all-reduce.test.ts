@@ -139,4 +139,7 @@ test("the benchmark counts bandwidth as nccl-tests do, and can be aborted", asyn
     code: "E_OPTION_INVALID",
     message: "ranks must be an integer from 2 to 64, got 1",
   });
+  await expect(benchAllReduce({ minBytes: 4096, maxBytes: 1024 })).rejects.toMatchObject({
+    message: "maxBytes must be at least minBytes = 4096, got 1024",
+  });
 });

@@ -9,7 +9,7 @@ import { htmlTable, textTable, type Table } from "../draw/table";
 import { native } from "../errors";
 import { cancellable, newJob } from "../model/jobs";
 import type { WireType } from "../native";
-import { abortSignal, checkOptions, integer, type Rules } from "../options";
+import { abortSignal, checkOptions, integer, invalid, type Rules } from "../options";
 import { crossover, type Crossover } from "./crossover";
 
 export interface AllReduceBenchOptions {
@@ -75,6 +75,7 @@ const rules: Rules<AllReduceBenchOptions> = {
 export async function benchAllReduce(options?: AllReduceBenchOptions): Promise<AllReduceCurve> {
   const checked = checkOptions("benchAllReduce", options, rules);
   const { ranks = 2, group = 128, minBytes = KIB, maxBytes = 16 * KIB * KIB, rounds = 5, signal } = checked;
+  if (maxBytes < minBytes) invalid("maxBytes", `at least minBytes = ${minBytes}`, maxBytes);
   const threadsPerRank = checked.threadsPerRank ?? Math.max(1, Math.floor(availableParallelism() / ranks));
   const sizes: number[] = [];
   for (let bytes = minBytes; bytes <= maxBytes; bytes *= 2) sizes.push(Math.ceil(bytes / 4));
@@ -127,7 +128,7 @@ export async function measureCurve(
   return { ...setting, points, crossover: crossover(points) };
 }
 
-export function curveTable(curve: AllReduceCurve): Table {
+function curveTable(curve: AllReduceCurve): Table {
   return {
     title: `AllReduce of ${curve.ranks} ranks in one process, ${curve.threadsPerRank} threads a rank`,
     columns: [
@@ -150,7 +151,7 @@ export function curveTable(curve: AllReduceCurve): Table {
   };
 }
 
-export function crossoverText(found: Crossover | null): string {
+function crossoverText(found: Crossover | null): string {
   if (!found) return "no narrower type beats f32 at these sizes";
   return `${found.wireType} beats f32 from ${formatBytes(found.fromBytes)} on (${formatNumber(found.gain)}× there and above, the least)`;
 }
