@@ -153,5 +153,5 @@ function curveTable(curve: AllReduceCurve): Table {
 
 function crossoverText(found: Crossover | null): string {
   if (!found) return "no narrower type beats f32 at these sizes";
-  return `${found.wireType} beats f32 from ${formatBytes(found.fromBytes)} on (${formatNumber(found.gain)}× there and above, the least)`;
+  return `${found.wireType} beats f32 from ${formatBytes(found.fromBytes)} on: ${formatNumber(found.gain)}× at least, by the fastest rounds (the table has medians)`;
 }
