@@ -71,6 +71,7 @@ Context::~Context() { run().contexts.pop_back(); }
 int main(int count, char** arguments) {
   using namespace stateline::test;
   const char* wanted = count > 1 ? arguments[1] : "";
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // a case that hangs is the one after the last line
   int passed = 0, failed = 0;
   for (const Case* test = run().first; test; test = test->next) {
     if (std::strstr(test->name, wanted)) ++(passes(*test) ? passed : failed);
