@@ -54,7 +54,7 @@ class Bytes {
                                                 std::numeric_limits<int64_t>::min(),
                                                 std::numeric_limits<int64_t>::max()};
     const uint8_t kind = byte();
-    if (kind < 96) return old + kind % 9 - 4;
+    if (kind < 96) return static_cast<int64_t>(static_cast<uint64_t>(old) + kind % 9 - 4);  // wraps at the edges
     if (kind < 192) return kEdges[kind % kEdges.size()];
     if (kind < 224) return byte();
     return static_cast<int64_t>(word());
@@ -156,7 +156,7 @@ void edit_spec(Bytes& bytes, EngineSpec& spec) {
     case 4:
       return edit(bytes, spec.slots);
     case 5:
-      spec.compute_type = bytes.byte() % 2 ? ComputeType::bf16 : ComputeType::f32;
+      spec.compute_type = static_cast<ComputeType>(bytes.byte() % 3);
       return;
     case 6:
       return edit_wires(bytes, spec.wires);
