@@ -140,7 +140,7 @@ bool Batch::plan(Rank& rank, Plan& plan) {
   keep_ends(rank, plan);  // no request begins with a state in the step that writes it
   fill(plan);
   plan.label = label(plan);
-  return !plan.segments.empty() || !plan.keeps.empty();
+  return !plan.segments.empty() || !plan.keeps.empty() || !leaving_.empty();  // who leaves is settled a turn later
 }
 
 void Batch::leave(Rank& rank) {

@@ -1,6 +1,7 @@
 // What earlier requests left behind changes how long a later one takes, and no bit of what it gets.
 #include "runtime/prefix_cache.h"
 
+#include <chrono>
 #include <future>
 #include <random>
 #include <thread>
@@ -118,6 +119,18 @@ TEST("a conversation goes on where the last answer ended") {
     tokens.push_back(3);
     CHECK_EQUAL(engine.generate(input(tokens, 24), options(1)).cached_tokens, 36);
   }
+}
+
+TEST("a request whose end is kept already is given that state at once, with nobody else there to end it") {
+  const RandomModel model;
+  RunningEngine engine(spec_of(model, 2, 100));
+  auto wanted = options(4);
+  wanted.keep_state = true;
+  const auto tokens = random_tokens(20, kVocabulary, 1);
+  const auto first = engine.generate(input(tokens, 24), wanted);
+  auto again = submit_request(engine.engine(), input(tokens, 24), wanted);
+  CHECK(again.settled.wait_for(std::chrono::seconds(30)) == std::future_status::ready);
+  CHECK(again.request->result().state == first.state);
 }
 
 TEST("a lookup that finds nothing says why") {
