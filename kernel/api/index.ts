@@ -37,6 +37,13 @@ export {
   type AllReducePoint,
 } from "./bench/all-reduce";
 export type { Crossover } from "./bench/crossover";
+export {
+  benchThroughput,
+  type ThroughputBench,
+  type ThroughputBenchOptions,
+  type ThroughputPoint,
+} from "./bench/throughput";
+export type { ThroughputSetup } from "./bench/setup";
 export { doctor, type Health } from "./doctor";
 export { Comm, openComm, registerCommTarget, type CommContent, type CommData, type CommMessage } from "./comms";
 export { displaySymbol, plainText, type CellHost, type MimeBundle } from "./display";

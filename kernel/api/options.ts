@@ -50,6 +50,15 @@ export function oneOf<T extends string>(...words: readonly T[]): Rule<T> {
   };
 }
 
+/** A list of at least one value, all different. */
+export function listOf<T>(rule: Rule<T>): Rule<readonly T[]> {
+  return {
+    expected: `a list of different values, each ${rule.expected}`,
+    accepts: (v): v is readonly T[] =>
+      Array.isArray(v) && v.length > 0 && new Set(v).size === v.length && v.every((one) => rule.accepts(one)),
+  };
+}
+
 export const flag: Rule<boolean> = { expected: "true or false", accepts: (v): v is boolean => typeof v === "boolean" };
 export const text: Rule<string> = { expected: "a text", accepts: (v): v is string => typeof v === "string" };
 export const nonEmptyText: Rule<string> = {

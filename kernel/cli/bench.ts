@@ -3,7 +3,11 @@
 import { Command } from "commander";
 
 import { allReduceBenchCommand } from "./bench/all-reduce";
+import { throughputBenchCommand } from "./bench/throughput";
 
 export function benchCommand(): Command {
-  return new Command("bench").description("measure this machine").addCommand(allReduceBenchCommand());
+  return new Command("bench")
+    .description("measure this machine")
+    .addCommand(allReduceBenchCommand())
+    .addCommand(throughputBenchCommand());
 }

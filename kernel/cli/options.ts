@@ -100,6 +100,21 @@ export function tokenIds(text: string): number[] {
   throw new InvalidArgumentError("Expected token ids like 1,2,3.");
 }
 
+/** "1,2,4" */
+export function positiveIntegers(text: string): number[] {
+  return text.split(",").map(positiveInteger);
+}
+
+/** A list of some of `words`: "f16,int8". */
+export function wordsOf<T extends string>(...words: readonly T[]): (text: string) => T[] {
+  return (text) =>
+    text.split(",").map((one) => {
+      const word = words.find((known) => known === one);
+      if (word === undefined) throw new InvalidArgumentError(`Expected some of ${words.join(",")}.`);
+      return word;
+    });
+}
+
 function numberIn(text: string, pattern: RegExp, min: number, max: number, expected: string): number {
   const value = Number(text);
   if (pattern.test(text) && value >= min && value <= max) return value;
