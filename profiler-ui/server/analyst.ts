@@ -18,13 +18,17 @@ export class Analyst {
   /** `onDeath`: the thread ended and with it everything that it held. */
   constructor(readonly onDeath: () => void) {}
 
-  /** @throws StatelineError of the task; `E_ANALYSIS_ENDED` when the thread dies, most likely of memory */
-  perform(task: Task): Promise<Answer> {
+  /**
+   * `given` is memory of the task that the thread gets to keep, not a copy of it.
+   *
+   * @throws StatelineError of the task; `E_ANALYSIS_ENDED` when the thread dies, most likely of memory
+   */
+  perform(task: Task, given: readonly ArrayBuffer[] = []): Promise<Answer> {
     const id = ++this.#tasks;
     const worker = (this.#worker ??= this.#start());
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
-      worker.postMessage({ id, task } satisfies Request);
+      worker.postMessage({ id, task } satisfies Request, given);
     });
   }
 

@@ -56,7 +56,7 @@ export async function startServer(options: ServerOptions): Promise<ProfilerServe
   app.use(guardToken(token));
   const runs = new RunCache(source);
   app.use("/api", apiRoutes(runs));
-  app.use(pageRoutes());
+  app.use(pageRoutes(runs));
   app.use(refuseUnknown);
   app.use(answerErrors);
 

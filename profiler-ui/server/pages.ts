@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import express, { Router, type RequestHandler } from "express";
 import { validRunId } from "./guard";
 import { builtPath } from "./package-folder";
+import type { RunCache } from "./run-cache";
 
 /** Folder of the built pages. */
 function webFolder(): string {
@@ -20,7 +21,8 @@ export function staticFiles(): RequestHandler {
   };
 }
 
-export function pageRoutes(): Router {
+/** A run is read while the browser loads its page, which then asks for it. */
+export function pageRoutes(runs: RunCache): Router {
   const root = webFolder();
   const router = Router();
   const page = (file: string): RequestHandler => {
@@ -33,7 +35,7 @@ export function pageRoutes(): Router {
   router.get(
     "/runs/:id",
     (request, _response, next) => {
-      validRunId(request.params["id"]);
+      runs.prepare(validRunId(request.params["id"]));
       next();
     },
     page("run.html"),

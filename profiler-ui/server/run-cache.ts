@@ -1,5 +1,6 @@
 /** Runs as the server knows them: read once, handed to the analysis thread, the ones asked for last kept there. */
 
+import { buffersOf } from "../trace/columns";
 import type { RunInfo, RunSource } from "../trace/run";
 import { BYTES_PER_EVENT } from "../trace/wire-format";
 import type { Answer, Question } from "./analysis";
@@ -21,6 +22,11 @@ export class RunCache {
   #numbers = 0;
 
   constructor(readonly source: RunSource) {}
+
+  /** Begins to read a run that will be asked about; what goes wrong is said to those who ask. */
+  prepare(id: string): void {
+    void this.#held(id).catch(() => undefined);
+  }
 
   /** Answers a question about a run as it is now. */
   async ask(id: string, question: Question): Promise<Answer> {
@@ -64,7 +70,7 @@ export class RunCache {
   async #read(info: RunInfo): Promise<HeldRun> {
     const events = await this.source.events(info.id);
     const number = ++this.#numbers;
-    await this.#analyst.perform({ kind: "load", run: number, info, events });
+    await this.#analyst.perform({ kind: "load", run: number, info, events }, buffersOf(events));
     return { number, info };
   }
 

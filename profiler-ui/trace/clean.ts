@@ -24,6 +24,8 @@ export function cleaned(events: EventColumns): EventColumns {
 function within(column: Float64Array, least: number): Float64Array {
   // NaN fails both comparisons.
   const fits = (value: number): boolean => value >= least && value <= MOST;
-  if (column.every(fits)) return column;
-  return column.map((value) => (fits(value) ? value : value > MOST ? MOST : least));
+  for (const value of column) {
+    if (!fits(value)) return column.map((one) => (fits(one) ? one : one > MOST ? MOST : least));
+  }
+  return column;
 }

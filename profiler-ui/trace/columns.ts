@@ -31,6 +31,12 @@ export function emptyLike(like: EventColumns, count: number): EventColumns {
   };
 }
 
+/** The memory that the columns lie in, each block once. */
+export function buffersOf(events: EventColumns): ArrayBuffer[] {
+  const columns = [...NUMBER_COLUMNS.map((name) => events[name]), ...TEXT_COLUMNS.map((name) => events[name].codes)];
+  return [...new Set(columns.map(({ buffer }) => buffer))].filter((buffer) => buffer instanceof ArrayBuffer);
+}
+
 /** The lowest rank that has events, Infinity if there are none. */
 export function firstRank(events: EventColumns): number {
   let first = Infinity;

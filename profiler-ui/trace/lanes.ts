@@ -34,24 +34,23 @@ function streamOrder(stream: number): number {
 
 /** Positions of the events of each rank and stream, by start time; of spans that start together the longest first. */
 export function laneIndices(events: EventColumns): { rank: number; stream: number; index: Uint32Array }[] {
-  const lanes: { rank: number; stream: number; count: number }[] = [];
+  const { count, rank: ranks, stream: streams } = events;
+  const lanes: { rank: number; stream: number }[] = [];
   const numbers = new Map<number, number>();
-  const laneOf = new Uint32Array(events.count);
-  for (let i = 0; i < events.count; i++) {
-    const rank = events.rank[i] ?? 0;
-    const stream = events.stream[i] ?? 0;
-    let number = numbers.get(rank * 65536 + stream);
-    if (number === undefined) {
-      number = lanes.push({ rank, stream, count: 0 }) - 1;
-      numbers.set(rank * 65536 + stream, number);
-    }
+  const laneOf = new Uint32Array(count);
+  for (let i = 0; i < count; i++) {
+    const rank = ranks[i] ?? 0;
+    const stream = streams[i] ?? 0;
+    const key = rank * 65536 + stream;
+    let number = numbers.get(key);
+    if (number === undefined) numbers.set(key, (number = lanes.push({ rank, stream }) - 1));
     laneOf[i] = number;
-    const lane = lanes[number];
-    if (lane) lane.count++;
   }
-  const indices = lanes.map(({ count }) => new Uint32Array(count));
+  const counts = new Uint32Array(lanes.length);
+  for (const number of laneOf) counts[number] = (counts[number] ?? 0) + 1;
+  const indices = lanes.map((_, k) => new Uint32Array(counts[k] ?? 0));
   const used = new Uint32Array(lanes.length);
-  for (let i = 0; i < events.count; i++) {
+  for (let i = 0; i < count; i++) {
     const number = laneOf[i] ?? 0;
     const index = indices[number];
     const at = used[number] ?? 0;

@@ -125,7 +125,7 @@ export interface RunSource {
   list(): Promise<RunInfo[]>;
   /** @throws RunError `E_RUN_NOT_FOUND`, `E_RUN_UNREADABLE` */
   info(id: string): Promise<RunInfo>;
-  /** All events of a run, by start time. */
+  /** All events of a run, by start time, for the caller to keep: their memory may be handed to another thread. */
   events(id: string): Promise<EventColumns>;
   /** Where the runs lie in files: SQL on one, read only and bounded. @throws RunError `E_SQL`, `E_ABORTED` */
   sql?(id: string, text: string, limits: SqlLimits): Promise<SqlAnswer>;

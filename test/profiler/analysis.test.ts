@@ -1,11 +1,61 @@
 import { analyse } from "../../profiler-ui/trace/analysis";
 import { fitLine } from "../../profiler-ui/trace/line-fit";
 import { eventsOf, type EventRow } from "./support/events";
+import { handRun } from "./support/hand-run";
 import { syntheticRun } from "./support/synthetic-run";
 
 const run = syntheticRun({ wireType: "int8", layers: 4, decodeSteps: 10 });
 
 describe("the numbers behind the charts", () => {
+  test("are those that a run worked out by hand has", () => {
+    const { info, events } = handRun("hand");
+    const { opTimes, split, roofline, transfers, crossovers, latencies, memory, layers } = analyse(events, info);
+    const us = (...times: number[]): number[] => times.map((time) => time * 1000);
+    expect(opTimes).toEqual({
+      ranks: [0, 1],
+      ops: [
+        { name: "out_proj", kind: "gemm", ns: us(400, 500) },
+        { name: "in_proj.x", kind: "gemm", ns: us(300, 420) },
+        { name: "norm", kind: "norm", ns: us(300, 400) },
+        { name: "all_reduce.x_proj", kind: "collective", ns: us(200, 80) },
+        { name: "in_proj.z", kind: "gemm", ns: us(100, 0) },
+      ],
+    });
+    // Rank 0 computes in_proj.z under half of its AllReduce; the other half is exposed.
+    expect(split).toEqual([
+      { rank: 0, computeNs: 1e6, overlapNs: 1e5, exposedNs: 1e5, idleNs: 3e5, betweenNs: 2e5 },
+      { rank: 1, computeNs: 1.32e6, overlapNs: 0, exposedNs: 8e4, idleNs: 1e5, betweenNs: 2e5 },
+    ]);
+    expect(roofline).toEqual({
+      points: [
+        { name: "out_proj", kind: "gemm", intensity: 1, flopsPerSecond: 1e9, bytesPerSecond: 1e9 },
+        { name: "in_proj.x", kind: "gemm", intensity: 4, flopsPerSecond: 2e9, bytesPerSecond: 5e8 },
+        { name: "norm", kind: "norm", intensity: 0.1, flopsPerSecond: 3e8, bytesPerSecond: 3e9 },
+      ],
+      bestFlops: 2e9,
+      bestBytes: 3e9,
+    });
+    // What the ranks send each other in a ring of two is the message itself.
+    const sizes = [{ bytes: 64, count: 1, medianNs: 80_000, p10Ns: 80_000, p90Ns: 80_000 }];
+    expect([transfers, crossovers]).toEqual([[{ wireType: "f32", bytesPerValue: 4, points: sizes, fit: null }], []]);
+    const one = (label: string, ns: number): unknown => {
+      return { label, count: 1, p50Ns: ns, p90Ns: ns, p99Ns: ns, maxNs: ns, samples: [ns] };
+    };
+    expect(latencies).toEqual([one("time to first token", 1e6), one("inter-token latency", 7e5)]);
+    expect(memory).toEqual([
+      { kind: "weights", bytes: [4096, 8192] },
+      { kind: "states", bytes: [512, 256] },
+    ]);
+    expect(layers).toEqual({
+      prefill: {
+        layers: [0],
+        ops: ["in_proj.x", "in_proj.z", "out_proj", "norm", "all_reduce.x_proj"],
+        meanNs: us(360, 100, 250, 100, 140).map((ns) => [ns]),
+      },
+      decode: { layers: [0, 1], ops: ["out_proj", "norm"], meanNs: [[200_000, null], us(75, 175)] },
+    });
+  });
+
   test("split each rank's time into parts that add up to the run", () => {
     const { split } = analyse(run.events, run.info);
     expect(split).toHaveLength(2);

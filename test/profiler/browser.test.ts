@@ -8,11 +8,13 @@ import { formatBytes, formatRate, formatShare, formatTime } from "../../profiler
 import { kindTime, summarise } from "../../profiler-ui/trace/summary";
 import { launchChromium } from "../support/chromium";
 import { eventually } from "../support/eventually";
+import { handRun } from "./support/hand-run";
 import { sourceOf } from "./support/source";
 import { syntheticRun } from "./support/synthetic-run";
 
 const f16 = syntheticRun({ id: "f16", label: "two ranks f16" });
 const int8 = syntheticRun({ id: "int8", label: "two ranks int8", wireType: "int8", decodeSteps: 20, seed: 7 });
+const eight = syntheticRun({ id: "eight", label: "eight ranks", ranks: 8, layers: 2, decodeSteps: 4, seed: 5 });
 const hostile = syntheticRun({ id: "hostile", label: "<img src=x onerror=alert(1)>", layers: 1, decodeSteps: 1 });
 
 let server: ProfilerServer;
@@ -23,7 +25,7 @@ let page: Page;
 let complaints: string[];
 
 beforeAll(async () => {
-  server = await startServer({ source: sourceOf([int8, f16, hostile]) });
+  server = await startServer({ source: sourceOf([int8, f16, eight, hostile]) });
   browser = await launchChromium();
 });
 
@@ -463,6 +465,27 @@ describe("the timeline", () => {
     expect(names.map((name) => name.replace(/[^a-z0-9 ]/g, "").trim())).toEqual(["rank 1", "rank 0"]);
   });
 
+  test("keeps pinned ranks in sight while the others scroll under them", async () => {
+    await page.setViewportSize({ width: 1400, height: 600 });
+    const canvas = await openRun("eight", "#pin=6");
+    await canvas.evaluate((element) => element.scrollIntoView({ block: "start" }));
+    const { x, y, width } = await boxOf(canvas);
+    const placeOf = async (rank: number): Promise<number> =>
+      (await boxOf(page.getByRole("button", { name: `Rank ${rank}, fold` }))).y - y;
+    const [pinned, other] = [await placeOf(6), await placeOf(5)];
+    await page.mouse.move(x + 700, y + 300);
+    await page.mouse.down();
+    await page.mouse.move(x + 700, y + 180, { steps: 5 });
+    await page.mouse.up();
+    await eventually(async () => expect(await placeOf(5)).toBeLessThan(other - 60));
+    expect(await placeOf(6)).toBe(pinned);
+    const scan = x + GUTTER + fractionOf(eight, "selective_scan", 6) * (width - GUTTER);
+    await page.mouse.move(scan, y + COMPUTE);
+    await eventually(async () => expect(await page.locator(".card").innerText()).toMatch(/^selective_scan[^]*rank 6/));
+    await page.getByRole("button", { name: "Rank 0, fold" }).focus();
+    await eventually(async () => expect(await placeOf(0)).toBeGreaterThan(pinned + 60));
+  });
+
   test("moves its window on the minimap", async () => {
     const canvas = await openRun("int8");
     const { x, y, width } = await boxOf(canvas);
@@ -629,6 +652,36 @@ describe("the analysis of a run", () => {
     expect(
       await page.getByRole("region", { name: "Mean time by op and layer in decode" }).locator("tbody tr").count(),
     ).toBe(Object.keys(analyse(int8.events, int8.info).layers["decode"]?.ops ?? {}).length);
+  });
+});
+
+describe("the analysis of a run worked out by hand", () => {
+  test("shows its roofline, its memory and its layers to the last digit", async () => {
+    const other = await serve([handRun("hand")]);
+    await page.goto(other.urlOf("/runs/hand?tab=analysis"));
+    const figures = page.locator("figure.chart");
+    await figures.first().locator(".main-svg").first().waitFor();
+    for (const summary of await figures.getByText("The numbers").all()) await summary.click();
+    const numbers = async (name: string): Promise<string[]> => {
+      const rows = await page.getByRole("region", { name, exact: true }).locator("tbody tr").allInnerTexts();
+      return rows.map((row) => row.replace(/\s+/g, " ").trim());
+    };
+    expect(await numbers("Roofline")).toEqual([
+      "out_proj 1.00 1.00 GFLOP/s 1.00 GB/s",
+      "in_proj.x 4.00 2.00 GFLOP/s 500 MB/s",
+      "norm 0.10 300 MFLOP/s 3.00 GB/s",
+    ]);
+    expect(await numbers("Memory by kind and rank")).toEqual(["weights 4.10 kB 8.19 kB", "states 512 B 256 B"]);
+    expect(await numbers("Mean time by op and layer in prefill")).toEqual([
+      "in_proj.x 360",
+      "in_proj.z 100",
+      "out_proj 250",
+      "norm 100",
+      "all_reduce.x_proj 140",
+    ]);
+    expect(await numbers("Mean time by op and layer in decode")).toEqual(["out_proj 200", "norm 75 175"]);
+    const memory = figures.filter({ hasText: "Memory by kind" }).locator(".bars path");
+    await eventually(async () => expect(await memory.count()).toBe(4));
   });
 });
 

@@ -4,7 +4,7 @@ import { streamName } from "../../trace/kinds";
 import type { Area } from "./area";
 import type { Scene } from "./draw";
 import type { SpanRef } from "./lane-view";
-import { GUTTER, HEADER } from "./layout";
+import { GUTTER, HEADER, seenAt } from "./layout";
 
 export interface Overlay {
   readonly hovered: SpanRef | null;
@@ -45,13 +45,15 @@ export function drawOverlay(context: CanvasRenderingContext2D, scene: Scene, ove
 }
 
 /** Where the window stands among lanes that do not all fit. */
-function drawThumb(context: CanvasRenderingContext2D, { width, height, layout, scrollY, theme }: Scene): void {
-  const inside = height - HEADER;
-  if (layout.height <= inside + 1) return;
+function drawThumb(context: CanvasRenderingContext2D, scene: Scene): void {
+  const { width, height, layout, scrollY, fixed, theme } = scene;
+  const inside = height - HEADER - fixed;
+  const lanes = layout.height - fixed;
+  if (lanes <= inside + 1) return;
   context.fillStyle = theme.muted;
   context.globalAlpha = 0.55;
   context.beginPath();
-  context.roundRect(width - 5, HEADER + (scrollY / layout.height) * inside, 4, (inside / layout.height) * inside, 2);
+  context.roundRect(width - 5, HEADER + fixed + (scrollY / lanes) * inside, 4, (inside / lanes) * inside, 2);
   context.fill();
   context.globalAlpha = 1;
 }
@@ -127,23 +129,34 @@ function drawFlow(context: CanvasRenderingContext2D, scene: Scene, linked: reado
   }
 }
 
-function drawArea(context: CanvasRenderingContext2D, { layout, view, width, scrollY, theme }: Scene, area: Area): void {
+function drawArea(context: CanvasRenderingContext2D, scene: Scene, area: Area): void {
+  const { layout, view, width, theme } = scene;
   const ranks = layout.ranks.filter(({ rank }) => rank >= area.firstRank && rank <= area.lastRank);
   const perNs = (width - GUTTER) / (view.to - view.from);
   const left = GUTTER + Math.max(-10, (area.from - view.from) * perNs);
   const right = GUTTER + Math.min(width, (area.to - view.from) * perNs);
   context.fillStyle = context.strokeStyle = theme.accent;
   context.lineWidth = 1;
-  for (const { y, height } of ranks) {
+  for (const rank of ranks) {
+    const { y, height } = visiblePart(scene, rank.y, rank.height);
+    if (height <= 0) continue;
     context.globalAlpha = 0.14;
-    context.fillRect(left, HEADER + y - scrollY - 3, right - left, height + 6);
+    context.fillRect(left, y - 3, right - left, height + 6);
     context.globalAlpha = 0.9;
-    context.strokeRect(left + 0.5, HEADER + y - scrollY - 2.5, right - left - 1, height + 5);
+    context.strokeRect(left + 0.5, y - 2.5, right - left - 1, height + 5);
   }
   context.globalAlpha = 1;
 }
 
-function boxOf({ layout, view, width, scrollY }: Scene, { lane, depth, position }: SpanRef): Box | null {
+/** Where something at `y` of the layout is seen on the canvas; what is scrolled under the pinned ranks has no height. */
+function visiblePart(scene: Scene, y: number, height: number): { readonly y: number; readonly height: number } {
+  const seen = seenAt(y, scene);
+  const top = y < scene.fixed ? seen : Math.max(seen, scene.fixed);
+  return { y: HEADER + top, height: Math.max(0, seen + height - top) };
+}
+
+function boxOf(scene: Scene, { lane, depth, position }: SpanRef): Box | null {
+  const { layout, view, width } = scene;
   const band = layout.bands.find(
     (candidate) =>
       candidate.lane.rank === lane.rank && candidate.lane.stream === lane.stream && candidate.depth === depth,
@@ -156,14 +169,13 @@ function boxOf({ layout, view, width, scrollY }: Scene, { lane, depth, position 
   const right = Math.min(width + 10, ((row.end[position] ?? 0) - view.from) * perNs);
   return {
     x: GUTTER + left,
-    y: HEADER + band.y - scrollY,
     width: Math.max(1.5, right - left),
-    height: band.height - 1,
+    ...visiblePart(scene, band.y, band.height - 1),
   };
 }
 
 function outline(context: CanvasRenderingContext2D, box: Box | null, colour: string, line: number): void {
-  if (!box) return;
+  if (!box || box.height === 0) return;
   context.strokeStyle = colour;
   context.lineWidth = line;
   context.strokeRect(box.x - line / 2, box.y - line / 2, box.width + line, box.height + line);

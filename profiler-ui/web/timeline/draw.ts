@@ -10,19 +10,18 @@ import { formatTime } from "../../trace/format";
 import { wirePattern } from "../../trace/palette";
 import { drawGrid, drawHeader } from "./draw-header";
 import type { Hits } from "./hits";
-import { GUTTER, HEADER, type Band, type Layout } from "./layout";
+import { GUTTER, HEADER, seenAt, type Band, type Layout, type Scroll } from "./layout";
 import { patternFor } from "./patterns";
 import { paintsOf, type CanvasTheme, type Paint } from "./theme";
 import type { View } from "./view";
 
 /** All that a frame depends on. Lengths in CSS pixels. */
-export interface Scene {
+export interface Scene extends Scroll {
   readonly width: number;
   readonly height: number;
   readonly dpr: number;
   readonly view: View;
   readonly layout: Layout;
-  readonly scrollY: number;
   readonly theme: CanvasTheme;
   readonly hidden: ReadonlySet<string>;
   /** What a search found: the rest stands back. */
@@ -37,6 +36,12 @@ const EVERY_KIND: ReadonlySet<string> = new Set(KINDS);
 /** Narrowest span that gets a text. */
 const TEXT_WIDTH = 30;
 
+/** The line under the ranks that stand still. */
+function drawEdge(context: CanvasRenderingContext2D, { width, fixed, theme }: Scene): void {
+  context.fillStyle = theme.muted;
+  context.fillRect(0, HEADER + fixed - 1, width, 1);
+}
+
 /** Draws frames onto one canvas; holds the image of dense rows between them. */
 export class Painter {
   readonly #strip = document.createElement("canvas");
@@ -47,34 +52,48 @@ export class Painter {
 
   draw(scene: Scene): void {
     const { context } = this;
-    const { width, height, dpr, theme, layout, scrollY } = scene;
+    const { height, dpr, layout, fixed } = scene;
     context.setTransform(dpr, 0, 0, dpr, 0, 0);
-    context.fillStyle = theme.surface;
-    context.fillRect(0, 0, width, height);
-    context.save();
-    context.beginPath();
-    context.rect(0, HEADER, width, height - HEADER);
-    context.clip();
-    const visible = layout.bands.filter(({ y, height: h }) => y + h > scrollY && y < scrollY + height - HEADER);
-    this.#drawBackground(scene, visible);
-    drawGrid(context, scene);
-    this.#drawSpans(scene, visible);
-    this.#drawLabels(scene);
-    context.restore();
+    const bottom = height - HEADER;
+    const scrolled = layout.bands.filter(({ y }) => y >= fixed);
+    this.#drawBands(scene, scrolled, fixed, bottom);
+    if (fixed > 0) {
+      const still = layout.bands.filter(({ y }) => y < fixed);
+      this.#drawBands(scene, still, 0, fixed);
+      drawEdge(context, scene);
+    }
     drawHeader(context, scene);
   }
 
-  #drawBackground({ width, scrollY, theme }: Scene, bands: readonly Band[]): void {
-    this.context.fillStyle = theme.band;
-    for (const { y, height } of bands) this.context.fillRect(GUTTER, HEADER + y - scrollY, width - GUTTER, height - 1);
+  /** Draws those of `bands` that are seen between two heights under the header. */
+  #drawBands(scene: Scene, bands: readonly Band[], top: number, bottom: number): void {
+    const { context } = this;
+    const { width, theme } = scene;
+    const visible = bands.filter(({ y, height }) => {
+      const seen = seenAt(y, scene);
+      return seen + height > top && seen < bottom;
+    });
+    context.save();
+    context.beginPath();
+    context.rect(0, HEADER + top, width, bottom - top);
+    context.clip();
+    context.fillStyle = theme.surface;
+    context.fillRect(0, HEADER + top, width, bottom - top);
+    context.fillStyle = theme.band;
+    for (const { y, height } of visible)
+      context.fillRect(GUTTER, HEADER + seenAt(y, scene), width - GUTTER, height - 1);
+    drawGrid(context, scene);
+    this.#drawSpans(scene, visible);
+    this.#drawLabels(scene, visible);
+    context.restore();
   }
 
   #drawSpans(scene: Scene, bands: readonly Band[]): void {
-    const { width, dpr, view, theme, hidden, scrollY } = scene;
+    const { width, dpr, view, theme, hidden } = scene;
     const columns = Math.max(1, Math.floor((width - GUTTER) * dpr));
     const image = this.#imageOf(columns, Math.max(1, bands.length));
     const pixels = new Uint32Array(image.data.buffer);
-    pixels.fill(0);
+    pixels.fill(0, 0, columns * bands.length);
     const perNs = columns / (view.to - view.from);
     const bucket = bucketNs(1 / perNs);
     const { context } = this;
@@ -110,10 +129,11 @@ export class Painter {
       paintRow(band, line, forest, paintsOf(lane, depth, theme, scene.hits ? EVERY_KIND : hidden));
       if (found) paintRow(band, line, found, paintsOf(lane, depth, theme, hidden));
     });
-    this.#strip.getContext("2d")?.putImageData(image, 0, 0);
+    this.#strip.getContext("2d")?.putImageData(image, 0, 0, 0, 0, columns, bands.length);
     context.imageSmoothingEnabled = false;
     bands.forEach(({ y, height }, line) => {
-      context.drawImage(this.#strip, 0, line, columns, 1, GUTTER, HEADER + y - scrollY, columns / dpr, height - 1);
+      const top = HEADER + seenAt(y, scene);
+      context.drawImage(this.#strip, 0, line, columns, 1, GUTTER, top, columns / dpr, height - 1);
     });
     for (const draw of wide) draw();
   }
@@ -121,7 +141,7 @@ export class Painter {
   #drawSpan(scene: Scene, { lane, depth, y, height }: Band, i: number, paint: Paint, left: number, wide: number): void {
     const { context } = this;
     const x = GUTTER + left;
-    const top = HEADER + y - scene.scrollY;
+    const top = HEADER + seenAt(y, scene);
     const w = wide - Math.min(1, wide / 4); // a gap, so that equal neighbours stay distinct
     context.fillStyle = paint.css;
     context.fillRect(x, top, w, height - 1);
@@ -149,8 +169,11 @@ export class Painter {
   #fit(name: string, width: number, durNs: number): string {
     const whole = this.#widthOf(name);
     if (whole > width) {
-      const letters = Math.floor((name.length * width) / whole) - 1;
-      return letters < 3 ? "" : `${name.slice(0, letters)}…`;
+      for (let letters = Math.floor((name.length * width) / whole); letters >= 3; letters--) {
+        const short = `${name.slice(0, letters)}…`;
+        if (this.#widthOf(short) <= width) return short;
+      }
+      return "";
     }
     if (width < whole + 58) return name;
     return `${name}   ${formatTime(durNs)}`;
@@ -162,22 +185,24 @@ export class Painter {
     return width;
   }
 
-  #drawLabels({ layout, scrollY, theme }: Scene): void {
+  #drawLabels(scene: Scene, bands: readonly Band[]): void {
     const { context } = this;
+    const { theme } = scene;
     context.textBaseline = "middle";
     context.font = `11px ${theme.font}`;
     context.fillStyle = theme.muted;
     context.textAlign = "right";
-    for (const { lane, depth, y, height } of layout.bands) {
+    for (const { lane, depth, y, height } of bands) {
       if (depth > 0 || lane.stream === 2 || height < 12) continue;
       const name = ["compute", "comm"][lane.stream] ?? `stream ${lane.stream}`;
-      context.fillText(name, GUTTER - 9, HEADER + y - scrollY + 10);
+      context.fillText(name, GUTTER - 9, HEADER + seenAt(y, scene) + 10);
     }
     context.textAlign = "left";
   }
 
+  /** An image of at least that many lines. */
   #imageOf(width: number, height: number): ImageData {
-    if (!this.#image || this.#image.width !== width || this.#image.height !== height) {
+    if (!this.#image || this.#image.width !== width || this.#image.height < height) {
       this.#image = new ImageData(width, height);
       this.#strip.width = width;
       this.#strip.height = height;

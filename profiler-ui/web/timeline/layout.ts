@@ -69,6 +69,39 @@ export function layoutLanes(lanes: readonly LaneView[], { pinned, folded }: Arra
   return { bands, ranks, height: Math.max(40, y - RANK_GAP + 10) };
 }
 
+/** Space between the ranks that stand still and those that scroll under them. */
+const FIXED_GAP = 4;
+
+/**
+ * Height of the pinned ranks that stand still while the others scroll, of `inside` in all: as many of them as leave
+ * half of it to the others, none where all lanes are seen at once.
+ */
+export function fixedHeight({ ranks, height: whole }: Layout, { pinned }: Arrangement, inside: number): number {
+  let fixed = 0;
+  if (whole <= inside) return fixed;
+  for (const { rank, y, height } of ranks) {
+    if (!pinned.has(rank) || y + height > inside / 2) break;
+    fixed = y + height + FIXED_GAP;
+  }
+  return fixed;
+}
+
+/** How far the lanes are scrolled; those above `fixed` are not. */
+export interface Scroll {
+  readonly scrollY: number;
+  readonly fixed: number;
+}
+
+/** Where what stands at `y` of the layout is seen, counted from under the header. */
+export function seenAt(y: number, { scrollY, fixed }: Scroll): number {
+  return y < fixed ? y : y - scrollY;
+}
+
+/** What of the layout is seen at `y` under the header. */
+export function layoutAt(y: number, { scrollY, fixed }: Scroll): number {
+  return y < fixed ? y : y + scrollY;
+}
+
 /** The band at height `y`; null between bands. */
 export function bandAt(layout: Layout, y: number): Band | null {
   return layout.bands.find((band) => y >= band.y && y < band.y + band.height) ?? null;

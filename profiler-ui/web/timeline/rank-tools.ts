@@ -1,11 +1,13 @@
 /** Beside the lanes: each rank's name, which folds it, and a pin, which brings it to the top. */
 
 import { el } from "../dom";
-import { HEADER, type Arrangement, type Layout } from "./layout";
+import { HEADER, seenAt, type Arrangement, type Layout, type Scroll } from "./layout";
 
 export interface RankToolActions {
   readonly fold: (rank: number) => void;
   readonly pin: (rank: number) => void;
+  /** Scroll the lanes so that the rank is seen: its tools have the keyboard. */
+  readonly reveal: (rank: number) => void;
 }
 
 export class RankTools {
@@ -15,7 +17,7 @@ export class RankTools {
   constructor(readonly actions: RankToolActions) {}
 
   /** Puts the tools beside the ranks as they stand now. */
-  show(layout: Layout, { pinned, folded }: Arrangement, scrollY: number, height: number): void {
+  show(layout: Layout, { pinned, folded }: Arrangement, scroll: Scroll, height: number): void {
     this.element.style.height = `${height - HEADER}px`;
     this.element.style.top = `${HEADER}px`;
     const shown = JSON.stringify([layout.ranks.map(({ rank }) => rank), [...pinned], [...folded]]);
@@ -23,7 +25,11 @@ export class RankTools {
     this.#shown = shown;
     layout.ranks.forEach(({ y }, k) => {
       const tool = this.element.children[k];
-      if (tool instanceof HTMLElement) tool.style.transform = `translateY(${y - scrollY}px)`;
+      if (!(tool instanceof HTMLElement)) return;
+      const seen = seenAt(y, scroll);
+      tool.style.transform = `translateY(${seen}px)`;
+      // Under the ranks that stand still there is nothing to press, nor to see.
+      tool.classList.toggle("under", y >= scroll.fixed && seen < scroll.fixed);
     });
   }
 
@@ -35,7 +41,7 @@ export class RankTools {
       ...ranks.map(({ rank }) =>
         el(
           "div",
-          { class: `rank-tool${folded.has(rank) ? " folded" : ""}` },
+          { class: `rank-tool${folded.has(rank) ? " folded" : ""}`, onfocusin: () => this.actions.reveal(rank) },
           el(
             "button",
             {
@@ -55,7 +61,9 @@ export class RankTools {
               class: "pin",
               "aria-pressed": String(pinned.has(rank)),
               "aria-label": `Rank ${rank}, pin to the top`,
-              title: pinned.has(rank) ? "Let it go back to its place" : "Pin to the top",
+              title: pinned.has(rank)
+                ? "Let it go back to its place"
+                : "Pin to the top, where it stays while the others scroll",
               onclick: () => this.actions.pin(rank),
             },
             "⇱",

@@ -36,7 +36,6 @@ export async function pngOf(timelines: readonly Timeline[]): Promise<Blob> {
     context.fillStyle = style.getPropertyValue("--text");
     context.font = `600 ${12 * dpr}px ${style.getPropertyValue("--font")}`;
     for (const { rank, y } of timeline.rankPlaces) {
-      if (y < 0 || y > canvas.clientHeight - HEADER) continue;
       context.fillText(`rank ${rank}`, 2 * dpr, top + (HEADER + y + 13) * dpr);
     }
     top += canvas.height;

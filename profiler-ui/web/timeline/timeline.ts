@@ -11,7 +11,20 @@ import { drawOverlay } from "./draw-overlay";
 import { attachGestures, type Gestures } from "./gestures";
 import type { Hits } from "./hits";
 import { findSpan, spanKey, spanRef, type LaneView, type SpanKey, type SpanRef } from "./lane-view";
-import { AS_RECORDED, bandAt, GUTTER, HEADER, layoutLanes, rankAt, type Arrangement, type Layout } from "./layout";
+import {
+  AS_RECORDED,
+  bandAt,
+  fixedHeight,
+  GUTTER,
+  HEADER,
+  layoutAt,
+  layoutLanes,
+  rankAt,
+  seenAt,
+  type Arrangement,
+  type Layout,
+  type Scroll,
+} from "./layout";
 import { RankTools, type RankToolActions } from "./rank-tools";
 import { linkedSpans } from "./span-facts";
 import { readTheme, type CanvasTheme } from "./theme";
@@ -26,7 +39,7 @@ export interface TimelineOptions {
   readonly onSelect: (span: SpanRef | null) => void;
   /** An area was dragged out. */
   readonly onArea: (area: Area) => void;
-  readonly ranks: RankToolActions;
+  readonly ranks: Omit<RankToolActions, "reveal">;
 }
 
 /** Tallest timeline on the page, as a share of the window's height; more lanes scroll inside. */
@@ -43,7 +56,7 @@ export class Timeline {
   #layout: Layout = layoutLanes([]);
   #length = 1;
   #view: View = { from: 0, to: 1 };
-  #scrollY = 0;
+  #scroll: Scroll = { scrollY: 0, fixed: 0 };
   #theme: CanvasTheme;
   readonly #tools: RankTools;
   #arrangement: Arrangement = AS_RECORDED;
@@ -66,7 +79,7 @@ export class Timeline {
       role: "application",
       "aria-label": `${options.label}. Arrow keys move between spans, question mark lists all keys.`,
     });
-    this.#tools = new RankTools(options.ranks);
+    this.#tools = new RankTools({ ...options.ranks, reveal: (rank) => this.#revealRank(rank) });
     this.element = el(
       "div",
       { class: "timeline" },
@@ -85,7 +98,7 @@ export class Timeline {
       length: () => this.#length,
       view: () => this.#view,
       onView: (view) => this.#moved(clampView(view, this.#length)),
-      onScroll: (pixels) => this.#scroll(pixels),
+      onScroll: (pixels) => this.#scrollBy(pixels),
     });
     this.canvas.addEventListener("pointermove", (event) => this.#point(event.offsetX, event.offsetY));
     this.canvas.addEventListener("pointerleave", () => this.#point(null, 0));
@@ -120,9 +133,12 @@ export class Timeline {
     return this.#pointer ? this.#timeAt(this.#pointer.x) : (from + to) / 2;
   }
 
-  /** Where the ranks stand under the header, scrolled as they are. */
+  /** Where the ranks that are seen stand under the header. */
   get rankPlaces(): { readonly rank: number; readonly y: number }[] {
-    return this.#layout.ranks.map(({ rank, y }) => ({ rank, y: y - this.#scrollY }));
+    const { fixed } = this.#scroll;
+    return this.#layout.ranks
+      .map(({ rank, y }) => ({ rank, y: seenAt(y, this.#scroll), least: y < fixed ? 0 : fixed }))
+      .filter(({ y, least }) => y >= least && y <= this.canvas.clientHeight - HEADER);
   }
 
   get area(): Area | null {
@@ -206,10 +222,21 @@ export class Timeline {
     const band = this.#layout.bands.find(
       ({ lane, depth }) => lane.rank === span.lane.rank && lane.stream === span.lane.stream && depth === span.depth,
     );
+    if (band) this.#revealBand(band);
+  }
+
+  #revealRank(rank: number): void {
+    const band = this.#layout.ranks.find((candidate) => candidate.rank === rank);
+    if (band) this.#revealBand(band);
+  }
+
+  #revealBand({ y, height }: { readonly y: number; readonly height: number }): void {
+    const { fixed } = this.#scroll;
+    const seen = seenAt(y, this.#scroll);
     const inside = this.canvas.clientHeight - HEADER;
-    if (band && band.y < this.#scrollY) this.#scroll(band.y - this.#scrollY - 8);
-    else if (band && band.y + band.height > this.#scrollY + inside)
-      this.#scroll(band.y + band.height - this.#scrollY - inside + 8);
+    if (y < fixed) return;
+    if (seen < fixed) this.#scrollBy(seen - fixed - 8);
+    else if (seen + height > inside) this.#scrollBy(seen + height - inside + 8);
   }
 
   /** Draws everything again at the next frame. */
@@ -222,7 +249,7 @@ export class Timeline {
   #attachArea(): void {
     const cornerAt = (event: PointerEvent): { time: number; rank: number } => ({
       time: Math.min(Math.max(0, this.#timeAt(event.offsetX)), this.#length),
-      rank: rankAt(this.#layout, event.offsetY - HEADER + this.#scrollY),
+      rank: rankAt(this.#layout, layoutAt(event.offsetY - HEADER, this.#scroll)),
     });
     this.canvas.addEventListener("pointerdown", (event) => {
       if (!event.shiftKey || event.button !== 0 || event.offsetX < GUTTER) return;
@@ -259,9 +286,10 @@ export class Timeline {
     this.options.onView(view);
   }
 
-  #scroll(pixels: number): void {
-    const most = Math.max(0, this.#layout.height - (this.canvas.clientHeight - HEADER));
-    this.#scrollY = Math.min(Math.max(0, this.#scrollY + pixels), most);
+  #scrollBy(pixels: number): void {
+    const inside = this.canvas.clientHeight - HEADER;
+    const scrollY = Math.min(Math.max(0, this.#scroll.scrollY + pixels), Math.max(0, this.#layout.height - inside));
+    this.#scroll = { scrollY, fixed: fixedHeight(this.#layout, this.#arrangement, inside) };
     this.redraw();
   }
 
@@ -279,7 +307,7 @@ export class Timeline {
       }
     }
     this.#gestures.sync();
-    this.#scroll(0);
+    this.#scrollBy(0);
   }
 
   #timeAt(x: number): number {
@@ -304,7 +332,7 @@ export class Timeline {
 
   /** The span drawn at a point: the one under it, else the longest that starts within its pixel or the two beside it. */
   #hit(x: number, y: number): { span: SpanRef; merged: number } | null {
-    const band = y < HEADER ? null : bandAt(this.#layout, y - HEADER + this.#scrollY);
+    const band = y < HEADER ? null : bandAt(this.#layout, layoutAt(y - HEADER, this.#scroll));
     const forest = band?.lane.rows[band.depth];
     if (!band || !forest) return null;
     const { row } = forest;
@@ -337,7 +365,7 @@ export class Timeline {
       dpr: devicePixelRatio || 1,
       view: this.#view,
       layout: this.#layout,
-      scrollY: this.#scrollY,
+      ...this.#scroll,
       theme: this.#theme,
       hidden: this.#hidden,
       hits: this.#hits,
@@ -347,7 +375,7 @@ export class Timeline {
       // What moved under a pointer that rests is no longer what the card says.
       if (this.#pointer) this.#point(this.#pointer.x, this.#pointer.y);
       this.#painter.draw(scene);
-      this.#tools.show(this.#layout, this.#arrangement, this.#scrollY, scene.height);
+      this.#tools.show(this.#layout, this.#arrangement, this.#scroll, scene.height);
     }
     const context = this.#overlay.getContext("2d");
     if (context) {

@@ -13,6 +13,6 @@ export function sourceOf(runs: readonly RunData[]): RunSource {
   return {
     list: () => Promise.resolve(runs.map(({ info }) => info)),
     info: async (id) => Promise.resolve(find(id).info),
-    events: async (id) => Promise.resolve(find(id).events),
+    events: async (id) => Promise.resolve(structuredClone(find(id).events)),
   };
 }
