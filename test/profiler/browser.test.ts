@@ -668,18 +668,18 @@ describe("the analysis of a run worked out by hand", () => {
     };
     expect(await numbers("Roofline")).toEqual([
       "out_proj 1.00 1.00 GFLOP/s 1.00 GB/s",
-      "in_proj.x 4.00 2.00 GFLOP/s 500 MB/s",
-      "norm 0.10 300 MFLOP/s 3.00 GB/s",
+      "in_proj.x 4.00 2.00 GFLOP/s 500.0 MB/s",
+      "norm 0.10 300.0 MFLOP/s 3.00 GB/s",
     ]);
     expect(await numbers("Memory by kind and rank")).toEqual(["weights 4.10 kB 8.19 kB", "states 512 B 256 B"]);
     expect(await numbers("Mean time by op and layer in prefill")).toEqual([
-      "in_proj.x 360",
-      "in_proj.z 100",
-      "out_proj 250",
-      "norm 100",
-      "all_reduce.x_proj 140",
+      "in_proj.x 360.0",
+      "in_proj.z 100.0",
+      "out_proj 250.0",
+      "norm 100.0",
+      "all_reduce.x_proj 140.0",
     ]);
-    expect(await numbers("Mean time by op and layer in decode")).toEqual(["out_proj 200", "norm 75 175"]);
+    expect(await numbers("Mean time by op and layer in decode")).toEqual(["out_proj 200.0", "norm 75.00 175.0"]);
     const memory = figures.filter({ hasText: "Memory by kind" }).locator(".bars path");
     await eventually(async () => expect(await memory.count()).toBe(4));
   });
