@@ -329,6 +329,7 @@ export interface CpuInfo {
   readonly isa: string;
   /** Tables this machine can run. */
   readonly isas: readonly string[];
+  /** Cores this process may keep busy: fewer than the machine's where its affinity or its container limits it. */
   readonly cores: number;
 }
 

@@ -2,7 +2,6 @@
 #include <napi.h>
 
 #include <cstdio>
-#include <thread>
 
 #include "addon/arguments.h"
 #include "addon/environment.h"
@@ -12,6 +11,7 @@
 #include "addon/spec.h"
 #include "addon/state_value.h"
 #include "addon/timing_task.h"
+#include "comm/cores.h"
 #include "device/cpu/dispatch.h"
 
 namespace stateline::addon {
@@ -27,7 +27,7 @@ Napi::Value cpu_info(const Napi::CallbackInfo& info) {
     for (const std::string_view isa : cpu::available_isas()) isas.Set(isas.Length(), text(env, isa));
     result.Set("isa", text(env, cpu::isa_name()));
     result.Set("isas", isas);
-    result.Set("cores", static_cast<double>(std::thread::hardware_concurrency()));
+    result.Set("cores", usable_cores());
     return result;
   });
 }

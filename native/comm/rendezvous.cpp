@@ -1,9 +1,9 @@
 #include "comm/rendezvous.h"
 
 #include <algorithm>
-#include <thread>
 
 #include "comm/communicator.h"
+#include "comm/cores.h"
 #include "comm/park.h"
 
 #if defined(__x86_64__)
@@ -101,6 +101,6 @@ void Rendezvous::reset() {
   for (int rank = 0; rank < ranks_; ++rank) seats_[rank].reached.store(0);
 }
 
-int spins_for(int threads) { return threads <= static_cast<int>(std::thread::hardware_concurrency()) ? kSpins : 0; }
+int spins_for(int threads) { return threads <= usable_cores() ? kSpins : 0; }
 
 }  // namespace stateline

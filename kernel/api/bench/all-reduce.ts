@@ -1,7 +1,5 @@
 /** How fast an AllReduce among ranks of this process is, by message size and wire type. */
 
-import { availableParallelism } from "node:os";
-
 import { formatBytes, formatNumber } from "../../../profiler-ui/trace/format";
 import { addon } from "../addon";
 import { drawable } from "../display";
@@ -10,6 +8,7 @@ import { native } from "../errors";
 import { cancellable, newJob } from "../model/jobs";
 import type { WireType } from "../native";
 import { abortSignal, checkOptions, integer, invalid, type Rules } from "../options";
+import { defaultThreads } from "../threads";
 import { crossover, type Crossover } from "./crossover";
 
 export interface AllReduceBenchOptions {
@@ -76,7 +75,7 @@ export async function benchAllReduce(options?: AllReduceBenchOptions): Promise<A
   const checked = checkOptions("benchAllReduce", options, rules);
   const { ranks = 2, group = 128, minBytes = KIB, maxBytes = 16 * KIB * KIB, rounds = 5, signal } = checked;
   if (maxBytes < minBytes) invalid("maxBytes", `at least minBytes = ${minBytes}`, maxBytes);
-  const threadsPerRank = checked.threadsPerRank ?? Math.max(1, Math.floor(availableParallelism() / ranks));
+  const threadsPerRank = checked.threadsPerRank ?? defaultThreads(ranks);
   const sizes: number[] = [];
   for (let bytes = minBytes; bytes <= maxBytes; bytes *= 2) sizes.push(Math.ceil(bytes / 4));
   const curve = await measureCurve({ ranks, threadsPerRank, group }, sizes, rounds, signal);

@@ -1,7 +1,5 @@
 /** Throughput of requests that come as a batch, over context length, batch, ranks and wire type: the figure of arXiv 2602.21144. */
 
-import { availableParallelism } from "node:os";
-
 import { formatBytes, formatNumber, formatTime } from "../../../profiler-ui/trace/format";
 import { drawable } from "../display";
 import { htmlTable, textTable, type Table } from "../draw/table";
@@ -10,6 +8,7 @@ import type { Model } from "../model/model";
 import type { ComputeType } from "../native";
 import { abortSignal, callback, checkOptions, integer, invalid, listOf, oneOf, type Rules } from "../options";
 import { cellProgress, type Progress } from "../progress";
+import { defaultThreads } from "../threads";
 import { setupText, type ThroughputSetup, type WireOption } from "./setup";
 
 export interface ThroughputBenchOptions {
@@ -87,7 +86,7 @@ export async function benchThroughput(directory: string, options?: ThroughputBen
   const checked = checkOptions("benchThroughput", options, rules);
   const { contexts = [128, 512, 2048], batches = [1, 8], ranks = [1, 2], wires = ["f16", "int8"] } = checked;
   const { newTokens = 32, rounds = 5, computeType = "auto", signal } = checked;
-  const threadsPerRank = checked.threadsPerRank ?? Math.max(1, Math.floor(availableParallelism() / Math.max(...ranks)));
+  const threadsPerRank = checked.threadsPerRank ?? defaultThreads(Math.max(...ranks));
   const setups = setupsOf(ranks, wires);
   const loads = contexts.flatMap((context) => batches.map((batch) => ({ context, batch, newTokens })));
   const slots = Math.max(...batches);

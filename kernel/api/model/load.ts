@@ -1,7 +1,5 @@
 /** Loads a checkpoint directory into the engine: read and check the headers, plan, map, pack each rank's slices. */
 
-import { availableParallelism } from "node:os";
-
 import { addon } from "../addon";
 import { openCheckpoint, refuseChanges } from "../checkpoint/checkpoint";
 import type { JsonObject } from "../checkpoint/json";
@@ -23,6 +21,7 @@ import { engineSpec } from "../plan/engine-spec";
 import { planShards, type ShardPlan } from "../plan/plan";
 import { cellProgress, type Progress } from "../progress";
 import { loadTokenizer, readStopTokens } from "../text/tokenizer";
+import { defaultThreads } from "../threads";
 import { allReduceRule, chooseAllReduce, tuneAllReduce, type AllReduceOption } from "./all-reduce";
 import { chooseCache } from "./cache";
 import { cancellable, newJob } from "./jobs";
@@ -108,7 +107,7 @@ export async function loadModel(directory: string, options?: LoadOptions): Promi
       { tokenizerSize: tokenizer.size, vocabulary },
     );
   }
-  const threadsPerRank = checked.threadsPerRank ?? Math.max(1, Math.floor(availableParallelism() / tensorParallel));
+  const threadsPerRank = checked.threadsPerRank ?? defaultThreads(tensorParallel);
   const computeType = chooseComputeType(checked.computeType ?? "auto", planned);
   const tuning = { tensorParallel, threadsPerRank, computeType, ...(signal && { signal }) };
   const plan = { ...planned, allReduce: await tuneAllReduce(allReduce, tuning) };
