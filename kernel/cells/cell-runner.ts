@@ -10,7 +10,7 @@ import { CellModules, installOwnModules } from "./cell-modules";
 import { helpBundle } from "./magics";
 import type * as Magics from "./run-magics";
 import { INTERRUPT_FLAG, INTERRUPTS_HANDLED, INTERRUPTS_SIGNALLED } from "./interrupt-flag";
-import { SignalGate } from "./signal-gate";
+import type { SignalGate } from "./signal-gate";
 import { errorReport, installStackTraces, registerCell } from "./traceback";
 
 /** What a cell that the user interrupted throws. */
@@ -45,11 +45,11 @@ export class CellRunner {
   #running: { readonly context: CellContext; readonly reject: (reason: Error) => void } | undefined;
 
   /** @param interrupts Shared memory (interrupt-flag.ts): loops of cells stop while `INTERRUPT_FLAG` is not 0. */
-  constructor(cwd: string, outputs: CellOutputs, interrupts: Int32Array) {
+  constructor(cwd: string, outputs: CellOutputs, interrupts: Int32Array, gate: SignalGate) {
     this.#cwd = cwd;
     this.#outputs = outputs;
     this.#interrupts = interrupts;
-    this.#gate = new SignalGate(interrupts);
+    this.#gate = gate;
     this.#modules = new CellModules(cwd);
     installStackTraces();
     installOwnModules();
@@ -138,7 +138,7 @@ export class CellRunner {
         },
       },
     };
-    await breakable(this.#gate, () => {
+    await this.#gate.within(breakable, () => {
       // A SIGINT that came before the script was entered has broken nothing.
       if (Atomics.load(this.#interrupts, INTERRUPT_FLAG) !== 0) throw this.#stop;
       return call(...cellParameters.map((parameter) => values[parameter]));
@@ -156,20 +156,11 @@ const ENTER = Symbol.for("stateline.enterCell");
 const enterScript = new vm.Script(`globalThis[Symbol.for("stateline.enterCell")]()`, { filename: "stateline:enter" });
 
 /** Only what runs inside a vm script is broken by SIGINT: so the call is made from one. */
-function breakable(gate: SignalGate, call: () => unknown): unknown {
-  Reflect.set(globalThis, ENTER, () => {
-    gate.open();
-    try {
-      return call();
-    } finally {
-      gate.close();
-    }
-  });
-  gate.close();
+function breakable<T>(body: () => T): T {
+  Reflect.set(globalThis, ENTER, body);
   try {
-    return enterScript.runInThisContext({ breakOnSigint: true, displayErrors: false });
+    return enterScript.runInThisContext({ breakOnSigint: true, displayErrors: false }) as T;
   } finally {
-    gate.open();
     Reflect.deleteProperty(globalThis, ENTER);
   }
 }

@@ -11,8 +11,13 @@ const CLOSED = 0; // as it is before anything handles SIGINT
 const OPEN = 1;
 const PASSING = 2;
 
-/** A signal that has been sent is delivered well within this time. */
+/** A signal that has been sent is delivered within this time: the kernel does so before the main thread runs again. */
 const DELIVERY_MS = 2;
+/**
+ * How long the end of a script's synchronous part is awaited, which vm's own thread brings about: on a busy machine it
+ * comes late. The wait ends with the script.
+ */
+const TERMINATION_MS = 1000;
 const POLL_MS = 1;
 /** The gate is never closed for long; a process that has stopped is not signalled. */
 const PATIENCE_MS = 1000;
@@ -20,6 +25,7 @@ const PATIENCE_MS = 1000;
 export class SignalGate {
   readonly #shared: Int32Array;
   #signalled = 0;
+  #inScript = false;
 
   constructor(shared: Int32Array) {
     this.#shared = shared;
@@ -36,8 +42,38 @@ export class SignalGate {
     while (Atomics.compareExchange(this.#shared, SIGNAL_GATE, OPEN, CLOSED) === PASSING)
       Atomics.wait(this.#shared, SIGNAL_GATE, PASSING, POLL_MS);
     const signalled = Atomics.load(this.#shared, INTERRUPTS_SIGNALLED);
-    if (signalled !== this.#signalled) Atomics.wait(this.#shared, SIGNAL_GATE, CLOSED, DELIVERY_MS);
-    this.#signalled = signalled;
+    if (signalled === this.#signalled) return;
+    this.#signalled = signalled; // first, since a script ends in the wait
+    Atomics.wait(this.#shared, SIGNAL_GATE, CLOSED, this.#inScript ? TERMINATION_MS : DELIVERY_MS);
+  }
+
+  /** Main thread: runs `body`, which `enter` calls in a script that SIGINT breaks. */
+  within<T>(enter: (body: () => T) => T, body: () => T): T {
+    this.close();
+    try {
+      return enter(() => {
+        this.#inScript = true;
+        this.open();
+        try {
+          return body();
+        } finally {
+          this.close();
+        }
+      });
+    } finally {
+      this.#inScript = false;
+      this.open();
+    }
+  }
+
+  /** Main thread: what must not be left half done. */
+  shield<T>(body: () => T): T {
+    this.close();
+    try {
+      return body();
+    } finally {
+      this.open();
+    }
   }
 
   /**

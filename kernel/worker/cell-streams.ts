@@ -1,7 +1,15 @@
 /** `process.stdout`, `process.stderr` and `console` of a worker: what is written goes to the cell that writes. */
 import { Writable } from "node:stream";
 
-/** A stream that hands on each piece of text at once, in the writer's own call and so in its own cell. */
+type Written = string | Uint8Array;
+type WriteDone = (error?: Error | null) => void;
+
+/**
+ * A stream that hands on each piece of text at once, in the writer's own call and so in its own cell.
+ *
+ * Node's own `write` notes that a write is under way, and a cell that is interrupted at that moment would leave the note
+ * behind: all that is written later would be kept back for ever.
+ */
 export class CellStream extends Writable {
   readonly isTTY = false;
 
@@ -9,13 +17,15 @@ export class CellStream extends Writable {
     readonly fd: number,
     readonly onText: (text: string) => void,
   ) {
-    super({
-      decodeStrings: false,
-      write: (chunk: string | Uint8Array, _encoding, done) => {
-        onText(typeof chunk === "string" ? chunk : Buffer.from(chunk).toString("utf8"));
-        done();
-      },
-    });
+    super({ decodeStrings: false, write: (chunk: Written, encoding, done) => void this.write(chunk, encoding, done) });
+    this.setMaxListeners(0); // an interrupted console.log leaves its listener
+  }
+
+  override write(chunk: Written, encoding?: BufferEncoding | WriteDone, callback?: WriteDone): boolean {
+    this.onText(typeof chunk === "string" ? chunk : Buffer.from(chunk).toString("utf8"));
+    const done = typeof encoding === "function" ? encoding : callback;
+    if (done !== undefined) process.nextTick(done);
+    return true;
   }
 }
 

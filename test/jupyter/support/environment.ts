@@ -1,5 +1,5 @@
 /** Real Jupyter clients and the kernel as they find it: a Python with the clients, a data folder with the kernelspec. */
-import { spawn, spawnSync } from "node:child_process";
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -39,6 +39,12 @@ export function isRunning(pid: number): boolean {
   }
   const stat = `/proc/${pid}/stat`;
   return !existsSync(stat) || !/\) Z /.test(readFileSync(stat, "utf8"));
+}
+
+/** Processes that one has started and that still run. */
+export function childrenOf({ pid = 0 }: ChildProcess): number[] {
+  const { stdout } = spawnSync("ps", ["-o", "pid=", "--ppid", String(pid)], { encoding: "utf8" });
+  return stdout.trim().split(/\s+/).filter(Boolean).map(Number).filter(isRunning);
 }
 
 export interface PythonResult {
