@@ -17,12 +17,25 @@ uint64_t mix(uint64_t z) {
 
 constexpr uint64_t kGolden = 0x9e3779b97f4a7c15u;
 
+// The lowest id on a tie. The other ranks wait meanwhile: a block's largest value is found by vectors, its id once.
 int32_t largest(const float* logits, int64_t count) {
-  int64_t best = 0;
-  for (int64_t id = 1; id < count; ++id) {
-    if (logits[id] > logits[best]) best = id;
+  constexpr int64_t kBlock = 256, kLanes = 16;
+  float best = logits[0];
+  int64_t at = 0;  // first id of the block that has it
+  for (int64_t begin = 0; begin < count; begin += kBlock) {
+    const int64_t end = std::min(count, begin + kBlock);
+    float lanes[kLanes];
+    std::fill_n(lanes, kLanes, best);
+    int64_t id = begin;
+    for (; id + kLanes <= end; id += kLanes) {
+      for (int64_t i = 0; i < kLanes; ++i) lanes[i] = logits[id + i] > lanes[i] ? logits[id + i] : lanes[i];
+    }
+    float most = *std::max_element(lanes, lanes + kLanes);
+    for (; id < end; ++id) most = std::max(most, logits[id]);
+    if (most > best) at = begin;
+    best = most;
   }
-  return static_cast<int32_t>(best);
+  return static_cast<int32_t>(std::find(logits + at, logits + count, best) - logits);
 }
 
 constexpr auto by_id = [](const auto& a, const auto& b) { return a.id < b.id; };

@@ -48,7 +48,7 @@ class CpuDevice final : public Device {
   std::unique_ptr<Buffer> allocate(size_t floats) override { return std::make_unique<CpuBuffer>(floats); }
 
   std::unique_ptr<Matrix> pack(const TensorSlice& weight, const TensorSlice* bias, ComputeType type) override {
-    auto matrix = std::make_unique<PackedMatrix>(kernels_, weight, bias, type, team_);
+    auto matrix = std::make_unique<PackedMatrix>(kernels_, weight, bias, type, team_, weights_);
     matmul_.reserve(*matrix);
     return matrix;
   }
@@ -231,6 +231,7 @@ class CpuDevice final : public Device {
   }
 
   const Kernels& kernels_;
+  Arena weights_;
   Team team_;
   Matmul matmul_;  // after the team it uses
 };

@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -14,6 +15,8 @@ namespace {
 
 constexpr size_t kLine = 64;
 constexpr size_t kHugePage = size_t{2} << 20;
+constexpr size_t kArenaBlock = size_t{64} << 20;  // takes room only page by page, once it is written to
+constexpr size_t kLeastOfArena = 64 << 10;        // less fits the translation buffer, and sanitizers watch the heap
 
 size_t round_up(size_t value, size_t unit) { return (value + unit - 1) / unit * unit; }
 
@@ -40,16 +43,23 @@ Memory::Memory(size_t bytes) : bytes_(bytes) {
     throw Error("E_MEMORY", "the system has no " + std::to_string(bytes) + " bytes of memory left",
                 {{"bytes", std::to_string(bytes)}});
   }
-  if (!huge) std::memset(data, 0, rounded);
-  data_ = {data, Release{huge ? rounded : 0}};
+  if (huge) {
+    data_ = {data, [rounded](std::byte* begin) { munmap(begin, rounded); }};
+  } else {
+    std::memset(data, 0, rounded);
+    data_ = {data, [](std::byte* begin) { std::free(begin); }};
+  }
 }
 
-void Memory::Release::operator()(std::byte* data) const {
-  if (mapped) {
-    munmap(data, mapped);
-  } else {
-    std::free(data);
+Memory Arena::take(size_t bytes) {
+  if (bytes < kLeastOfArena) return Memory(bytes);
+  if (used_ + bytes > block_.bytes()) {
+    block_ = Memory(std::max(bytes, kArenaBlock));
+    used_ = 0;
   }
+  std::shared_ptr<std::byte> data(block_.data_, block_.data() + used_);
+  used_ = round_up(used_ + bytes, kLine);
+  return {std::move(data), bytes};
 }
 
 }  // namespace stateline::cpu

@@ -18,13 +18,13 @@ int64_t words_of(ComputeType type, int64_t columns) {
 }  // namespace
 
 PackedMatrix::PackedMatrix(const Kernels& kernels, const TensorSlice& weight, const TensorSlice* bias, ComputeType type,
-                           Team& team)
+                           Team& team, Arena& arena)
     : rows_(weight.rows()),
       columns_(weight.columns()),
       type_(type),
       panel_(kernels.panel),
       words_(words_of(type, columns_)),
-      panels_(static_cast<size_t>(panels() * panel_bytes())),
+      panels_(arena.take(static_cast<size_t>(panels() * panel_bytes()))),
       bias_(bias ? static_cast<size_t>(panels() * panel_) * sizeof(float) : 0) {
   const Interleave interleave = kernels.interleave_weights[static_cast<int>(weight.dtype)][static_cast<int>(type)];
   std::vector<std::vector<const void*>> sources(team.size(), std::vector<const void*>(panel_));

@@ -12,8 +12,8 @@ namespace stateline::cpu {
 class PackedMatrix final : public Matrix {
  public:
   // Reads `weight`, and `bias` [rows] if there is one, where they are mapped. Throws E_MEMORY.
-  PackedMatrix(const Kernels& kernels, const TensorSlice& weight, const TensorSlice* bias, ComputeType type,
-               Team& team);
+  PackedMatrix(const Kernels& kernels, const TensorSlice& weight, const TensorSlice* bias, ComputeType type, Team& team,
+               Arena& arena);
 
   int64_t rows() const override { return rows_; }
   int64_t columns() const override { return columns_; }

@@ -1,8 +1,10 @@
 #include "model/sampling.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
+#include <random>
 
 #include "model/loss.h"
 #include "runtime/error.h"
@@ -32,6 +34,17 @@ TEST("temperature 0 takes the largest logit, and the lowest id of equal ones") {
   CHECK_EQUAL(sampler.sample(view({-5, -5, -5, -5, -5}), 7), 0);
   const float infinity = std::numeric_limits<float>::infinity();
   CHECK_EQUAL(sampler.sample(view({-infinity, -infinity, -3, -infinity, -4}), 0), 2);
+
+  std::mt19937 random(1);
+  for (const int64_t count : {1, 15, 16, 17, 255, 256, 257, 271, 272, 600, 1024, 5000}) {
+    Sampler greedy({}, count);
+    for (int round = 0; round < 20; ++round) {
+      std::vector<float> logits(count);
+      for (float& logit : logits) logit = static_cast<float>(random() % (round + 2)) - 1;  // many are equal
+      const auto expected = std::ranges::max_element(logits) - logits.begin();
+      CHECK_EQUAL(greedy.sample(view(logits), round), static_cast<int32_t>(expected));
+    }
+  }
 }
 
 TEST("logits that are not numbers are an error, not token 0") {

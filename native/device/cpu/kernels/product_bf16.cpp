@@ -42,7 +42,10 @@ void tile(const Product& product) {
   const uint32_t* a = static_cast<const uint32_t*>(product.activations);
   const uint32_t* w = static_cast<const uint32_t*>(product.panel);
 #pragma GCC unroll 4
-  for (int64_t k = 0; k < product.words; ++k, a += M * kActivationWordsBf16, w += kPanel) multiply_word<M>(a, w, sums);
+  for (int64_t k = 0; k < product.words; ++k, a += M * kActivationWordsBf16, w += kPanel) {
+    prefetch(w);
+    multiply_word<M>(a, w, sums);
+  }
   finish<M>(product, sums);
 }
 

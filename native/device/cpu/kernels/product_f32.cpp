@@ -14,6 +14,7 @@ void tile(const Product& product) {
   const float* w = static_cast<const float*>(product.panel);
 #pragma GCC unroll 4
   for (int64_t k = 0; k < product.words; ++k, a += M, w += kPanel) {
+    prefetch(w);
     const vf left = load(w), right = load(w + kLanes);
 #pragma GCC unroll 14
     for (int i = 0; i < M; ++i) {
