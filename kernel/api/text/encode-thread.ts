@@ -2,6 +2,7 @@
 
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 
+import { CheckpointError } from "../errors";
 import { loadTokenizer } from "./tokenizer";
 
 /** What the thread is given. */
@@ -12,9 +13,19 @@ export interface EncodeThreadData {
   readonly special: boolean;
 }
 
+/** "late": tokenizer.json's patterns do not end. */
+export type EncodeThreadAnswer = Int32Array | "late";
+
 async function run({ directory, text, special }: EncodeThreadData): Promise<void> {
-  const tokens = (await loadTokenizer(directory))?.encode(text, { special }) ?? new Int32Array(0);
-  parentPort?.postMessage(tokens, [tokens.buffer as ArrayBuffer]);
+  const tokenizer = await loadTokenizer(directory);
+  let answer: EncodeThreadAnswer;
+  try {
+    answer = tokenizer?.encode(text, { special }) ?? new Int32Array(0);
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error;
+    answer = "late";
+  }
+  parentPort?.postMessage(answer, answer === "late" ? [] : [answer.buffer as ArrayBuffer]);
 }
 
 if (!isMainThread) void run(workerData as EncodeThreadData);

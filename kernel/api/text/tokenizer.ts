@@ -10,11 +10,19 @@ import { readJsonIfPresent } from "../checkpoint/checkpoint";
 import { isObject, type JsonObject } from "../checkpoint/json";
 import { CheckpointError, OptionError } from "../errors";
 import { loadChatTemplates, type ChatMessage, type ChatOptions, type ChatTemplates } from "./chat";
-import type { EncodeThreadData } from "./encode-thread";
+import type { EncodeThreadAnswer, EncodeThreadData } from "./encode-thread";
 import { onThread } from "./thread";
+import { withinTime } from "./time-limit";
 
 /** Characters that are encoded in place: about 30 ms. */
 const LONG_TEXT = 20_000;
+
+/** A text that takes longer is given to a thread. */
+const IN_PLACE_MS = 500;
+
+/** What does not end by then never does: a text usually takes 1.6 µs a character. */
+const encodeMs = (text: string): number => 5000 + Math.ceil(text.length / 10);
+const DECODE_MS = 5000;
 
 /** What is used of the library's Tokenizer; its declarations do not resolve from CommonJS. */
 interface Library {
@@ -82,6 +90,7 @@ export class Tokenizer {
   /** Id of the token that ends a text. */
   readonly endOfText: number | undefined;
   readonly #frame: Frame;
+  readonly #decodesByPattern: boolean;
   readonly #chat: ChatTemplates | undefined;
 
   /** Made by `loadTokenizer`. */
@@ -102,13 +111,34 @@ export class Tokenizer {
     this.beginOfText = idOf("bos_token");
     this.endOfText = idOf("eos_token");
     this.#frame = frameOf(config);
+    this.#decodesByPattern = JSON.stringify(tokenizer["decoder"] ?? null).includes('"Regex"');
   }
 
-  /** Token ids of a text. `special`: with the begin and end tokens that tokenizer.json asks for; on unless said otherwise. */
+  /**
+   * Token ids of a text. `special`: with the begin and end tokens that tokenizer.json asks for; on unless said otherwise.
+   *
+   * @throws CheckpointError `E_TOKENIZER_TIME` where a pattern of tokenizer.json backtracks without end
+   */
   encode(text: string, options: { readonly special?: boolean } = {}): Int32Array {
-    const { special = true } = options;
-    const { ids } = this.#library.encode(text, { add_special_tokens: special });
-    return Int32Array.from(special ? this.#framed(ids) : ids);
+    return this.#encodeWithin(text, options.special ?? true, encodeMs(text)) ?? this.#lateEncoding(text);
+  }
+
+  #lateEncoding(text: string): never {
+    return this.#late("characters", text.length, encodeMs(text));
+  }
+
+  #encodeWithin(text: string, special: boolean, milliseconds: number): Int32Array | undefined {
+    const encoded = withinTime(() => this.#library.encode(text, { add_special_tokens: special }), milliseconds);
+    return encoded && Int32Array.from(special ? this.#framed(encoded.ids) : encoded.ids);
+  }
+
+  #late(what: "characters" | "tokens", count: number, milliseconds: number): never {
+    const file = join(this.#directory, "tokenizer.json");
+    throw new CheckpointError(
+      "E_TOKENIZER_TIME",
+      `${file}: its patterns have not ended after ${milliseconds / 1000} s on ${count} ${what}; mend its patterns, or use token ids without it`,
+      { file, [what]: count },
+    );
   }
 
   #framed(ids: readonly number[]): number[] {
@@ -143,24 +173,34 @@ export class Tokenizer {
   }
 
   /**
-   * The same without holding up the event loop: a long text is encoded on a thread of its own.
+   * The same without holding up the event loop: a text that is long, or takes long, is encoded on a thread of its own.
    *
-   * @throws AbortedError `E_ABORTED`
+   * @throws AbortedError `E_ABORTED`; CheckpointError `E_TOKENIZER_TIME`
    */
   async encodeLong(
     text: string,
     options: { readonly special?: boolean; readonly signal?: AbortSignal } = {},
   ): Promise<Int32Array> {
     const { special = true, signal } = options;
-    if (text.length <= LONG_TEXT) return this.encode(text, { special });
+    const short = text.length <= LONG_TEXT ? this.#encodeWithin(text, special, IN_PLACE_MS) : undefined;
+    if (short) return short;
     const data: EncodeThreadData = { directory: this.#directory, text, special };
-    return onThread<Int32Array>("encode-thread", data, { what: "tokenising", signal });
+    const answer = await onThread<EncodeThreadAnswer>("encode-thread", data, { what: "tokenising", signal });
+    return answer === "late" ? this.#lateEncoding(text) : answer;
   }
 
-  /** Text of token ids, without special tokens. Bytes that are not UTF-8 become U+FFFD. */
+  /**
+   * Text of token ids, without special tokens. Bytes that are not UTF-8 become U+FFFD.
+   *
+   * @throws CheckpointError `E_TOKENIZER_TIME`
+   */
   decode(tokens: ArrayLike<number>): string {
     if (tokens.length === 0) return "";
-    return this.#library.decode(Array.from(tokens), { skip_special_tokens: true, clean_up_tokenization_spaces: false });
+    const options = { skip_special_tokens: true, clean_up_tokenization_spaces: false };
+    const work = (): string => this.#library.decode(Array.from(tokens), options);
+    return this.#decodesByPattern
+      ? (withinTime(work, DECODE_MS) ?? this.#late("tokens", tokens.length, DECODE_MS))
+      : work();
   }
 
   /** The token as tokenizer.json spells it. */
