@@ -8,6 +8,9 @@
 namespace stateline {
 namespace {
 
+// Most bytes of files that loading holds in memory beside the packed weights, a large tensor's own ones not counted.
+constexpr int64_t kLoadWindow = int64_t{128} << 20;
+
 EngineSpec validated(EngineSpec spec) {
   validate(spec);
   return spec;
@@ -104,7 +107,10 @@ std::unique_ptr<Rank> Engine::load(int index) {
 
 void Engine::count_bytes(int64_t bytes) {
   if (load_cancelled_) throw Error("E_ABORTED", "loading was cancelled");
-  progress_(done_bytes_ += bytes, total_bytes_);
+  const int64_t done = done_bytes_ += bytes;
+  // What is packed needs its mapped pages no more. Another rank that was at them finds them in the system's cache.
+  if (done / kLoadWindow != (done - bytes) / kLoadWindow) release_pages();
+  progress_(done, total_bytes_);
 }
 
 bool Engine::all_loaded() {
@@ -119,6 +125,7 @@ bool Engine::all_loaded() {
   if (result) {
     queue_.close();
   } else {
+    release_pages();
     progress_(total_bytes_, total_bytes_);  // out_proj's bias, for one, is read by one rank only
   }
   loaded_(result);
@@ -143,6 +150,10 @@ void Engine::work(Rank& rank) {
 // Tokens are looked up in the mapped embedding as long as the engine lives.
 void Engine::check_files() const {
   for (const MappedFile& file : files_) file.check();
+}
+
+void Engine::release_pages() const {
+  for (const MappedFile& file : files_) file.release_pages();
 }
 
 void Engine::check(const JobInput& input) const {

@@ -70,6 +70,7 @@ class Engine {
   bool all_loaded();
   void work(Rank& rank);
   void check_files() const;
+  void release_pages() const;
 
   const EngineSpec spec_;
   std::mutex clock_mutex_;

@@ -58,6 +58,10 @@ void MappedFile::check() const {
       {{"file", path_}, {"missing", at}, {"size", was}});
 }
 
+void MappedFile::release_pages() const {
+  if (data_) ::madvise(const_cast<std::byte*>(data_), size_, MADV_DONTNEED);
+}
+
 MappedFile::~MappedFile() {
   if (data_) ::munmap(const_cast<std::byte*>(data_), size_);
 }

@@ -23,6 +23,8 @@ class MappedFile {
   size_t size() const { return size_; }
   // Throws E_FILE_CHANGED when bytes were gone that have been read: what was made of them is worth nothing.
   void check() const;
+  // Takes the pages that were read out of this process's memory; the next read gets them from the system's cache.
+  void release_pages() const;
 
  private:
   std::string path_;

@@ -2,12 +2,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <fstream>
+#include <string>
 #include <vector>
 
 #include "device/cpu/cpu_device.h"
 #include "model/weights.h"
 #include "test/check.h"
 #include "test/runtime/random_model.h"
+#include "test/runtime/running_engine.h"
 
 namespace stateline::test {
 namespace {
@@ -22,6 +25,20 @@ void mark(std::vector<bool>& pages, const MappedFile& file, const TensorSlice& s
       for (size_t at = from / page; at <= to / page; ++at) pages[at] = true;
     }
   }
+}
+
+// Bytes of the file that are in this process's memory.
+int64_t resident(const std::string& path) {
+  std::ifstream maps("/proc/self/smaps");
+  int64_t bytes = 0;
+  bool own = false;
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find(path) != std::string::npos) own = true;
+    if (!own || !line.starts_with("Rss:")) continue;
+    bytes += std::stoll(line.substr(4)) << 10;
+    own = false;
+  }
+  return bytes;
 }
 
 }  // namespace
@@ -56,6 +73,19 @@ TEST("a rank that loads reads no page of another's: the others may even be out o
       // No second copy: what is packed is what was stored for this rank, and the vectors' padding.
       CHECK(weights.bytes < reached * page * 11 / 10);
     }
+  }
+}
+
+TEST("once loaded, a model has nothing of its file in memory but what its tokens look up") {
+  RandomModelOptions options;
+  options.shape = {
+      .hidden = 256, .inner = 512, .states = 16, .taps = 4, .dt_rank = 16, .layers = 2, .vocabulary = 3000};
+  const RandomModel model(options);
+  for (const int ranks : {1, 4}) {
+    RunningEngine engine(model.spec(ranks));
+    CHECK_EQUAL(resident(model.path()), 0);
+    engine.forward(input({7}));
+    CHECK(resident(model.path()) > 0);
   }
 }
 
