@@ -2,6 +2,7 @@
 
 import { loadModel, type GenerateOptions, type Model } from "../../kernel/api/index";
 import { tinyMamba } from "../support/fixtures";
+import { uniform } from "../support/uniform";
 
 const prompt = "Sherlock Holmes took the paper. Holmes took";
 let models: Model[] = [];
@@ -11,18 +12,6 @@ beforeAll(async () => {
   );
 });
 afterAll(() => Promise.all(models.map((model) => model.close())));
-
-/** SplitMix64's mixer over a counter, as the engine documents its random numbers. */
-function uniform(seed: number, counter: number): number {
-  const golden = 0x9e3779b97f4a7c15n;
-  const mix = (z: bigint): bigint => {
-    z = BigInt.asUintN(64, (z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n);
-    z = BigInt.asUintN(64, (z ^ (z >> 27n)) * 0x94d049bb133111ebn);
-    return z ^ (z >> 31n);
-  };
-  const first = mix(BigInt.asUintN(64, BigInt(seed) + golden));
-  return Number(mix(BigInt.asUintN(64, first + BigInt(counter + 1) * golden)) >> 11n) * 2 ** -53;
-}
 
 /** Penalty, temperature, top k, top p, min p in transformers' order, then a draw in the order of ids. */
 function reference(logits: Float32Array, before: readonly number[], ordinal: number, options: GenerateOptions): number {
