@@ -45,7 +45,10 @@ export function doctor(): Promise<Health> {
     cpu: examineCpu(),
     memory: { totalBytes: totalmem(), freeBytes: freemem(), todo: null },
     cuda: examineCuda(),
-    nccl: { available: false, todo: "ranks run in one process on the CPU; NCCL is not used by this build" },
+    nccl: {
+      available: false,
+      todo: "ranks of one process meet in memory, on GPUs by peer access; NCCL is not used by this build",
+    },
     mpi: examineMpi(),
     jupyter: examineJupyter(),
     chromium: examineChromium(),
@@ -66,13 +69,14 @@ function examineCpu(): Health["cpu"] {
 }
 
 function examineCuda(): Health["cuda"] {
-  const folder = "/proc/driver/nvidia/gpus";
-  const gpus = existsSync(folder) ? readdirSync(folder).map((gpu) => gpuName(join(folder, gpu, "information"))) : [];
-  return { compiled: false, architectures: [], gpus, todo: "this build computes on the CPU" };
-}
-
-function gpuName(path: string): string {
-  return /^Model:\s*(.+)$/m.exec(readFileSync(path, "utf8"))?.[1] ?? "unknown GPU";
+  try {
+    const { compiled, architectures, gpus, problem } = addon().cudaInfo();
+    const names = gpus.map(({ name, memoryBytes }) => `${name}, ${formatBytes(memoryBytes)}`);
+    return { compiled, architectures, gpus: names, todo: problem || null };
+  } catch (error) {
+    if (!(error instanceof StatelineError)) throw error;
+    return { compiled: false, architectures: [], gpus: [], todo: error.message };
+  }
 }
 
 function examineMpi(): Health["mpi"] {
@@ -142,7 +146,7 @@ function healthTable({ versions, cpu, memory, cuda, nccl, mpi, jupyter, chromium
       ["stateline", versions.stateline, `Node ${versions.node}`],
       row("cpu", cpu.isa ? `${cpu.isa} (of ${cpu.isas.join(", ")}), ${cpu.cores} cores` : "engine not built", cpu),
       row("memory", `${formatBytes(memory.totalBytes)}, ${formatBytes(memory.freeBytes)} free`, memory),
-      row("cuda", cuda.gpus.length > 0 ? `not compiled; ${cuda.gpus.join(", ")}` : "not compiled", cuda),
+      row("cuda", cuda.compiled ? cuda.gpus.join("; ") || "compiled, no GPU" : "not compiled", cuda),
       row("nccl", nccl.available ? "yes" : "no", nccl),
       row("mpi", mpi.launcher ?? "no", mpi),
       row("jupyter", [jupyter.command ?? "no jupyter", jupyter.kernelspec ?? "no kernelspec"].join(", "), jupyter),

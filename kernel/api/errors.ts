@@ -28,7 +28,7 @@ type ErrorClass = new (
 const areas: readonly (readonly [RegExp, ErrorClass])[] = [
   [/^E_ABORTED$/, AbortedError],
   [/^E_(RANKS?|COLLECTIVE)_/, CollectiveError],
-  [/^E_(ISA|DEVICE|CPU|CUDA|MEMORY|OUT_OF_MEMORY|THREADS)/, DeviceError],
+  [/^E_(ISA|DEVICE|CPU|GPU|CUDA|MEMORY|OUT_OF_MEMORY|THREADS)/, DeviceError],
   [/^E_PLAN/, ShardError],
   [/^E_(FILE|TENSOR|WEIGHTS?|CHECKPOINT)/, CheckpointError],
   [/^E_(OPTION|ARGUMENT|TOKEN|SLOT|SAMPLING)/, OptionError],

@@ -63,7 +63,7 @@ export interface EngineTensor {
   readonly ranks: readonly RankSlice[];
 }
 
-export type ComputeType = "f32" | "bf16" | "int8";
+export type ComputeType = "f32" | "bf16" | "int8" | "f16";
 export type WireType = "f32" | "f16" | "bf16" | "int8";
 
 /** Sums of at least `fromBytes`, counted as f32, take this wire, up to the next step. The first is from 0. */
@@ -95,6 +95,9 @@ export interface EngineSpec {
   readonly contextLength: number;
   readonly ranks: number;
   readonly threadsPerRank: number;
+  readonly device: "cpu" | "cuda";
+  /** GPU of each rank; empty: a GPU a rank. */
+  readonly gpus: readonly number[];
   readonly computeType: ComputeType;
   /** Wires of the sums of h values by their size; the one after x_proj stays f32 (design 4). */
   readonly wires: readonly WireStep[];
@@ -307,6 +310,8 @@ export interface NativeEngine {
   spanCost(): number;
   memory(): EngineMemory;
   cacheStats(): CacheStats;
+  /** By rank: ns that the times of a GPU's spans may be off the host's clock; -1 where the host stamps them. */
+  clockErrors(): readonly number[];
   /** Ends after the running job; queued jobs reject E_CLOSED. Idempotent. */
   close(): Promise<void>;
 }
@@ -322,6 +327,15 @@ export interface AllReduceTimerSpec {
   readonly wires: readonly { readonly wireType: WireType }[];
   /** Each takes all sizes and wires in turn. */
   readonly rounds: number;
+}
+
+export interface CudaInfo {
+  readonly compiled: boolean;
+  /** That kernels were compiled for. */
+  readonly architectures: readonly string[];
+  readonly gpus: readonly { readonly name: string; readonly memoryBytes: number; readonly architecture: string }[];
+  /** Why there are no GPUs to compute on; empty where there are. */
+  readonly problem: string;
 }
 
 export interface CpuInfo {
@@ -340,6 +354,7 @@ export interface CpuInfo {
 export interface NativeAddon {
   readonly spanNames: SpanNames;
   cpuInfo(): CpuInfo;
+  cudaInfo(): CudaInfo;
   /** Maps the files, packs each rank's slices on its own threads; `onProgress` gets bytes done and total. */
   loadEngine(spec: EngineSpec, job: number, onProgress: (done: number, total: number) => void): Promise<NativeEngine>;
   /** Nanoseconds of one AllReduce among ranks that are threads of this process: [sizes × wires × rounds]. */

@@ -42,6 +42,15 @@ export function number(min: number, max: number = Infinity): Rule<number> {
   return { expected, accepts: (v): v is number => typeof v === "number" && Number.isFinite(v) && v >= min && v <= max };
 }
 
+/** A list of integers from `min` to `max`. */
+export function integers(min: number, max: number): Rule<readonly number[]> {
+  const each = integer(min, max);
+  return {
+    expected: `a list, each ${each.expected}`,
+    accepts: (v): v is readonly number[] => Array.isArray(v) && v.every(each.accepts),
+  };
+}
+
 /** One of the given words. */
 export function oneOf<T extends string>(...words: readonly T[]): Rule<T> {
   return {

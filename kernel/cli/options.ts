@@ -10,6 +10,7 @@ export interface ModelFlags {
   readonly tp: number;
   readonly threadsPerRank?: number;
   readonly device: NonNullable<LoadOptions["device"]>;
+  readonly gpus?: readonly number[];
   readonly compute: NonNullable<LoadOptions["computeType"]>;
   readonly allReduce: Extract<LoadOptions["allReduce"], string>;
   readonly quantisationGroup?: number;
@@ -31,6 +32,7 @@ export function withModelOptions(command: Command): Command {
       positiveInteger,
     )
     .addOption(new Option("--device <device>", "where to compute").choices(["auto", "cpu", "cuda"]).default("auto"))
+    .option("--gpus <ordinals>", "GPU of each rank, 0,0 shares one (default: a GPU a rank)", gpuList)
     .addOption(
       new Option("--compute <type>", "type of the arithmetic")
         .choices(["auto", "f32", "bf16", "f16", "int8"])
@@ -54,6 +56,7 @@ export function loadOptions(flags: ModelFlags): LoadOptions {
   return {
     tensorParallel: flags.tp,
     device: flags.device,
+    ...(flags.gpus === undefined ? {} : { gpus: flags.gpus }),
     computeType: flags.compute,
     allReduce:
       flags.quantisationGroup === undefined
@@ -68,6 +71,10 @@ export function loadOptions(flags: ModelFlags): LoadOptions {
 /** `--runs` as the API's option: what is not given is not named. */
 export function runsOption(runs: string | undefined): { readonly runs?: string } {
   return runs === undefined ? {} : { runs };
+}
+
+function gpuList(text: string): readonly number[] {
+  return text.split(",").map(integerFromZero);
 }
 
 export function positiveInteger(text: string): number {

@@ -75,6 +75,7 @@ Napi::Function EngineObject::define(Napi::Env env) {
                          InstanceMethod<&EngineObject::span_cost>("spanCost"),
                          InstanceMethod<&EngineObject::memory>("memory"),
                          InstanceMethod<&EngineObject::cache_stats>("cacheStats"),
+                         InstanceMethod<&EngineObject::clock_errors>("clockErrors"),
                          InstanceMethod<&EngineObject::close>("close"),
                      });
 }
@@ -227,6 +228,14 @@ Napi::Value EngineObject::cache_stats(const Napi::CallbackInfo& info) {
       stats.Set("lastMiss", last);
     }
     return stats;
+  });
+}
+
+Napi::Value EngineObject::clock_errors(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    auto errors = Napi::Array::New(info.Env());
+    for (const int64_t error : engine(info).clock_errors()) errors.Set(errors.Length(), static_cast<double>(error));
+    return errors;
   });
 }
 

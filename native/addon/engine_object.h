@@ -36,6 +36,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value span_cost(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);
   Napi::Value cache_stats(const Napi::CallbackInfo& info);
+  Napi::Value clock_errors(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
 
   // Throws E_CLOSED after close, TypeError if `this` is another kind of object.

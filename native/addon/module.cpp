@@ -13,6 +13,7 @@
 #include "addon/timing_task.h"
 #include "comm/cores.h"
 #include "device/cpu/dispatch.h"
+#include "runtime/cuda/gpus.h"
 
 namespace stateline::addon {
 namespace {
@@ -28,6 +29,28 @@ Napi::Value cpu_info(const Napi::CallbackInfo& info) {
     result.Set("isa", text(env, cpu::isa_name()));
     result.Set("isas", isas);
     result.Set("cores", usable_cores());
+    return result;
+  });
+}
+
+Napi::Value cuda_info(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    const CudaSummary summary = cuda_summary();
+    auto architectures = Napi::Array::New(env), gpus = Napi::Array::New(env);
+    for (const std::string& each : summary.architectures) architectures.Set(architectures.Length(), text(env, each));
+    for (const CudaSummary::Gpu& each : summary.gpus) {
+      auto gpu = Napi::Object::New(env);
+      gpu.Set("name", text(env, each.name));
+      gpu.Set("memoryBytes", static_cast<double>(each.memory));
+      gpu.Set("architecture", text(env, each.architecture));
+      gpus.Set(gpus.Length(), gpu);
+    }
+    auto result = Napi::Object::New(env);
+    result.Set("compiled", summary.compiled);
+    result.Set("architectures", architectures);
+    result.Set("gpus", gpus);
+    result.Set("problem", text(env, summary.problem));
     return result;
   });
 }
@@ -72,6 +95,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Environment(env));  // freed by the environment
   exports.Set("spanNames", span_names(env));
   exports.Set("cpuInfo", Napi::Function::New(env, cpu_info, "cpuInfo"));
+  exports.Set("cudaInfo", Napi::Function::New(env, cuda_info, "cudaInfo"));
   exports.Set("loadEngine", Napi::Function::New(env, load_engine, "loadEngine"));
   exports.Set("measureAllReduce", Napi::Function::New(env, measure_all_reduce, "measureAllReduce"));
   exports.Set("cancel", Napi::Function::New(env, cancel, "cancel"));

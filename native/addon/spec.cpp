@@ -28,7 +28,8 @@ Enum choice_at(const Napi::Object& object, const char* name, const Choice<Enum> 
 
 constexpr Choice<DType> kDTypes[] = {{"F32", DType::f32}, {"F16", DType::f16}, {"BF16", DType::bf16}};
 constexpr Choice<ComputeType> kComputeTypes[] = {
-    {"f32", ComputeType::f32}, {"bf16", ComputeType::bf16}, {"int8", ComputeType::int8}};
+    {"f32", ComputeType::f32}, {"bf16", ComputeType::bf16}, {"int8", ComputeType::int8}, {"f16", ComputeType::f16}};
+constexpr Choice<DeviceKind> kDevices[] = {{"cpu", DeviceKind::cpu}, {"cuda", DeviceKind::cuda}};
 constexpr Choice<WireType> kWireTypes[] = {
     {"f32", WireType::f32}, {"f16", WireType::f16}, {"bf16", WireType::bf16}, {"int8", WireType::int8}};
 
@@ -101,6 +102,9 @@ EngineSpec engine_spec(const Napi::Object& from) {
   spec.shape.context = integer_at(from, "contextLength");
   spec.ranks = int_at(from, "ranks");
   spec.threads_per_rank = int_at(from, "threadsPerRank");
+  spec.device = choice_at(from, "device", kDevices);
+  const auto gpus = array_at(from, "gpus");
+  for (uint32_t i = 0; i < gpus.Length(); ++i) spec.gpus.push_back(gpus.Get(i).ToNumber().Int32Value());
   spec.compute_type = choice_at(from, "computeType", kComputeTypes);
   spec.wires.steps.clear();
   for_each_object(array_at(from, "wires"), "wires", [&](const Napi::Object& step) {

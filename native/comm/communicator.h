@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,9 @@
 #include "trace/span.h"
 
 namespace stateline {
+
+class Device;
+class Recorder;
 
 struct Reduction {
   WireType wire = WireType::f32;
@@ -81,6 +85,19 @@ class Communicator {
 
   // Releases every rank that waits, or will wait, with CollectiveAborted carrying `reason`.
   virtual void abort(std::exception_ptr reason) = 0;
+};
+
+// The ranks that reduce together; outlives their communicators.
+class Group {
+ public:
+  virtual ~Group() = default;
+  // The rank's end, called on its thread. The device and the recorder must outlive it.
+  virtual std::unique_ptr<Communicator> join(int rank, Device& device, Recorder& recorder) = 0;
+  virtual void abort(std::exception_ptr reason) = 0;
+  // After an abort, once no rank is inside a collective: the group serves again.
+  virtual void reset() = 0;
+  // Wire memory of all ranks together.
+  virtual int64_t bytes() const = 0;
 };
 
 }  // namespace stateline

@@ -13,19 +13,6 @@ namespace {
 
 constexpr int64_t kAlignment = 4096;
 
-// FNV-1a over the bits of the values.
-uint64_t hash_bits(View<const float> values) {
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (int64_t row = 0; row < values.rows; ++row) {
-    for (int64_t column = 0; column < values.columns; ++column) {
-      uint32_t bits;
-      std::memcpy(&bits, values.row(row) + column, sizeof bits);
-      hash = (hash ^ bits) * 0x100000001b3u;
-    }
-  }
-  return hash;
-}
-
 }  // namespace
 
 void InProcessGroup::FreeAligned::operator()(std::byte* memory) const { std::free(memory); }

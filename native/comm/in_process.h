@@ -29,21 +29,17 @@ struct InProcessOptions {
   int16_t ordinal = 0;           // of this group, in the trace
 };
 
-class InProcessGroup {
+class InProcessGroup final : public Group {
  public:
   static constexpr int kMaxRanks = 64;
 
   explicit InProcessGroup(const InProcessOptions& options);
 
-  // The rank's end. The group and the recorder must outlive it.
   std::unique_ptr<Communicator> join(int rank, Recorder& recorder);
-
-  void abort(std::exception_ptr reason) { rendezvous_.abort(std::move(reason)); }
-  // After an abort, once no rank is inside a collective: the group serves again.
-  void reset();
-
-  // Wire memory of all ranks together.
-  int64_t bytes() const { return buffers() * buffer_bytes_; }
+  std::unique_ptr<Communicator> join(int rank, Device&, Recorder& recorder) override { return join(rank, recorder); }
+  void abort(std::exception_ptr reason) override { rendezvous_.abort(std::move(reason)); }
+  void reset() override;
+  int64_t bytes() const override { return buffers() * buffer_bytes_; }
 
  private:
   friend class InProcessCommunicator;

@@ -22,8 +22,8 @@ struct View {
   operator View<const T>() const { return {data, rows, columns, stride}; }
 };
 
-enum class DType : uint8_t { f32, f16, bf16 };         // as stored in a checkpoint
-enum class ComputeType : uint8_t { f32, bf16, int8 };  // of matrix products; states and sums are f32
+enum class DType : uint8_t { f32, f16, bf16 };              // as stored in a checkpoint
+enum class ComputeType : uint8_t { f32, bf16, int8, f16 };  // of matrix products; states and sums are f32
 
 // Rows begin, begin + step, … below end of a stored tensor.
 struct RowRun {

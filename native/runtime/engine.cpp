@@ -201,6 +201,12 @@ size_t Engine::buffered() const {
   return most;
 }
 
+std::vector<int64_t> Engine::clock_errors() const {
+  std::vector<int64_t> errors;
+  for (const auto& recorder : recorders_) errors.push_back(recorder->clock_error_ns());
+  return errors;
+}
+
 DrainedSpans Engine::drain() {
   DrainedSpans drained;
   for (const auto& recorder : recorders_) drained.lost += recorder->drain(drained.ranks.emplace_back());

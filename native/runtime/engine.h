@@ -58,6 +58,8 @@ class Engine {
   // Spans that wait in the fullest rank's buffer.
   size_t buffered() const;
   CacheStatistics cache_statistics() const { return batch_->cache_statistics(); }
+  // By rank: nanoseconds that times of its device may be off the host's clock; -1: the host stamps. Once loaded.
+  std::vector<int64_t> clock_errors() const;
   // By rank. Only once loaded.
   std::vector<Rank::Memory> memory() const;
 

@@ -32,12 +32,16 @@ struct EngineTensor {
   std::vector<RankSlice> ranks;
 };
 
+enum class DeviceKind : uint8_t { cpu, cuda };
+
 struct EngineSpec {
   std::vector<std::string> files;
   std::vector<EngineTensor> tensors;
   ModelShape shape;
   int ranks = 1;
   int threads_per_rank = 1;
+  DeviceKind device = DeviceKind::cpu;
+  std::vector<int> gpus;  // of each rank, by ordinal; empty: a GPU a rank
   ComputeType compute_type = ComputeType::f32;
   WireTable wires;              // of the sums of h values
   bool overlap = true;          // compute z while x_proj's sum is in flight

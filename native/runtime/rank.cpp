@@ -4,7 +4,6 @@
 #include <string>
 
 #include "comm/message.h"
-#include "device/cpu/cpu_device.h"
 #include "runtime/error.h"
 
 namespace stateline {
@@ -37,39 +36,43 @@ InProcessOptions head_group_options(const EngineSpec& spec, int64_t head) {
 }
 
 // Neighbours share a head: the ranks hold the channels in order.
-std::unique_ptr<Communicator> join_head_group(Shared& shared, int rank, Recorder& recorder) {
+std::unique_ptr<Communicator> join_head_group(Shared& shared, int rank, Device& device, Recorder& recorder) {
   if (shared.head_groups.empty()) return nullptr;
   const int size = shared.spec.ranks / static_cast<int>(shared.head_groups.size());
-  return shared.head_groups[rank / size]->join(rank % size, recorder);
+  return shared.head_groups[rank / size]->join(rank % size, device, recorder);
 }
 
 }  // namespace
 
 Shared::Shared(const EngineSpec& spec)
-    : spec(spec), group(group_options(spec)), logits(spec.shape.vocabulary, spec.ranks) {
+    : spec(spec),
+      back_end(make_back_end(spec)),
+      group(back_end->group(group_options(spec), 0)),
+      logits(spec.shape.vocabulary, spec.ranks) {
   const int64_t heads = spec.shape.mixer_heads;
   if (heads == 1 || spec.ranks <= heads) return;  // one group of all ranks, or whole heads on every rank
   for (int64_t head = 0; head < heads; ++head) {
-    head_groups.push_back(std::make_unique<InProcessGroup>(head_group_options(spec, head)));
+    const InProcessOptions options = head_group_options(spec, head);
+    head_groups.push_back(back_end->group(options, static_cast<int>(head) * options.ranks));
   }
 }
 
 void Shared::abort(const std::exception_ptr& reason) {
-  group.abort(reason);
+  group->abort(reason);
   for (const auto& each : head_groups) each->abort(reason);
 }
 
 void Shared::reset() {
-  group.reset();
+  group->reset();
   for (const auto& each : head_groups) each->reset();
 }
 
 Rank::Rank(Shared& shared, Recorder& recorder, const TensorTable& tensors, int index, const LoadProgress& progress)
     : shared_(shared),
       index_(index),
-      device_(make_cpu_device(shared.spec.threads_per_rank)),
-      communicator_(shared.group.join(index, recorder)),
-      head_group_(join_head_group(shared, index, recorder)),
+      device_(shared.back_end->device(index)),
+      communicator_(shared.group->join(index, *device_, recorder)),
+      head_group_(join_head_group(shared, index, *device_, recorder)),
       weights_(load_weights(*device_, tensors, shared.spec.shape, shared.spec.compute_type, index, progress)),
       states_(*device_, shared.spec.shape, weights_, shared.spec.slots),
       workspace_(*device_, shared.spec.shape, weights_, shared.spec.max_tokens),
@@ -78,6 +81,7 @@ Rank::Rank(Shared& shared, Recorder& recorder, const TensorTable& tensors, int i
              shared.logits,     shared.spec.shape.mixer_heads == 1 ? communicator_.get() : head_group_.get(),
              shared.spec.wires, shared.spec.overlap} {
   segments_.reserve(shared.spec.slots);
+  recorder.time_by(shared.back_end->clock(*device_));
 }
 
 int64_t Rank::sent() const { return communicator_->sent() + (head_group_ ? head_group_->sent() : 0); }
@@ -108,7 +112,7 @@ Order Rank::agree(Order proposal) {
 
 Rank::Memory Rank::memory() const {
   const size_t ranks = shared_.spec.ranks;
-  int64_t wire = shared_.group.bytes();
+  int64_t wire = shared_.group->bytes();
   for (const auto& each : shared_.head_groups) wire += each->bytes();
   return {weights_.bytes, states_.bytes(), workspace_.bytes() + shared_.logits.bytes() / ranks,
           static_cast<size_t>(wire) / ranks};

@@ -8,12 +8,13 @@
 #include <span>
 #include <vector>
 
-#include "comm/in_process.h"
+#include "comm/communicator.h"
 #include "device/device.h"
 #include "model/layers.h"
 #include "model/logits.h"
 #include "model/sampling.h"
 #include "model/step.h"
+#include "runtime/back_end.h"
 #include "runtime/engine_spec.h"
 #include "runtime/state_cache.h"
 #include "trace/recorder.h"
@@ -37,8 +38,9 @@ struct Shared {
   void reset();
 
   const EngineSpec& spec;
-  InProcessGroup group;
-  std::vector<std::unique_ptr<InProcessGroup>> head_groups;  // a mixer head each, where several ranks share one
+  std::unique_ptr<BackEnd> back_end;
+  std::unique_ptr<Group> group;
+  std::vector<std::unique_ptr<Group>> head_groups;  // a mixer head each, where several ranks share one
   LogitsBlock logits;
   std::array<Order, 2> orders;         // take turns like wire memory
   std::atomic<bool> recording{false};  // as last asked for
@@ -46,7 +48,7 @@ struct Shared {
 
 class Rank {
  public:
-  // Packs this rank's weights. `progress` may throw to stop.
+  // Packs this rank's weights, on the thread that will run it. `progress` may throw to stop.
   Rank(Shared& shared, Recorder& recorder, const TensorTable& tensors, int index, const LoadProgress& progress);
 
   int index() const { return index_; }

@@ -56,6 +56,7 @@ void Clock::synchronise() {
 }
 
 int64_t Clock::to_ns(uint64_t ticks) const {
+  if (ticks & kNanoseconds) return static_cast<int64_t>(ticks & ~kNanoseconds);
   if (!source_.is_tsc()) return static_cast<int64_t>(ticks);
   if (anchors_.size() < 2) return anchors_.front().ns;
   size_t last = anchors_.size() - 1;

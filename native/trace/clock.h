@@ -50,8 +50,12 @@ class Clock {
   // a shorter distance would not give the rate.
   void synchronise();
   int64_t to_ns(uint64_t ticks) const;
+  // A time that is no reading of ticks but of the monotonic clock already; no counter reaches its highest bit.
+  static uint64_t nanoseconds(int64_t ns) { return static_cast<uint64_t>(ns) | kNanoseconds; }
 
  private:
+  static constexpr uint64_t kNanoseconds = uint64_t{1} << 63;
+
   struct Anchor {
     uint64_t ticks = 0;
     int64_t ns = 0;

@@ -50,13 +50,23 @@ void Recorder::begin_step(bool record, const StepLabel& label) {
   context_.cell = label.cell;
   context_.request = label.request;
   context_.phase = label.phase;
-  step_begin_ = mark();
+  if (clock_) {
+    clock_->begin_step();
+    clock_error_ns_ = clock_->error_ns();
+  }
+  step_begin_ = stamp(Stream::host);
+  mark();
 }
 
 void Recorder::end_step() {
   if (!on()) return;
   context_.layer = -1;
-  add(Op::step, Stream::host, step_begin_, mark(), [](Span&) {});
+  add(Op::step, Stream::host, step_begin_, stamp(Stream::host), [](Span&) {});
+  if (clock_) {
+    clock_->resolve(unresolved_);
+    for (const Span& span : unresolved_) ring_->push(span, [](Span&) {});
+    unresolved_.clear();
+  }
   ring_ = nullptr;
   std::lock_guard lock(mutex_);
   held_ = nullptr;

@@ -4,6 +4,7 @@
 // of 80 bytes; with recording off it costs one branch.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -37,6 +38,20 @@ struct StepLabel {
   Phase phase = Phase::prefill;
 };
 
+// Moments on a device's streams, which are known only once the device has passed them.
+class DeviceClock {
+ public:
+  virtual ~DeviceClock() = default;
+  // Before a step's first moment: those of the step before are forgotten.
+  virtual void begin_step() = 0;
+  // A name for the moment at which the stream will have done all that was put on it so far.
+  virtual uint64_t stamp(Stream stream) = 0;
+  // Waits for the step's moments, and replaces their names by times (Clock::nanoseconds); other times stay.
+  virtual void resolve(std::vector<Span>& spans) = 0;
+  // How far its times may be from the host's clock.
+  virtual int64_t error_ns() const = 0;
+};
+
 class Recorder {
  public:
   explicit Recorder(TickSource source = {}) : source_(source) {}
@@ -46,6 +61,10 @@ class Recorder {
   void open(size_t capacity);
   // Steps record no longer; what is there can still be drained, then its memory is freed.
   void close();
+  // Spans on the compute and communication streams are timed by `clock` from the next step on; null: by the host.
+  void time_by(DeviceClock* clock) { clock_ = clock; }
+  // How far the times of the device's streams may be from the host's clock; -1: the host stamps.
+  int64_t clock_error_ns() const { return clock_error_ns_.load(std::memory_order_relaxed); }
   // Appends the spans since the last call, times in ticks. Returns how many were lost.
   size_t drain(std::vector<Span>& out);
   // Spans that wait in the open buffer.
@@ -60,9 +79,14 @@ class Recorder {
 
   // The latest moment that a span ended at, 0 when off.
   uint64_t last_mark() const { return mark_; }
-  uint64_t mark() {
-    if (on()) mark_ = source_.now();
+  uint64_t mark(Stream stream = Stream::compute) {
+    if (on()) mark_ = stamp(stream);
     return mark_;
+  }
+  // A moment that begins or ends no op of the compute stream.
+  uint64_t stamp(Stream stream) {
+    if (!on()) return 0;
+    return clock_ && stream != Stream::host ? clock_->stamp(stream) : source_.now();
   }
 
   // An op on the compute stream, from the mark to now. `work` is only called when recording.
@@ -72,7 +96,7 @@ class Recorder {
       return;
     const uint64_t begin = mark_;
     const Work done = work();
-    add(op, stream, begin, mark(), [&](Span& span) {
+    add(op, stream, begin, mark(stream), [&](Span& span) {
       span.flops = done.flops;
       span.bytes = done.bytes;
     });
@@ -81,18 +105,26 @@ class Recorder {
   // Any span; only when on().
   template <class Fill>
   void add(Op op, Stream stream, uint64_t begin, uint64_t end, Fill fill) {
-    ring_->push(context_, [&](Span& span) {
+    const auto complete = [&](Span& span) {
       span.begin = begin;
       span.end = end;
       span.op = op;
       span.stream = stream;
       fill(span);
-    });
+    };
+    if (clock_) {
+      complete(unresolved_.emplace_back(context_));
+    } else {
+      ring_->push(context_, complete);
+    }
   }
 
  private:
   TickSource source_;
-  SpanRing* ring_ = nullptr;  // of the running step, null when it does not record
+  DeviceClock* clock_ = nullptr;
+  std::atomic<int64_t> clock_error_ns_{-1};
+  std::vector<Span> unresolved_;  // of the running step, when a device's clock times it
+  SpanRing* ring_ = nullptr;      // of the running step, null when it does not record
   uint64_t mark_ = 0;
   uint64_t step_begin_ = 0;
   Span context_;  // what all spans of the step share

@@ -291,6 +291,9 @@ test.each<[string, LoadOptions, string, string]>([
   ],
   ["no ranks", { tensorParallel: 0 }, "E_OPTION_INVALID", "tensorParallel must be an integer from 1 to 256, got 0"],
   ["a GPU", { device: "cuda" }, "E_DEVICE_UNAVAILABLE", "available: cpu"],
+  ["GPUs of fewer ranks", { tensorParallel: 2, gpus: [0] }, "E_OPTION_INVALID", "a GPU for each of the 2 ranks"],
+  ["GPUs for a CPU", { device: "cpu", gpus: [0] }, "E_OPTION_INVALID", "left out with device cpu"],
+  ["GPUs by name", { gpus: ["first"] as never }, "E_OPTION_INVALID", "a list, each an integer"],
   ["f16 arithmetic", { computeType: "f16" }, "E_COMPUTE_TYPE", "available: auto, f32, bf16, int8"],
   [
     "an unknown wire type",

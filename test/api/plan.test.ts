@@ -152,6 +152,8 @@ test("in_proj reaches the engine as x and z, each the rank's rows of its half", 
   const plan = await planOf("mamba-odd", 4);
   const spec = engineSpec(plan, {
     threadsPerRank: 1,
+    device: "cpu",
+    gpus: [],
     computeType: "f32",
     wires: [{ fromBytes: 0, wireType: "f32" }],
     overlap: true,

@@ -11,6 +11,7 @@ import {
   checkOptions,
   flag,
   integer,
+  integers,
   nonEmptyText,
   oneOf,
   invalid,
@@ -30,10 +31,13 @@ import { Model } from "./model";
 export interface LoadOptions {
   /** Ranks that the model is split over; must divide d_inner. 1 unless given. */
   readonly tensorParallel?: number;
+  /** "auto", the default: cuda where there is a GPU for every rank, else cpu. */
   readonly device?: "auto" | "cpu" | "cuda";
+  /** GPU of each rank; naming one twice shares it: `[0, 0]`. A GPU a rank unless given. */
+  readonly gpus?: readonly number[];
   /**
-   * "auto", the default: bf16 where the matrices are stored so, else f32. int8 quantises all matrices while they are loaded, and the
-   * activations of each token, in groups of 128 along a row.
+   * "auto", the default: bf16 where the matrices are stored so, on cuda f16 likewise, else f32. int8, on the cpu, quantises all
+   * matrices while they are loaded, and the activations of each token, in groups of 128 along a row.
    */
   readonly computeType?: "auto" | "f32" | "bf16" | "f16" | "int8";
   readonly allReduce?: AllReduceOption;
@@ -60,6 +64,7 @@ export interface LoadOptions {
 const rules: Rules<LoadOptions> = {
   tensorParallel: integer(1, 256),
   device: oneOf("auto", "cpu", "cuda"),
+  gpus: integers(0, 255),
   computeType: oneOf("auto", "f32", "bf16", "f16", "int8"),
   allReduce: allReduceRule,
   overlap: flag,
@@ -83,19 +88,9 @@ const rules: Rules<LoadOptions> = {
 export async function loadModel(directory: string, options?: LoadOptions): Promise<Model> {
   if (!nonEmptyText.accepts(directory)) invalid("directory", nonEmptyText.expected, directory);
   const checked = checkOptions("loadModel", options, rules);
-  const {
-    tensorParallel = 1,
-    device = "auto",
-    allReduce = "auto",
-    maxTokens = 512,
-    verifyCollectives = false,
-    signal,
-  } = checked;
+  const { tensorParallel = 1, allReduce = "auto", maxTokens = 512, verifyCollectives = false, signal } = checked;
   if (signal?.aborted) throw aborted("loadModel", signal);
   const begin = performance.now();
-  if (device === "cuda") {
-    throw new DeviceError("E_DEVICE_UNAVAILABLE", 'device "cuda" is not in this build; available: cpu', { device });
-  }
   const checkpoint = await openCheckpoint(directory);
   const planned = planShards(checkpoint, tensorParallel, chooseAllReduce(allReduce, tensorParallel));
   const tokenizer = await loadTokenizer(checkpoint.directory);
@@ -107,11 +102,16 @@ export async function loadModel(directory: string, options?: LoadOptions): Promi
       { tokenizerSize: tokenizer.size, vocabulary },
     );
   }
+  const gpus = checked.gpus ?? [];
+  const device = chooseDevice(checked.device ?? "auto", gpus, tensorParallel);
   const threadsPerRank = checked.threadsPerRank ?? defaultThreads(tensorParallel);
-  const computeType = chooseComputeType(checked.computeType ?? "auto", planned);
+  const computeType = chooseComputeType(checked.computeType ?? "auto", planned, device);
   const tuning = { tensorParallel, threadsPerRank, computeType, ...(signal && { signal }) };
-  const plan = { ...planned, allReduce: await tuneAllReduce(allReduce, tuning) };
+  // What is measured is the CPU's AllReduce.
+  const plan = device === "cuda" ? planned : { ...planned, allReduce: await tuneAllReduce(allReduce, tuning) };
   const settings = {
+    device,
+    gpus,
     threadsPerRank,
     computeType,
     wires: plan.allReduce.wires,
@@ -131,7 +131,7 @@ export async function loadModel(directory: string, options?: LoadOptions): Promi
     await native(() => engine.close());
     throw error;
   });
-  return new Model({ engine, plan, tokenizer, stopTokens, settings, device: "cpu", loadMs: performance.now() - begin });
+  return new Model({ engine, plan, tokenizer, stopTokens, settings, device, loadMs: performance.now() - begin });
 }
 
 /** The engine knows a tensor by its role; the caller by its file and its name there. */
@@ -176,18 +176,37 @@ async function loadEngine(
   }
 }
 
+/** @throws OptionError `E_OPTION_INVALID`; DeviceError `E_DEVICE_UNAVAILABLE` with what CUDA lacks here */
+function chooseDevice(asked: "auto" | "cpu" | "cuda", gpus: readonly number[], ranks: number): "cpu" | "cuda" {
+  if (gpus.length > 0) {
+    if (asked === "cpu") invalid("gpus", "left out with device cpu", gpus);
+    if (gpus.length !== ranks) invalid("gpus", `a GPU for each of the ${ranks} ranks`, gpus);
+  } else if (asked === "cpu") return asked;
+  const { gpus: found, problem } = addon().cudaInfo();
+  if (asked === "auto" && gpus.length === 0) return found.length >= ranks ? "cuda" : "cpu";
+  if (problem === "") return "cuda";
+  throw new DeviceError("E_DEVICE_UNAVAILABLE", `device "cuda" is not available: ${problem}; available: cpu`, {
+    device: "cuda",
+    problem,
+  });
+}
+
 /** @throws DeviceError `E_COMPUTE_TYPE` */
-function chooseComputeType(asked: Exclude<LoadOptions["computeType"], undefined>, plan: ShardPlan): ComputeType {
-  if (asked === "f32" || asked === "bf16" || asked === "int8") return asked;
+function chooseComputeType(
+  asked: Exclude<LoadOptions["computeType"], undefined>,
+  plan: ShardPlan,
+  device: "cpu" | "cuda",
+): ComputeType {
+  const available: readonly ComputeType[] = device === "cuda" ? ["f32", "bf16", "f16"] : ["f32", "bf16", "int8"];
   if (asked === "auto") {
     const matrices = plan.tensors.filter(({ roles }) => roles[0] === "in_proj.x" || roles[0] === "out_proj");
-    return matrices.every(({ dtype }) => dtype === "BF16") ? "bf16" : "f32";
+    return available.find((type) => matrices.every(({ dtype }) => dtype === type.toUpperCase())) ?? "f32";
   }
+  const known = available.find((type) => type === asked);
+  if (known) return known;
   throw new DeviceError(
     "E_COMPUTE_TYPE",
-    `computeType ${shown(asked)} is not available on cpu; available: auto, f32, bf16, int8`,
-    {
-      computeType: asked,
-    },
+    `computeType ${shown(asked)} is not available on ${device}; available: auto, ${available.join(", ")}`,
+    { computeType: asked, device },
   );
 }

@@ -47,7 +47,7 @@ export interface ModelParts {
   readonly tokenizer: Tokenizer | undefined;
   readonly stopTokens: readonly number[];
   readonly settings: EngineSettings;
-  readonly device: "cpu";
+  readonly device: "cpu" | "cuda";
   readonly loadMs: number;
 }
 
@@ -61,7 +61,7 @@ export class Model {
   readonly plan: ShardPlan;
   /** Undefined where the checkpoint has no tokenizer.json: give token ids then. */
   readonly tokenizer: Tokenizer | undefined;
-  readonly device: "cpu";
+  readonly device: "cpu" | "cuda";
   readonly settings: EngineSettings;
   /** Milliseconds that loading took. */
   readonly loadMs: number;

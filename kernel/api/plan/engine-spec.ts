@@ -7,6 +7,8 @@ import type { ShardPlan } from "./plan";
 export type EngineSettings = Pick<
   EngineSpec,
   | "threadsPerRank"
+  | "device"
+  | "gpus"
   | "computeType"
   | "wires"
   | "quantisationGroup"

@@ -7,7 +7,13 @@
 
 import { cpus, totalmem } from "node:os";
 
-import { RUN_FORMAT, type RunInfo, type RunModel, type RunRequest } from "../../../profiler-ui/trace/run";
+import {
+  RUN_FORMAT,
+  type RankClock,
+  type RunInfo,
+  type RunModel,
+  type RunRequest,
+} from "../../../profiler-ui/trace/run";
 import { addon } from "../addon";
 import { RunError } from "../errors";
 import { wireText, wireWord } from "../model/all-reduce";
@@ -37,6 +43,8 @@ interface Watched {
   readonly memory: EngineMemory;
   /** Given when its first spans come, so that models which do nothing take no ranks. */
   shift?: SpanShift;
+  /** As its engine said last. */
+  clockErrors?: readonly number[];
 }
 
 export class Recording implements Watcher {
@@ -163,6 +171,7 @@ export class Recording implements Watcher {
     this.#totals.spans += spans.count;
     this.#chunkSpans += spans.count;
     watched.shift ??= this.#nextShift();
+    watched.clockErrors = model.engine.clockErrors();
     this.#chunk.push({ spans, shift: watched.shift });
   }
 
@@ -209,13 +218,12 @@ export class Recording implements Watcher {
     const { id, label, createdAt } = this.#created;
     const originNs = String(this.#originNs);
     const memory = this.#watched.find(({ model }) => model === this.#subject)?.memory;
-    const ranks = ranksOf(this.#watched.filter(({ shift }) => shift !== undefined));
     return {
       ...describe(this.#subject),
       ...(memory ? { memory: { ...memory } } : {}),
       ...{ id, createdAt, originNs, status, events, lost, durationNs },
       label: label || labelFor(this.#subject),
-      clocks: Array.from({ length: ranks }, (_, rank) => ({ rank, method: "host", offsetNs: 0, slope: 1, errorNs: 0 })),
+      clocks: clocksOf(this.#watched),
       overhead: { spans, nsPerSpan, share: stepNs > 0 ? (spans * nsPerSpan) / stepNs : 0, writeMs: this.#writeMs },
       requests: this.#requests,
     };
@@ -230,6 +238,22 @@ export class Recording implements Watcher {
       { cause },
     );
   }
+}
+
+/** GPUs stamp by events against an anchor that the host's clock brackets. */
+function clocksOf(watched: readonly Watched[]): RankClock[] {
+  return watched
+    .flatMap(({ shift, clockErrors = [] }) => (shift ? [{ first: shift.rank, clockErrors }] : []))
+    .sort((a, b) => a.first - b.first)
+    .flatMap(({ first, clockErrors }) =>
+      clockErrors.map((error, index) => ({
+        rank: first + index,
+        method: error < 0 ? "host" : "cuda-events",
+        offsetNs: 0,
+        slope: 1,
+        errorNs: Math.max(0, error),
+      })),
+    );
 }
 
 function ranksOf(watched: readonly Watched[]): number {

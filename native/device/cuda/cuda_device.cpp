@@ -1,0 +1,223 @@
+#include "device/cuda/cuda_device.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "device/cpu/dispatch.h"
+#include "device/cpu/load.h"
+#include "device/cuda/check.h"
+#include "device/cuda/event_clock.h"
+#include "device/cuda/inbox.h"
+#include "device/cuda/kernels.h"
+#include "device/cuda/matrix.h"
+#include "device/cuda/memory.h"
+#include "runtime/error.h"
+
+namespace stateline {
+namespace cuda {
+namespace {
+
+class CudaBuffer final : public Buffer {
+ public:
+  CudaBuffer(size_t floats, cudaStream_t stream) : memory_(floats * sizeof(float), "weights, states and activations") {
+    if (floats) check(cudaMemsetAsync(memory_.data(), 0, memory_.bytes(), stream), "clearing memory");
+  }
+  float* data() const override { return memory_.as<float>(); }
+  size_t bytes() const override { return memory_.bytes(); }
+
+ private:
+  DeviceMemory memory_;
+};
+
+// The thread's GPU, before anything else is made on it.
+struct Current {
+  explicit Current(int gpu) { check(cudaSetDevice(gpu), "GPU " + std::to_string(gpu)); }
+};
+
+class KernelDevice final : public CudaDevice {
+ public:
+  explicit KernelDevice(const CudaDeviceOptions& options)
+      : current_(options.gpu),
+        options_(options),
+        ids_(options.max_tokens * sizeof(int32_t), "a step's inputs"),
+        rows_(options.max_tokens * sizeof(int32_t), "a step's inputs"),
+        segments_(options.slots * sizeof(Segment), "a step's inputs"),
+        inbox_(std::max(ids_.bytes(), segments_.bytes())) {}
+  ~KernelDevice() override { cudaStreamSynchronize(compute_); }
+
+  DeviceClock& clock() override { return clock_; }
+  int gpu() const override { return options_.gpu; }
+  cudaStream_t compute() const override { return compute_; }
+  cudaStream_t communication() const override { return communication_; }
+
+  std::unique_ptr<Buffer> allocate(size_t floats) override { return std::make_unique<CudaBuffer>(floats, compute_); }
+
+  std::unique_ptr<Matrix> pack(const TensorSlice& weight, const TensorSlice* bias, ComputeType type) override {
+    return std::make_unique<CudaMatrix>(weight, bias, type);
+  }
+  std::unique_ptr<Table> keep(const TensorSlice& table) override { return std::make_unique<CudaTable>(table); }
+  void load(const TensorSlice& slice, float* out) override { cpu::load(cpu::kernels(), slice, out); }
+
+  void upload(View<const float> host, View<float> own) override {
+    copy(host, own, cudaMemcpyHostToDevice, "copying to the GPU");
+  }
+
+  void download(View<const float> own, View<float> host) override {
+    copy(own, host, cudaMemcpyDeviceToHost, "copying from the GPU");
+    wait();
+  }
+
+  void clear(View<float> own) override {
+    for (int64_t row = 0; row < own.rows; ++row) {
+      done("clear", cudaMemsetAsync(own.row(row), 0, own.columns * sizeof(float), compute_));
+    }
+  }
+
+  StepInputs stage(StepInputs host) override {
+    ++step_;
+    int64_t tokens = 0;
+    longest_ = 0;
+    for (const Segment& segment : host.segments) {
+      tokens += segment.length;
+      longest_ = std::max(longest_, segment.length);
+    }
+    inbox_.send(ids_.data(), host.ids, tokens * sizeof(int32_t), compute_);
+    inbox_.send(segments_.data(), host.segments.data, host.segments.count * sizeof(Segment), compute_);
+    return {ids_.as<int32_t>(), {segments_.as<Segment>(), host.segments.count}};
+  }
+
+  void embed(const Table& table, const int32_t* ids, View<float> out) override {
+    done("embed", cuda::embed(static_cast<const CudaTable&>(table).weights(), ids, out, compute_));
+  }
+
+  void gather(View<const float> in, const int32_t* rows, View<float> out) override {
+    inbox_.send(rows_.data(), rows, out.rows * sizeof(int32_t), compute_);
+    done("gather", cuda::gather(in, rows_.as<int32_t>(), out, compute_));
+  }
+
+  void norm(View<float> residual, View<const float> delta, const float* weight, float epsilon,
+            View<float> out) override {
+    done("norm", cuda::norm(residual, delta, weight, epsilon, out, compute_));
+  }
+
+  void norm_sum(View<const float> a, View<const float> b, const float* weight, float epsilon,
+                View<float> out) override {
+    done("norm", cuda::norm_sum(a, b, weight, epsilon, out, compute_));
+  }
+
+  void norm_pair(View<float> residual, View<const float> delta, View<const float> other, const float* weight,
+                 float epsilon, View<float> out) override {
+    done("norm", cuda::norm_pair(residual, delta, other, weight, epsilon, out, compute_));
+  }
+
+  void matmul(const Matrix& weight, View<const float> in, View<float> out) override {
+    const auto& matrix = static_cast<const CudaMatrix&>(weight);
+    const auto product = in.rows <= kGemvRows ? gemv : gemm;
+    done("matmul", product(matrix.weights(), matrix.bias(), in, out, compute_));
+  }
+
+  void matmul_to_host(const Matrix& weight, View<const float> in, View<float> out) override {
+    const View<float> own{reinterpret_cast<float*>(product_.room_for(out.rows * out.columns * sizeof(float))), out.rows,
+                          out.columns, out.columns};
+    matmul(weight, in, own);
+    download(own, out);
+  }
+
+  void conv1d(const ConvParameters& conv, View<const float> x, Segments segments, ConvState state,
+              View<float> out) override {
+    done("conv1d", cuda::conv1d({conv.weight, conv.bias, conv.taps, x, state.data, state.slot_stride, out},
+                                on_device(segments), compute_));
+  }
+
+  void selective_scan(const ScanParameters& scan, View<const float> u, View<const float> delta, View<const float> b,
+                      View<const float> c, View<const float> z, Segments segments, SsmState state,
+                      View<float> out) override {
+    done("selective_scan",
+         cuda::selective_scan({scan.a, scan.d, scan.states, u, delta, b, c, z, state.data, state.slot_stride, out},
+                              on_device(segments), compute_));
+  }
+
+  void attention(const AttentionParameters& attention, View<const float> q, View<const float> k, View<const float> v,
+                 Segments segments, KvCache cache, View<float> out) override {
+    const int64_t capacity = cache.slot_stride / k.columns;
+    const int64_t room =
+        attention_workspace(attention.heads, attention.head_dim, capacity, segments.count, longest_) * sizeof(float);
+    cuda::Attention op;
+    op.heads = attention.heads;
+    op.kv_heads = attention.kv_heads;
+    op.head_dim = attention.head_dim;
+    op.scale = attention.scale;
+    op.q = q;
+    op.k = k;
+    op.v = v;
+    op.out = out;
+    op.keys = cache.keys;
+    op.values = cache.values;
+    op.slot_stride = cache.slot_stride;
+    op.capacity = capacity;
+    if (room > 0) op.workspace = reinterpret_cast<float*>(attention_.room_for(room));
+    done("attention", cuda::attention(op, on_device(segments), compute_));
+  }
+
+  void gelu_gate(View<const float> gate, View<const float> up, View<float> out) override {
+    done("gelu_gate", cuda::gelu_gate(gate, up, out, compute_));
+  }
+
+ private:
+  DeviceSegments on_device(Segments segments) const { return {segments.data, segments.count, longest_}; }
+
+  // CUDA reports what a kernel did wrong at a later call: the last op that was begun is the nearest name for it.
+  void done(const char* op, cudaError_t code) {
+    op_ = op;
+    if (code != cudaSuccess) [[unlikely]]
+      fail(code);
+  }
+  void wait() {
+    const cudaError_t code = cudaStreamSynchronize(compute_);
+    if (code != cudaSuccess) [[unlikely]]
+      fail(code);
+  }
+  [[noreturn]] void fail(cudaError_t code) const;
+
+  void copy(View<const float> from, View<float> to, cudaMemcpyKind kind, const char* op) {
+    if (from.empty()) return;
+    done(op, cudaMemcpy2DAsync(to.data, to.stride * sizeof(float), from.data, from.stride * sizeof(float),
+                               from.columns * sizeof(float), from.rows, kind, compute_));
+  }
+
+  Current current_;
+  CudaDeviceOptions options_;
+  CudaStream compute_;
+  CudaStream communication_;
+  EventClock clock_{compute_, communication_};
+  DeviceMemory ids_, rows_, segments_;  // of the step
+  Inbox inbox_;
+  Scratch product_, attention_;
+  int32_t longest_ = 0;  // segment of the step
+  int64_t step_ = -1;
+  const char* op_ = "nothing";
+};
+
+void KernelDevice::fail(cudaError_t code) const {
+  const std::string rank = std::to_string(options_.rank), gpu = std::to_string(options_.gpu),
+                    step = std::to_string(step_), name = cudaGetErrorName(code);
+  throw Error("E_CUDA",
+              "rank " + rank + " on GPU " + gpu + " failed in step " + step + ", at or before " + op_ + ": " +
+                  cudaGetErrorString(code) + " (" + name + "); load the model again",
+              {{"rank", rank},
+               {"gpu", gpu},
+               {"step", step},
+               {"op", op_},
+               {"cuda", name},
+               {"number", std::to_string(static_cast<int>(code))}});
+}
+
+}  // namespace
+}  // namespace cuda
+
+std::unique_ptr<CudaDevice> make_cuda_device(const CudaDeviceOptions& options) {
+  return std::make_unique<cuda::KernelDevice>(options);
+}
+
+}  // namespace stateline

@@ -1,0 +1,31 @@
+// One rank's part of a GPU: a stream that computes, a stream for what travels to other ranks, and the op table as
+// kernels. The thread that makes it is the one that uses it.
+#pragma once
+
+#include <memory>
+
+#include "device/cuda/stream.h"
+#include "device/device.h"
+#include "trace/recorder.h"
+
+namespace stateline {
+
+struct CudaDeviceOptions {
+  int rank = 0;            // for messages
+  int gpu = 0;             // ordinal
+  int64_t max_tokens = 0;  // longest step
+  int64_t slots = 0;       // most sequences of one
+};
+
+class CudaDevice : public Device {
+ public:
+  virtual DeviceClock& clock() = 0;  // of its two streams
+  virtual int gpu() const = 0;
+  virtual cudaStream_t compute() const = 0;
+  virtual cudaStream_t communication() const = 0;
+};
+
+// Throws E_CUDA and E_DEVICE_MEMORY.
+std::unique_ptr<CudaDevice> make_cuda_device(const CudaDeviceOptions& options);
+
+}  // namespace stateline

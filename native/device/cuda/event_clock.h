@@ -1,0 +1,35 @@
+// Times of a GPU's streams: an event a moment, from a pool, against an anchor event that two readings of the host's
+// clock bracket. Elapsed times are float32 milliseconds, so the anchor is renewed every few seconds, and a span's
+// length comes from its own pair of events.
+#pragma once
+
+#include <deque>
+
+#include "device/cuda/stream.h"
+#include "trace/recorder.h"
+
+namespace stateline::cuda {
+
+class EventClock final : public DeviceClock {
+ public:
+  EventClock(cudaStream_t compute, cudaStream_t communication) : compute_(compute), communication_(communication) {}
+
+  void begin_step() override;
+  uint64_t stamp(Stream stream) override;
+  void resolve(std::vector<Span>& spans) override;
+  int64_t error_ns() const override { return error_ns_; }
+
+ private:
+  void anchor();
+  void resolve(Span& span) const;
+
+  cudaStream_t compute_;
+  cudaStream_t communication_;
+  CudaEvent anchor_{cudaEventDefault};
+  int64_t anchor_ns_ = 0;  // 0: none yet
+  int64_t error_ns_ = 0;
+  std::deque<CudaEvent> events_;
+  size_t used_ = 0;  // of them, in this step
+};
+
+}  // namespace stateline::cuda

@@ -1,0 +1,30 @@
+// Where the ranks of an engine live: their devices, and the groups in which they meet.
+#pragma once
+
+#include <memory>
+
+#include "comm/communicator.h"
+#include "comm/in_process.h"
+#include "device/device.h"
+#include "runtime/engine_spec.h"
+
+namespace stateline {
+
+class BackEnd {
+ public:
+  virtual ~BackEnd() = default;
+  // On the rank's thread.
+  virtual std::unique_ptr<Device> device(int rank) = 0;
+  // Of options.ranks neighbours, `first` the first of them.
+  virtual std::unique_ptr<Group> group(const InProcessOptions& options, int first) = 0;
+  // What times the spans of a device that back_end made; null: the host.
+  virtual DeviceClock* clock(Device&) { return nullptr; }
+};
+
+// By spec.device. Throws E_CUDA_NOT_BUILT and what the GPUs lack. The spec must outlive it.
+std::unique_ptr<BackEnd> make_back_end(const EngineSpec& spec);
+
+// Of builds with CUDA; throws E_CUDA_NOT_BUILT in others (runtime/cuda/).
+std::unique_ptr<BackEnd> make_cuda_back_end(const EngineSpec& spec);
+
+}  // namespace stateline

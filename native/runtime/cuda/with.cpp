@@ -1,0 +1,78 @@
+// Builds with CUDA.
+#include <sstream>
+#include <string>
+
+#include "comm/cuda/peer_memory.h"
+#include "device/cuda/cuda_device.h"
+#include "device/cuda/gpus.h"
+#include "runtime/back_end.h"
+#include "runtime/cuda/gpus.h"
+#include "runtime/error.h"
+
+namespace stateline {
+namespace {
+
+// A GPU a rank, in order, unless the spec names them.
+std::vector<int> placement(const EngineSpec& spec) {
+  const auto count = static_cast<int>(cuda::require_gpus().gpus.size());
+  std::vector<int> gpus = spec.gpus;
+  if (gpus.empty()) {
+    if (spec.ranks > count) {
+      throw Error("E_GPU_COUNT",
+                  std::to_string(spec.ranks) + " ranks need as many GPUs, and this machine has " +
+                      std::to_string(count) + "; ranks share one where gpus says so, as [0, 0] does",
+                  {{"ranks", std::to_string(spec.ranks)}, {"gpus", std::to_string(count)}});
+    }
+    for (int rank = 0; rank < spec.ranks; ++rank) gpus.push_back(rank);
+  }
+  if (static_cast<int>(gpus.size()) != spec.ranks) {
+    throw Error("E_OPTION",
+                "gpus must name a GPU for each of the " + std::to_string(spec.ranks) + " ranks, got " +
+                    std::to_string(gpus.size()),
+                {{"option", "gpus"}, {"value", std::to_string(gpus.size())}});
+  }
+  for (const int gpu : gpus) {
+    if (gpu >= 0 && gpu < count) continue;
+    throw Error("E_OPTION", "gpus must lie in 0 to " + std::to_string(count - 1) + ", got " + std::to_string(gpu),
+                {{"option", "gpus"}, {"value", std::to_string(gpu)}});
+  }
+  return gpus;
+}
+
+class CudaBackEnd final : public BackEnd {
+ public:
+  explicit CudaBackEnd(const EngineSpec& spec) : spec_(spec), gpus_(placement(spec)) {}
+
+  std::unique_ptr<Device> device(int rank) override {
+    return make_cuda_device({.rank = rank, .gpu = gpus_[rank], .max_tokens = spec_.max_tokens, .slots = spec_.slots});
+  }
+  std::unique_ptr<Group> group(const InProcessOptions& options, int first) override {
+    return std::make_unique<PeerMemoryGroup>(
+        options, std::vector<int>(gpus_.begin() + first, gpus_.begin() + first + options.ranks));
+  }
+  DeviceClock* clock(Device& device) override { return &static_cast<CudaDevice&>(device).clock(); }
+
+ private:
+  const EngineSpec& spec_;
+  std::vector<int> gpus_;  // by rank
+};
+
+}  // namespace
+
+std::unique_ptr<BackEnd> make_cuda_back_end(const EngineSpec& spec) { return std::make_unique<CudaBackEnd>(spec); }
+
+CudaSummary cuda_summary() {
+  const cuda::Machine machine = cuda::machine();
+  CudaSummary summary;
+  summary.compiled = true;
+  std::stringstream architectures(STATELINE_CUDA_ARCHITECTURES);
+  for (std::string each; std::getline(architectures, each, ',');) summary.architectures.push_back(each);
+  summary.problem = machine.problem;
+  for (const cuda::Gpu& gpu : machine.gpus) {
+    summary.gpus.push_back(
+        {gpu.name, static_cast<int64_t>(gpu.memory), std::to_string(gpu.major) + "." + std::to_string(gpu.minor)});
+  }
+  return summary;
+}
+
+}  // namespace stateline

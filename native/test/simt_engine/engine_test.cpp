@@ -1,0 +1,179 @@
+// The engine on CUDA beside the engine on the CPU, which golden values hold: same files, same jobs. On machines
+// without a GPU the kernels run by test/simt.
+#include <algorithm>
+#include <cmath>
+
+#include "runtime/cuda/gpus.h"
+#include "runtime/error.h"
+#include "runtime/hidden_job.h"
+#include "test/check.h"
+#include "test/runtime/random_model.h"
+#include "test/runtime/running_engine.h"
+#include "trace/names.h"
+
+namespace stateline::test {
+namespace {
+
+RandomModelOptions family(const std::string& name) {
+  RandomModelOptions options = name == "hybrid" ? hybrid_model() : RandomModelOptions{};
+  if (name == "normed") options.shape.ssm_epsilon = 1e-6f;
+  return options;
+}
+
+EngineSpec on_cuda(EngineSpec spec) {
+  spec.device = DeviceKind::cuda;
+  spec.gpus.assign(spec.ranks, 0);
+  spec.verify_collectives = true;
+  return spec;
+}
+
+void check_close(const std::vector<float>& actual, const std::vector<float>& expected, float tolerance) {
+  CHECK_EQUAL(actual.size(), expected.size());
+  float worst = 0;
+  for (size_t i = 0; i < actual.size(); ++i) {
+    const float error = std::abs(actual[i] - expected[i]);
+    worst = error <= tolerance ? std::max(worst, error) : std::isnan(error) ? INFINITY : error;
+    if (!(error <= tolerance)) break;
+  }
+  CHECK(worst <= tolerance);
+}
+
+TEST("logits on CUDA are the CPU's within 1e-4, for every family, on 1, 2 and 4 ranks, at once and in chunks") {
+  for (const char* name : {"plain", "normed", "hybrid"}) {
+    const RandomModel model(family(name));
+    const auto tokens = random_tokens(37, 301);
+    RunningEngine cpu(model.spec(1));
+    const auto expected = cpu.forward(input(tokens));
+    for (const int ranks : {1, 2, 4}) {
+      const Context context(std::string(name) + " on " + text(ranks) + " ranks");
+      RunningEngine cuda(on_cuda(model.spec(ranks)));
+      for (const int64_t chunk : {64, 7, 1}) check_close(cuda.forward(input(tokens, chunk)), expected, 1e-4f);
+    }
+  }
+}
+
+TEST("requests side by side on CUDA write what the CPU writes") {
+  for (const char* name : {"plain", "hybrid"}) {
+    const RandomModel model(family(name));
+    auto spec = model.spec(2);
+    spec.slots = 3;
+    RunningEngine cpu(spec), cuda(on_cuda(spec));
+    for (RunningEngine* engine : {&cpu, &cuda}) CHECK_EQUAL(engine->engine().memory().size(), 2u);
+    GenerateOptions options;
+    options.max_new_tokens = 12;
+    std::vector<Submitted> running;
+    for (int i = 0; i < 4; ++i) {
+      running.push_back(submit_request(cuda.engine(), input(random_tokens(5 + 9 * i, 301, i), 16), options));
+    }
+    for (int i = 0; i < 4; ++i) {
+      running[i].settled.get();
+      const auto alone = cpu.generate(input(random_tokens(5 + 9 * i, 301, i)), options);
+      CHECK(running[i].request->result().tokens == alone.tokens);
+    }
+  }
+}
+
+TEST("a state that a GPU has left goes on on the CPU, and the other way round") {
+  const RandomModel model(family("hybrid"));
+  const auto tokens = random_tokens(20, 301);
+  RunningEngine cpu(model.spec(1)), cuda(on_cuda(model.spec(2)));
+  GenerateOptions options;
+  options.max_new_tokens = 8;
+  const auto whole = cpu.generate(input(tokens), options).tokens;
+  options.keep_state = true;
+  options.max_new_tokens = 4;
+  for (auto [first, second] : {std::pair{&cpu, &cuda}, std::pair{&cuda, &cpu}}) {
+    auto begun = first->generate(input(tokens), options);
+    JobInput rest = input({begun.tokens.back()});
+    rest.state = begun.state;
+    auto all = begun.tokens;
+    const auto more = second->generate(rest, options).tokens;
+    all.insert(all.end(), more.begin(), more.end());
+    CHECK(all == whole);
+  }
+}
+
+TEST("hidden states behind layers come from the GPU") {
+  const RandomModel model(family("plain"));
+  RunningEngine cpu(model.spec(1)), cuda(on_cuda(model.spec(2)));
+  const auto hidden = [](RunningEngine& engine) {
+    std::shared_ptr<HiddenJob> job;
+    engine.run([&](Job::Settled settled) {
+      return job = std::make_shared<HiddenJob>(input(random_tokens(11, 301), 4), std::vector<int32_t>{-1, 1, 3},
+                                               engine.engine().spec().shape, std::move(settled));
+    });
+    return std::vector<float>(job->values().begin(), job->values().end());
+  };
+  check_close(hidden(cuda), hidden(cpu), 1e-4f);
+}
+
+TEST("sums travel as f16, bf16 and int8 on CUDA with the same bits on all ranks") {
+  const RandomModel model(family("hybrid"));
+  const auto tokens = random_tokens(30, 301);
+  for (const WireType wire : {WireType::f16, WireType::bf16, WireType::int8}) {
+    for (const int ranks : {2, 4}) {
+      const Context context(std::string(name_of(wire)) + " on " + text(ranks) + " ranks");
+      auto spec = model.spec(ranks);
+      spec.wires.steps = {{0, wire}};
+      RunningEngine cpu(spec), cuda(on_cuda(spec));
+      // The codecs agree to the bit; what differs is what they are given.
+      check_close(cuda.forward(input(tokens)), cpu.forward(input(tokens)), wire == WireType::f16 ? 0.02f : 0.2f);
+    }
+  }
+}
+
+TEST("weights in 16 bits give CUDA's logits their rounding and no more") {
+  const RandomModel model(family("plain"));
+  const auto tokens = random_tokens(25, 301);
+  RunningEngine exact(model.spec(1));
+  const auto expected = exact.forward(input(tokens));
+  for (const ComputeType type : {ComputeType::f16, ComputeType::bf16}) {
+    auto spec = on_cuda(model.spec(2));
+    spec.compute_type = type;
+    RunningEngine cuda(spec);
+    check_close(cuda.forward(input(tokens)), expected, type == ComputeType::f16 ? 0.05f : 0.4f);
+  }
+}
+
+TEST("ops and collectives on CUDA's streams are spans between the step's begin and end") {
+  const RandomModel model(family("hybrid"));
+  RunningEngine cuda(on_cuda(model.spec(2)));
+  cuda.engine().record(true, 1 << 14);
+  GenerateOptions options;
+  options.max_new_tokens = 3;
+  cuda.generate(input(random_tokens(9, 301)), options);
+  const auto drained = cuda.engine().drain();
+  CHECK_EQUAL(drained.lost, 0u);
+  constexpr uint64_t kSlack = 2'000'000;  // ns, the anchor's error on a busy machine
+  for (const auto& spans : drained.ranks) {
+    int scans = 0, sums = 0;
+    for (const Span& step : spans) {
+      if (step.op != Op::step) continue;
+      for (const Span& span : spans) {
+        if (span.step != step.step || span.op == Op::step) continue;
+        CHECK(span.begin <= span.end);
+        CHECK(span.begin + kSlack >= step.begin && span.end <= step.end + kSlack);
+        scans += span.op == Op::selective_scan || span.op == Op::state_update;
+        sums += span.op == Op::all_reduce_out_proj;
+      }
+    }
+    CHECK_EQUAL(scans, 3 * 3);
+    CHECK_EQUAL(sums, 3 * 3);
+  }
+}
+
+TEST("more ranks than GPUs, and GPUs that are not there, are refused by number") {
+  const RandomModel model;
+  auto spec = model.spec(4);
+  spec.device = DeviceKind::cuda;
+  const int count = static_cast<int>(cuda_summary().gpus.size());
+  CHECK(count > 0 && count < 4);
+  CHECK_THROWS(RunningEngine{spec}, "E_GPU_COUNT");
+  spec.gpus = {0, 0, 0};
+  CHECK_THROWS(RunningEngine{spec}, "E_OPTION");
+  spec.gpus = {0, 0, 0, count};
+  CHECK_THROWS(RunningEngine{spec}, "E_OPTION");
+}
+
+}  // namespace
+}  // namespace stateline::test
