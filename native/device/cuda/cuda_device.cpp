@@ -42,8 +42,8 @@ class KernelDevice final : public CudaDevice {
         options_(options),
         ids_(options.max_tokens * sizeof(int32_t), "a step's inputs"),
         rows_(options.max_tokens * sizeof(int32_t), "a step's inputs"),
-        segments_(options.slots * sizeof(Segment), "a step's inputs"),
-        inbox_(std::max(ids_.bytes(), segments_.bytes())) {}
+        segments_(options.max_tokens * sizeof(Segment), "a step's inputs"),
+        inbox_(segments_.bytes()) {}
   ~KernelDevice() override { cudaStreamSynchronize(compute_); }
 
   DeviceClock& clock() override { return clock_; }
@@ -191,7 +191,7 @@ class KernelDevice final : public CudaDevice {
   CudaStream compute_;
   CudaStream communication_;
   EventClock clock_{compute_, communication_};
-  DeviceMemory ids_, rows_, segments_;  // of the step
+  DeviceMemory ids_, rows_, segments_;  // of the step, in which each segment has a token at least
   Inbox inbox_;
   Scratch product_, attention_;
   int32_t longest_ = 0;  // segment of the step

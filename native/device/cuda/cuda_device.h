@@ -14,7 +14,6 @@ struct CudaDeviceOptions {
   int rank = 0;            // for messages
   int gpu = 0;             // ordinal
   int64_t max_tokens = 0;  // longest step
-  int64_t slots = 0;       // most sequences of one
 };
 
 class CudaDevice : public Device {

@@ -41,10 +41,15 @@ std::vector<int> placement(const EngineSpec& spec) {
 
 class CudaBackEnd final : public BackEnd {
  public:
-  explicit CudaBackEnd(const EngineSpec& spec) : spec_(spec), gpus_(placement(spec)) {}
+  explicit CudaBackEnd(const EngineSpec& spec) : spec_(spec), gpus_(placement(spec)) {
+    if (spec.compute_type == ComputeType::int8) {
+      throw Error("E_OPTION", "computeType int8 needs device cpu; GPUs compute in f32, f16 or bf16",
+                  {{"option", "computeType"}, {"value", "int8"}});
+    }
+  }
 
   std::unique_ptr<Device> device(int rank) override {
-    return make_cuda_device({.rank = rank, .gpu = gpus_[rank], .max_tokens = spec_.max_tokens, .slots = spec_.slots});
+    return make_cuda_device({.rank = rank, .gpu = gpus_[rank], .max_tokens = spec_.max_tokens});
   }
   std::unique_ptr<Group> group(const InProcessOptions& options, int first) override {
     return std::make_unique<PeerMemoryGroup>(

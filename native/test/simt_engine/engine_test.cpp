@@ -93,6 +93,24 @@ TEST("a state that a GPU has left goes on on the CPU, and the other way round") 
   }
 }
 
+TEST("prompts that begin alike are computed once on CUDA and get what the CPU gives") {
+  const RandomModel model(family("hybrid"));
+  auto spec = model.spec(2);
+  spec.max_tokens = 24;
+  spec.cache_bytes = 8 << 20;
+  spec.cache_interval = 4;  // a step is cut into more segments than there are slots
+  RunningEngine cpu(model.spec(1)), cuda(on_cuda(spec));
+  GenerateOptions options;
+  options.max_new_tokens = 4;
+  for (const int64_t common : {0, 7, 16, 30}) {
+    auto tokens = random_tokens(30, 301);
+    const auto other = random_tokens(30, 301, 100 + common);
+    std::copy(other.begin() + common, other.end(), tokens.begin() + common);
+    CHECK(cuda.generate(input(tokens, 24), options).tokens == cpu.generate(input(tokens), options).tokens);
+  }
+  CHECK(cuda.engine().cache_statistics().hits > 0);
+}
+
 TEST("hidden states behind layers come from the GPU") {
   const RandomModel model(family("plain"));
   RunningEngine cpu(model.spec(1)), cuda(on_cuda(model.spec(2)));
@@ -172,6 +190,13 @@ TEST("more ranks than GPUs, and GPUs that are not there, are refused by number")
   spec.gpus = {0, 0, 0};
   CHECK_THROWS(RunningEngine{spec}, "E_OPTION");
   spec.gpus = {0, 0, 0, count};
+  CHECK_THROWS(RunningEngine{spec}, "E_OPTION");
+}
+
+TEST("int8 arithmetic is refused on CUDA by name") {
+  const RandomModel model;
+  auto spec = on_cuda(model.spec(1));
+  spec.compute_type = ComputeType::int8;
   CHECK_THROWS(RunningEngine{spec}, "E_OPTION");
 }
 
