@@ -1,5 +1,6 @@
 // Registers, shared memory and spills of every CUDA kernel, from what ptxas said when the engine was built.
-// --build names another build folder than the addon's. --write puts the table into docs/cuda.md; --check fails when a kernel spills or the page lacks one.
+// --build names another build folder than the addon's. --write puts the table into docs/cuda.md; --check fails when a
+// kernel spills, an architecture was left out, or the page lacks a kernel.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,6 +8,8 @@ import { fileURLToPath } from "node:url";
 import { fail, root } from "./lib.mjs";
 
 const page = join(root, "docs/cuda.md");
+/** That every check compiles for; sm_90's PTX serves later ones. */
+const architectures = ["sm_80", "sm_86", "sm_89", "sm_90"];
 const [begin, end] = ["<!-- kernels: begin -->", "<!-- kernels: end -->"];
 
 /** Kernels as `{ name, arch, registers, shared, stack, spills }` from the text of one or more `ptxas -v`. */
@@ -86,5 +89,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   if (process.argv.includes("--check") && missing.length > 0)
     fail(`docs/cuda.md lacks ${missing.join(", ")}: run \`node scripts/cuda-table.mjs --write\`.`);
   const archs = ordered(kernels.map(({ arch }) => arch));
+  const left = architectures.filter((arch) => !archs.includes(arch));
+  if (process.argv.includes("--check") && left.length > 0)
+    fail(`No kernel was compiled for ${left.join(", ")}: is CUDAARCHS set?`);
   process.stdout.write(`${kernels.length} CUDA kernels for ${archs.join(", ")}, none spilling\n`);
 }

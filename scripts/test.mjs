@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
+import { ensureNvcc } from "./build-cuda.mjs";
 import { ensureBuilt } from "./ensure.mjs";
 import { root } from "./lib.mjs";
 
@@ -76,6 +77,7 @@ function jest(env) {
   count("Jest", numPassedTests, Math.max(failed, numFailedTestSuites, ok ? 0 : 1));
 }
 
+ensureNvcc(); // first, so that the engine is built with CUDA; where that fails, the check of the kernels does
 await ensureBuilt();
 rmSync(results, { recursive: true, force: true });
 mkdirSync(results, { recursive: true });
@@ -83,6 +85,7 @@ mkdirSync(results, { recursive: true });
 check("types", process.execPath, [bin("typescript", "tsc"), "--noEmit", "-p", "test/tsconfig.json"]);
 check("lint", process.execPath, [bin("eslint"), "."]);
 check("format", process.execPath, ["scripts/format.mjs"]);
+check("CUDA kernels", process.execPath, ["scripts/cuda-table.mjs", "--check"]);
 native("release");
 if (process.argv.includes("--sanitizers")) {
   native("asan");

@@ -1,4 +1,7 @@
-/** Loads the compiled engine, build/Release/stateline.node, when it is first needed. */
+/**
+ * Loads the compiled engine when it is first needed: build/Release/stateline.node, unless STATELINE_ADDON names another, as tests of
+ * the engine on CUDA do.
+ */
 
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -13,7 +16,7 @@ let loaded: NativeAddon | undefined;
 /** @throws DeviceError `E_ADDON_MISSING`, `E_ADDON_BROKEN`, `E_ISA…` */
 export function addon(): NativeAddon {
   if (loaded) return loaded;
-  const path = join(packageRoot(), "build/Release/stateline.node");
+  const path = process.env["STATELINE_ADDON"] ?? join(packageRoot(), "build/Release/stateline.node");
   if (!existsSync(path)) {
     throw new DeviceError(
       "E_ADDON_MISSING",

@@ -31,7 +31,7 @@ export interface Health {
     readonly architectures: readonly string[];
     readonly gpus: readonly string[];
   };
-  readonly nccl: Finding & { readonly available: boolean };
+  readonly nccl: Finding & { readonly available: boolean; readonly version: string | null };
   readonly mpi: Finding & { readonly available: boolean; readonly launcher: string | null };
   /** `command`: jupyter on PATH; `kernelspec`: the folder of the installed kernel. */
   readonly jupyter: Finding & { readonly command: string | null; readonly kernelspec: string | null };
@@ -45,10 +45,7 @@ export function doctor(): Promise<Health> {
     cpu: examineCpu(),
     memory: { totalBytes: totalmem(), freeBytes: freemem(), todo: null },
     cuda: examineCuda(),
-    nccl: {
-      available: false,
-      todo: "ranks of one process meet in memory, on GPUs by peer access; NCCL is not used by this build",
-    },
+    nccl: examineNccl(),
     mpi: examineMpi(),
     jupyter: examineJupyter(),
     chromium: examineChromium(),
@@ -76,6 +73,16 @@ function examineCuda(): Health["cuda"] {
   } catch (error) {
     if (!(error instanceof StatelineError)) throw error;
     return { compiled: false, architectures: [], gpus: [], todo: error.message };
+  }
+}
+
+function examineNccl(): Health["nccl"] {
+  try {
+    const { nccl, ncclProblem } = addon().cudaInfo();
+    return { available: nccl !== "", version: nccl || null, todo: ncclProblem || null };
+  } catch (error) {
+    if (!(error instanceof StatelineError)) throw error;
+    return { available: false, version: null, todo: error.message };
   }
 }
 
@@ -147,7 +154,7 @@ function healthTable({ versions, cpu, memory, cuda, nccl, mpi, jupyter, chromium
       row("cpu", cpu.isa ? `${cpu.isa} (of ${cpu.isas.join(", ")}), ${cpu.cores} cores` : "engine not built", cpu),
       row("memory", `${formatBytes(memory.totalBytes)}, ${formatBytes(memory.freeBytes)} free`, memory),
       row("cuda", cuda.compiled ? cuda.gpus.join("; ") || "compiled, no GPU" : "not compiled", cuda),
-      row("nccl", nccl.available ? "yes" : "no", nccl),
+      row("nccl", nccl.version ?? "no", nccl),
       row("mpi", mpi.launcher ?? "no", mpi),
       row("jupyter", [jupyter.command ?? "no jupyter", jupyter.kernelspec ?? "no kernelspec"].join(", "), jupyter),
       row("chromium", chromium.path ?? "no", chromium),

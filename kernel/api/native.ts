@@ -64,6 +64,8 @@ export interface EngineTensor {
 }
 
 export type ComputeType = "f32" | "bf16" | "int8" | "f16";
+/** How sums travel between GPUs. */
+export type GpuLink = "auto" | "peer" | "nccl";
 export type WireType = "f32" | "f16" | "bf16" | "int8";
 
 /** Sums of at least `fromBytes`, counted as f32, take this wire, up to the next step. The first is from 0. */
@@ -98,6 +100,7 @@ export interface EngineSpec {
   readonly device: "cpu" | "cuda";
   /** GPU of each rank; empty: a GPU a rank. */
   readonly gpus: readonly number[];
+  readonly gpuLink: GpuLink;
   readonly computeType: ComputeType;
   /** Wires of the sums of h values by their size; the one after x_proj stays f32 (design 4). */
   readonly wires: readonly WireStep[];
@@ -115,6 +118,8 @@ export interface EngineSpec {
   readonly cacheInterval: number;
   /** Compare all ranks' bits after each AllReduce and fail with E_RANKS_DIVERGED when they differ. */
   readonly verifyCollectives: boolean;
+  /** That a rank waits in a collective for the others. */
+  readonly collectiveTimeoutMs: number;
 }
 
 /** Every job names itself so that it can be cancelled, and says whom its spans belong to. */
@@ -336,6 +341,9 @@ export interface CudaInfo {
   readonly gpus: readonly { readonly name: string; readonly memoryBytes: number; readonly architecture: string }[];
   /** Why there are no GPUs to compute on; empty where there are. */
   readonly problem: string;
+  /** Its version; empty where there is none. */
+  readonly nccl: string;
+  readonly ncclProblem: string;
 }
 
 export interface CpuInfo {

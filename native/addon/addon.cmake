@@ -13,17 +13,20 @@ execute_process(
 get_filename_component(NODE_ADDON_API ${NODE_ADDON_API} ABSOLUTE BASE_DIR ${CMAKE_SOURCE_DIR})
 
 file(GLOB ADDON_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.cpp)
-add_library(stateline_addon MODULE ${ADDON_SOURCES} ${CMAKE_JS_SRC})
-target_include_directories(stateline_addon SYSTEM PRIVATE ${NODE_INCLUDES} ${NODE_ADDON_API})
-target_compile_definitions(stateline_addon PRIVATE NAPI_VERSION=8 NAPI_CPP_EXCEPTIONS)
-target_compile_options(stateline_addon PRIVATE -Wall -Wextra)
-target_link_libraries(stateline_addon PRIVATE ${STATELINE_CUDA_OBJECTS} stateline_engine ${CMAKE_JS_LIB})
-if(STATELINE_SANITIZE STREQUAL "" AND NOT APPLE)
-  target_link_options(stateline_addon PRIVATE -static-libstdc++ -static-libgcc -Wl,--exclude-libs,ALL)
-endif()
-if(APPLE)
-  target_link_options(stateline_addon PRIVATE -undefined dynamic_lookup)
-endif()
-set_target_properties(stateline_addon PROPERTIES
-  OUTPUT_NAME stateline PREFIX "" SUFFIX ".node"
-  LIBRARY_OUTPUT_DIRECTORY ${CMAKE_SOURCE_DIR}/build/Release)
+
+# Builds <name>.node into `folder`; the objects behind them say what it has of CUDA.
+function(add_addon target name folder)
+  add_library(${target} MODULE ${ADDON_SOURCES} ${CMAKE_JS_SRC})
+  target_include_directories(${target} SYSTEM PRIVATE ${NODE_INCLUDES} ${NODE_ADDON_API})
+  target_compile_definitions(${target} PRIVATE NAPI_VERSION=8 NAPI_CPP_EXCEPTIONS)
+  target_compile_options(${target} PRIVATE -Wall -Wextra)
+  target_link_libraries(${target} PRIVATE ${ARGN} stateline_engine ${CMAKE_JS_LIB})
+  if(STATELINE_SANITIZE STREQUAL "" AND NOT APPLE)
+    target_link_options(${target} PRIVATE -static-libstdc++ -static-libgcc -Wl,--exclude-libs,ALL)
+  endif()
+  if(APPLE)
+    target_link_options(${target} PRIVATE -undefined dynamic_lookup)
+  endif()
+  set_target_properties(${target} PROPERTIES
+    OUTPUT_NAME ${name} PREFIX "" SUFFIX ".node" LIBRARY_OUTPUT_DIRECTORY ${folder})
+endfunction()

@@ -51,6 +51,8 @@ Napi::Value cuda_info(const Napi::CallbackInfo& info) {
     result.Set("architectures", architectures);
     result.Set("gpus", gpus);
     result.Set("problem", text(env, summary.problem));
+    result.Set("nccl", text(env, summary.nccl));
+    result.Set("ncclProblem", text(env, summary.nccl_problem));
     return result;
   });
 }

@@ -30,6 +30,8 @@ constexpr Choice<DType> kDTypes[] = {{"F32", DType::f32}, {"F16", DType::f16}, {
 constexpr Choice<ComputeType> kComputeTypes[] = {
     {"f32", ComputeType::f32}, {"bf16", ComputeType::bf16}, {"int8", ComputeType::int8}, {"f16", ComputeType::f16}};
 constexpr Choice<DeviceKind> kDevices[] = {{"cpu", DeviceKind::cpu}, {"cuda", DeviceKind::cuda}};
+constexpr Choice<GpuLink> kGpuLinks[] = {
+    {"auto", GpuLink::automatic}, {"peer", GpuLink::peer}, {"nccl", GpuLink::nccl}};
 constexpr Choice<WireType> kWireTypes[] = {
     {"f32", WireType::f32}, {"f16", WireType::f16}, {"bf16", WireType::bf16}, {"int8", WireType::int8}};
 
@@ -105,6 +107,7 @@ EngineSpec engine_spec(const Napi::Object& from) {
   spec.device = choice_at(from, "device", kDevices);
   const auto gpus = array_at(from, "gpus");
   for (uint32_t i = 0; i < gpus.Length(); ++i) spec.gpus.push_back(gpus.Get(i).ToNumber().Int32Value());
+  spec.gpu_link = choice_at(from, "gpuLink", kGpuLinks);
   spec.compute_type = choice_at(from, "computeType", kComputeTypes);
   spec.wires.steps.clear();
   for_each_object(array_at(from, "wires"), "wires", [&](const Napi::Object& step) {
@@ -117,6 +120,7 @@ EngineSpec engine_spec(const Napi::Object& from) {
   spec.cache_bytes = integer_at(from, "cacheBytes");
   spec.cache_interval = integer_at(from, "cacheInterval");
   spec.verify_collectives = boolean_at(from, "verifyCollectives");
+  spec.collective_timeout_ms = integer_at(from, "collectiveTimeoutMs");
   return spec;
 }
 

@@ -27,6 +27,7 @@ struct InProcessOptions {
   int64_t two_shot_from = 8192;  // values, when there are more than two ranks
   bool verify = false;           // compare all ranks' bits after each reduction
   int16_t ordinal = 0;           // of this group, in the trace
+  int64_t timeout_ms = 600'000;  // that a rank waits for others
 };
 
 class InProcessGroup final : public Group {

@@ -1,10 +1,12 @@
 #include "comm/rendezvous.h"
 
 #include <algorithm>
+#include <string>
 
 #include "comm/communicator.h"
 #include "comm/cores.h"
 #include "comm/park.h"
+#include "trace/clock.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -33,7 +35,8 @@ bool has_reached(uint32_t reached, uint32_t ticket) { return static_cast<int32_t
 
 }  // namespace
 
-Rendezvous::Rendezvous(int ranks, int spins) : ranks_(ranks), most_spins_(spins), seats_(new Seat[ranks]) {}
+Rendezvous::Rendezvous(int ranks, int spins, int64_t timeout_ms)
+    : ranks_(ranks), most_spins_(spins), timeout_ms_(timeout_ms), seats_(new Seat[ranks]) {}
 
 // Sequentially consistent against wait_for(): either the waiter sees the new point, or this sees the waiter.
 uint32_t Rendezvous::arrive(int rank) {
@@ -44,10 +47,12 @@ uint32_t Rendezvous::arrive(int rank) {
 }
 
 void Rendezvous::wait(int rank, uint32_t ticket) {
-  for (int other = 0; other < ranks_; ++other) wait_for(seats_[rank], seats_[other], ticket);
+  int64_t deadline = 0;  // read from the clock by the first wait that sleeps
+  for (int other = 0; other < ranks_; ++other) wait_for(rank, seats_[other], ticket, deadline);
 }
 
-void Rendezvous::wait_for(Seat& own, Seat& other, uint32_t ticket) {
+void Rendezvous::wait_for(int rank, Seat& other, uint32_t ticket, int64_t& deadline) {
+  Seat& own = seats_[rank];
   const int spins = patience(own);
   for (int spin = 0; spin <= spins; ++spin) {
     const uint32_t reached = other.reached.load(std::memory_order_acquire);
@@ -59,14 +64,17 @@ void Rendezvous::wait_for(Seat& own, Seat& other, uint32_t ticket) {
     pause();
   }
   ++own.in_vain;
+  if (deadline == 0) deadline = monotonic_ns() + timeout_ms_ * 1'000'000;
   other.parked.fetch_add(1);
   uint32_t reached = other.reached.load();
-  while (!has_reached(reached, ticket) && !(reached & kAborted)) {
-    park(other.reached, reached);
+  int64_t left = 1;
+  while (!has_reached(reached, ticket) && !(reached & kAborted) && (left = deadline - monotonic_ns()) > 0) {
+    park(other.reached, reached, left);
     reached = other.reached.load();
   }
   other.parked.fetch_sub(1);
   if (reached & kAborted) throw_aborted();
+  if (!has_reached(reached, ticket)) throw_timeout(rank, ticket);
 }
 
 // Two ranks may have landed on one core, where spinning only delays the one that is waited for. The system moves one
@@ -81,6 +89,19 @@ int Rendezvous::patience(Seat& own) const {
 void Rendezvous::throw_aborted() {
   std::lock_guard lock(mutex_);
   throw CollectiveAborted(reason_);
+}
+
+void Rendezvous::throw_timeout(int rank, uint32_t ticket) const {
+  std::string missing;
+  for (int other = 0; other < ranks_; ++other) {
+    if (has_reached(seats_[other].reached.load(), ticket)) continue;
+    missing += (missing.empty() ? "" : ", ") + std::to_string(other);
+  }
+  throw Error("E_COLLECTIVE_TIMEOUT",
+              "rank " + std::to_string(rank) + " waited " + std::to_string(timeout_ms_) +
+                  " ms in a collective for ranks that did not come: " + missing +
+                  "; load the model again, with a longer collectiveTimeoutMs if they were only slow",
+              {{"rank", std::to_string(rank)}, {"missing", missing}, {"timeoutMs", std::to_string(timeout_ms_)}});
 }
 
 void Rendezvous::abort(std::exception_ptr reason) {

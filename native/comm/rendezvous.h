@@ -11,12 +11,14 @@ namespace stateline {
 
 class Rendezvous {
  public:
-  // `spins`: how often a waiting rank looks, at most, before it parks; 0 when ranks share cores.
-  Rendezvous(int ranks, int spins);
+  // `spins`: how often a waiting rank looks, at most, before it parks; 0 when ranks share cores. `timeout_ms`: that a
+  // rank waits for others, at most.
+  Rendezvous(int ranks, int spins, int64_t timeout_ms);
 
   // `rank` has reached its next point. What it wrote before is visible to whoever waited for the returned ticket.
   uint32_t arrive(int rank);
-  // Returns to `rank` when every rank has reached the point of `ticket`. Throws CollectiveAborted after abort().
+  // Returns to `rank` when every rank has reached the point of `ticket`. Throws CollectiveAborted after abort(), and
+  // E_COLLECTIVE_TIMEOUT, which names the ranks that did not come.
   void wait(int rank, uint32_t ticket);
 
   // Releases all who wait or will wait. The first reason stays.
@@ -32,11 +34,13 @@ class Rendezvous {
   };
 
   int patience(Seat& own) const;
-  void wait_for(Seat& own, Seat& other, uint32_t ticket);
+  void wait_for(int rank, Seat& other, uint32_t ticket, int64_t& deadline);
   [[noreturn]] void throw_aborted();
+  [[noreturn]] void throw_timeout(int rank, uint32_t ticket) const;
 
   int ranks_;
   int most_spins_;
+  int64_t timeout_ms_;
   std::unique_ptr<Seat[]> seats_;
   std::mutex mutex_;
   std::exception_ptr reason_;

@@ -7,6 +7,7 @@
 #include "comm/in_process.h"
 #include "device/device.h"
 #include "runtime/engine_spec.h"
+#include "trace/recorder.h"
 
 namespace stateline {
 
@@ -17,8 +18,8 @@ class BackEnd {
   virtual std::unique_ptr<Device> device(int rank) = 0;
   // Of options.ranks neighbours, `first` the first of them.
   virtual std::unique_ptr<Group> group(const InProcessOptions& options, int first) = 0;
-  // What times the spans of a device that back_end made; null: the host.
-  virtual DeviceClock* clock(Device&) { return nullptr; }
+  // What times the spans of a device that the back end made; null: the host. The device must outlive it.
+  virtual std::unique_ptr<DeviceClock> clock(Device&) { return nullptr; }
 };
 
 // By spec.device. Throws E_CUDA_NOT_BUILT and what the GPUs lack. The spec must outlive it.

@@ -91,6 +91,7 @@ void validate(const EngineSpec& spec) {
   check_range("maxTokens", spec.max_tokens, 1, 1 << 20);
   check_range("slots", spec.slots, 1, 1 << 20);
   check_range("cacheBytes", spec.cache_bytes, 0, int64_t{1} << 53);
+  check_range("collectiveTimeoutMs", spec.collective_timeout_ms, 1, kMost);
   check_range("cacheInterval", spec.cache_interval, 1, kMost);
   if (!(shape.epsilon > 0)) {
     throw Error("E_OPTION", "epsilon must be above 0, got " + std::to_string(shape.epsilon), {{"option", "epsilon"}});

@@ -33,6 +33,8 @@ struct EngineTensor {
 };
 
 enum class DeviceKind : uint8_t { cpu, cuda };
+// How sums travel between GPUs; automatic: NCCL where the GPUs cannot read each other's memory.
+enum class GpuLink : uint8_t { automatic, peer, nccl };
 
 struct EngineSpec {
   std::vector<std::string> files;
@@ -42,6 +44,7 @@ struct EngineSpec {
   int threads_per_rank = 1;
   DeviceKind device = DeviceKind::cpu;
   std::vector<int> gpus;  // of each rank, by ordinal; empty: a GPU a rank
+  GpuLink gpu_link = GpuLink::automatic;
   ComputeType compute_type = ComputeType::f32;
   WireTable wires;              // of the sums of h values
   bool overlap = true;          // compute z while x_proj's sum is in flight
@@ -50,6 +53,7 @@ struct EngineSpec {
   int64_t cache_bytes = 0;      // of states kept for later requests; 0: none are
   int64_t cache_interval = 64;  // tokens between those kept of a prompt
   bool verify_collectives = false;
+  int64_t collective_timeout_ms = 600'000;  // that a rank waits for others
 };
 
 // Throws E_OPTION or E_PLAN, naming what is out of its bounds, before anything is allocated.

@@ -24,6 +24,7 @@ InProcessOptions group_options(const EngineSpec& spec) {
     options.message_bytes = std::max(options.message_bytes, out_proj.bytes());
   }
   options.verify = spec.verify_collectives;
+  options.timeout_ms = spec.collective_timeout_ms;
   return options;
 }
 
@@ -71,6 +72,7 @@ Rank::Rank(Shared& shared, Recorder& recorder, const TensorTable& tensors, int i
     : shared_(shared),
       index_(index),
       device_(shared.back_end->device(index)),
+      clock_(shared.back_end->clock(*device_)),
       communicator_(shared.group->join(index, *device_, recorder)),
       head_group_(join_head_group(shared, index, *device_, recorder)),
       weights_(load_weights(*device_, tensors, shared.spec.shape, shared.spec.compute_type, index, progress)),
@@ -81,7 +83,7 @@ Rank::Rank(Shared& shared, Recorder& recorder, const TensorTable& tensors, int i
              shared.logits,     shared.spec.shape.mixer_heads == 1 ? communicator_.get() : head_group_.get(),
              shared.spec.wires, shared.spec.overlap} {
   segments_.reserve(shared.spec.slots);
-  recorder.time_by(shared.back_end->clock(*device_));
+  recorder.time_by(clock_.get());
 }
 
 int64_t Rank::sent() const { return communicator_->sent() + (head_group_ ? head_group_->sent() : 0); }

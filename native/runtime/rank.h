@@ -106,6 +106,7 @@ class Rank {
   Shared& shared_;
   int index_;
   std::unique_ptr<Device> device_;
+  std::unique_ptr<DeviceClock> clock_;  // of the device's spans; null: the host's
   std::unique_ptr<Communicator> communicator_;
   std::unique_ptr<Communicator> head_group_;  // null unless Shared has head groups
   ModelWeights weights_;

@@ -62,7 +62,7 @@ constexpr std::string_view kKinds[] = {"scan",       "conv", "gemm",   "norm", "
                                        "collective", "copy", "sample", "host"};
 constexpr std::string_view kPhases[] = {"prefill", "decode"};
 constexpr std::string_view kWireTypes[] = {"", "f32", "f16", "bf16", "int8"};
-constexpr std::string_view kAlgorithms[] = {"", "one-shot", "two-shot"};
+constexpr std::string_view kAlgorithms[] = {"", "one-shot", "two-shot", "nccl"};
 
 }  // namespace
 

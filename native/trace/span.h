@@ -41,7 +41,7 @@ enum class Op : uint8_t {
 
 enum class Stream : uint8_t { compute = 0, communication = 1, host = 2 };
 enum class Phase : uint8_t { prefill = 0, decode = 1 };
-enum class Algorithm : uint8_t { none = 0, one_shot = 1, two_shot = 2 };
+enum class Algorithm : uint8_t { none = 0, one_shot = 1, two_shot = 2, nccl = 3 };
 enum class WireType : uint8_t { none = 0, f32 = 1, f16 = 2, bf16 = 3, int8 = 4 };
 
 struct Span {

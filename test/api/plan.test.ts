@@ -154,6 +154,7 @@ test("in_proj reaches the engine as x and z, each the rank's rows of its half", 
     threadsPerRank: 1,
     device: "cpu",
     gpus: [],
+    gpuLink: "auto",
     computeType: "f32",
     wires: [{ fromBytes: 0, wireType: "f32" }],
     overlap: true,
@@ -164,6 +165,7 @@ test("in_proj reaches the engine as x and z, each the rank's rows of its half", 
     cacheBytes: 0,
     cacheInterval: 64,
     verifyCollectives: false,
+    collectiveTimeoutMs: 1000,
   });
   const rowsOf = (role: string): unknown =>
     spec.tensors.find((tensor) => tensor.role === role && tensor.layer === 1)?.ranks[2]?.rows;

@@ -36,6 +36,11 @@ export interface LoadOptions {
   /** GPU of each rank; naming one twice shares it: `[0, 0]`. A GPU a rank unless given. */
   readonly gpus?: readonly number[];
   /**
+   * How sums travel between GPUs: read from each other's memory or by NCCL. "auto", the default: by NCCL where the GPUs cannot read each
+   * other's memory.
+   */
+  readonly gpuLink?: "auto" | "peer" | "nccl";
+  /**
    * "auto", the default: bf16 where the matrices are stored so, on cuda f16 likewise, else f32. int8, on the cpu, quantises all
    * matrices while they are loaded, and the activations of each token, in groups of 128 along a row.
    */
@@ -55,6 +60,11 @@ export interface LoadOptions {
   readonly cacheBytes?: number;
   /** Compare all ranks' bits after each AllReduce, to find faults; slow. */
   readonly verifyCollectives?: boolean;
+  /**
+   * Milliseconds that a rank waits in a collective for the others, then the job fails with `E_COLLECTIVE_TIMEOUT` and the ranks that
+   * did not come. Ten minutes unless given.
+   */
+  readonly collectiveTimeoutMs?: number;
   /** Ends the loading; the call rejects with AbortedError. */
   readonly signal?: AbortSignal;
   /** Bytes of weights in place and in all. */
@@ -65,6 +75,7 @@ const rules: Rules<LoadOptions> = {
   tensorParallel: integer(1, 256),
   device: oneOf("auto", "cpu", "cuda"),
   gpus: integers(0, 255),
+  gpuLink: oneOf("auto", "peer", "nccl"),
   computeType: oneOf("auto", "f32", "bf16", "f16", "int8"),
   allReduce: allReduceRule,
   overlap: flag,
@@ -74,6 +85,7 @@ const rules: Rules<LoadOptions> = {
   contextLength: integer(1, 2 ** 24),
   cacheBytes: integer(0),
   verifyCollectives: flag,
+  collectiveTimeoutMs: integer(1, 2 ** 31),
   signal: abortSignal,
   onProgress: callback<(progress: Progress) => void>(),
 };
@@ -112,6 +124,7 @@ export async function loadModel(directory: string, options?: LoadOptions): Promi
   const settings = {
     device,
     gpus,
+    gpuLink: checked.gpuLink ?? ("auto" as const),
     threadsPerRank,
     computeType,
     wires: plan.allReduce.wires,
@@ -122,6 +135,7 @@ export async function loadModel(directory: string, options?: LoadOptions): Promi
     slots: Math.min(checked.maxSequences ?? 16, maxTokens),
     ...chooseCache(checked.cacheBytes, plan.config),
     verifyCollectives,
+    collectiveTimeoutMs: checked.collectiveTimeoutMs ?? 600_000,
   };
   const stopTokens = await readStopTokens(checkpoint.directory, checkpoint.config, tokenizer);
   const engine = await loadEngine(plan, settings, checked.signal, checked.onProgress).catch((error: unknown) => {

@@ -9,6 +9,7 @@ export type EngineSettings = Pick<
   | "threadsPerRank"
   | "device"
   | "gpus"
+  | "gpuLink"
   | "computeType"
   | "wires"
   | "quantisationGroup"
@@ -19,6 +20,7 @@ export type EngineSettings = Pick<
   | "cacheBytes"
   | "cacheInterval"
   | "verifyCollectives"
+  | "collectiveTimeoutMs"
 >;
 
 export function engineSpec(plan: ShardPlan, settings: EngineSettings): EngineSpec {

@@ -101,6 +101,7 @@ struct Int8Wire {
 template <class Code>
 __device__ __forceinline__ float sum_of(const WireParts& parts, const Group& group, int64_t index, int i) {
   float total = Code::decode(parts.part[0], group, index, i);
+#pragma unroll 2
   for (int r = 1; r < parts.count; ++r) total = Code::add(total, parts.part[r], group, index, i);
   return total;
 }

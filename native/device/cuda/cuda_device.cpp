@@ -7,7 +7,6 @@
 #include "device/cpu/dispatch.h"
 #include "device/cpu/load.h"
 #include "device/cuda/check.h"
-#include "device/cuda/event_clock.h"
 #include "device/cuda/inbox.h"
 #include "device/cuda/kernels.h"
 #include "device/cuda/matrix.h"
@@ -46,7 +45,6 @@ class KernelDevice final : public CudaDevice {
         inbox_(segments_.bytes()) {}
   ~KernelDevice() override { cudaStreamSynchronize(compute_); }
 
-  DeviceClock& clock() override { return clock_; }
   int gpu() const override { return options_.gpu; }
   cudaStream_t compute() const override { return compute_; }
   cudaStream_t communication() const override { return communication_; }
@@ -190,7 +188,6 @@ class KernelDevice final : public CudaDevice {
   CudaDeviceOptions options_;
   CudaStream compute_;
   CudaStream communication_;
-  EventClock clock_{compute_, communication_};
   DeviceMemory ids_, rows_, segments_;  // of the step, in which each segment has a token at least
   Inbox inbox_;
   Scratch product_, attention_;

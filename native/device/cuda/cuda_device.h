@@ -6,7 +6,6 @@
 
 #include "device/cuda/stream.h"
 #include "device/device.h"
-#include "trace/recorder.h"
 
 namespace stateline {
 
@@ -18,7 +17,6 @@ struct CudaDeviceOptions {
 
 class CudaDevice : public Device {
  public:
-  virtual DeviceClock& clock() = 0;  // of its two streams
   virtual int gpu() const = 0;
   virtual cudaStream_t compute() const = 0;
   virtual cudaStream_t communication() const = 0;

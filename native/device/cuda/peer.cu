@@ -110,8 +110,9 @@ __device__ void stage(const Reduction& reduction, const Layout& layout, int64_t 
   });
 }
 
+// Blocks wait for each other, so all kPeerBlocks must fit: 4 to a multiprocessor serve GPUs of 16 and more.
 template <class Code>
-__global__ void __launch_bounds__(kThreads) reduce_one_shot(Reduction reduction) {
+__global__ void __launch_bounds__(kThreads, 4) reduce_one_shot(Reduction reduction) {
   const PeerGroup& group = reduction.group;
   const uint32_t call = *calls_of(group);
   const Layout layout(reduction.payload);
@@ -128,7 +129,7 @@ __global__ void __launch_bounds__(kThreads) reduce_one_shot(Reduction reduction)
 }
 
 template <class Code>
-__global__ void __launch_bounds__(kThreads) reduce_two_shot(Reduction reduction) {
+__global__ void __launch_bounds__(kThreads, 4) reduce_two_shot(Reduction reduction) {
   const PeerGroup& group = reduction.group;
   const uint32_t call = *calls_of(group);
   const Layout layout(reduction.payload);

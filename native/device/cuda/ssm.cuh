@@ -32,9 +32,8 @@ struct ChannelStates {
       if (inside && first + i < states) s_at[(first + i) * channels] = s[i];
     }
   }
-  // S ← exp2(dt·a)∘S + du⊗b; returns this lane's part of S·c. `b` and `c` begin at its first state.
-  __device__ __forceinline__ float step(float dt, float du, const float* b, const float* c) {
-    float y = 0;
+  // S ← exp2(dt·a)∘S + du⊗b; returns y plus this lane's part of S·c. `b` and `c` begin at its first state.
+  __device__ __forceinline__ float step(float dt, float du, const float* b, const float* c, float y = 0) {
 #pragma unroll
     for (int i = 0; i < kStates; i += 4) {
       float bs[4], cs[4];

@@ -1,8 +1,8 @@
 // One decode step of the recurrence with dt_proj inside: delta = dt · dt_projᵀ + bias, then as selective_scan.cu.
 //
 // A block takes kScanChannels channels of one sequence. The lanes of a channel share its row of dt_proj, 16 bytes a
-// read, and its states: a step moves each state twice, each weight once, and writes no delta. Bound by memory:
-// 2·N·4 bytes of state and r weights a channel.
+// read, and its states, some at a time: a step moves each state twice, each weight once, and writes no delta. Bound by
+// memory: 2·N·4 bytes of state and r weights a channel.
 #pragma once
 
 #include <type_traits>
@@ -25,10 +25,10 @@ __device__ __forceinline__ float channel_sum(float x) {
 }
 
 template <class T, int kStates, bool kVector>
-__global__ void __launch_bounds__(kScanThreads, kStates < 64 ? 4 : 1)
+__global__ void __launch_bounds__(kScanThreads, 4)
     update_states(Scan scan, DtProjection projection, const Segment* segments) {
   constexpr int kRead = kPerRead<T, kVector>;
-  constexpr int kRow = kStates * kSplit;
+  constexpr int kRow = kStates * kSplit, kHeld = kStates < 16 ? kStates : 16;
   const Segment segment = segments[blockIdx.y];
   if (segment.length == 0) return;
   const int64_t channels = scan.u.columns, row = segment.begin, rank = projection.dt.columns;
@@ -45,14 +45,14 @@ __global__ void __launch_bounds__(kScanThreads, kStates < 64 ? 4 : 1)
   }
   for (int64_t i = threadIdx.x; i < rank; i += kScanThreads) dt[i] = projection.dt.data[row * projection.dt.stride + i];
   float* state = scan.state + segment.slot * scan.slot_stride + channel;
-  ChannelStates<kStates> states;
+  ChannelStates<kHeld> states;
   states.load(scan.a + channel, state, split * kStates, scan.states, channels, inside);
   __syncthreads();
 
   float delta = 0;
   if (inside) {
     const T* weight = static_cast<const T*>(projection.weight) + channel * projection.stride;
-#pragma unroll(kStates < 64 ? 4 : 1)  // 64 states leave no registers for more reads in flight
+#pragma unroll 4
     for (int64_t i = split * kRead; i < rank; i += kSplit * kRead) {
       float w[kRead];
       read<kVector>(weight + i, w);
@@ -64,8 +64,14 @@ __global__ void __launch_bounds__(kScanThreads, kStates < 64 ? 4 : 1)
   if (inside && projection.bias) delta += projection.bias[channel];
   const float step = softplus(delta);
   const float u = inside ? scan.u.data[row * scan.u.stride + channel] : 0.0f;
-  const float y = channel_sum(states.step(step, step * u, b + split * kStates, c + split * kStates));
-  states.store(state, split * kStates, scan.states, channels, inside);
+  float y = 0;
+#pragma unroll 1
+  for (int first = split * kStates; first < (split + 1) * kStates; first += kHeld) {
+    if (first > split * kStates) states.load(scan.a + channel, state, first, scan.states, channels, inside);
+    y = states.step(step, step * u, b + first, c + first, y);
+    states.store(state, first, scan.states, channels, inside);
+  }
+  y = channel_sum(y);
   if (!inside || split != 0) return;
   scan.out.data[row * scan.out.stride + channel] =
       gated(y, scan.d[channel], u, scan.z.data[row * scan.z.stride + channel]);

@@ -17,6 +17,8 @@ struct CudaSummary {
   std::vector<std::string> architectures;  // that kernels were compiled for: "80", …
   std::string problem;                     // why there are no GPUs; empty when there are
   std::vector<Gpu> gpus;
+  std::string nccl;          // its version; empty: none
+  std::string nccl_problem;  // why
 };
 
 CudaSummary cuda_summary();

@@ -3,9 +3,11 @@
 #include <string>
 
 #include "comm/cuda/peer_memory.h"
+#include "comm/nccl/nccl_group.h"
 #include "device/cuda/cuda_device.h"
 #include "device/cuda/gpus.h"
 #include "runtime/back_end.h"
+#include "runtime/cuda/event_clock.h"
 #include "runtime/cuda/gpus.h"
 #include "runtime/error.h"
 
@@ -52,10 +54,16 @@ class CudaBackEnd final : public BackEnd {
     return make_cuda_device({.rank = rank, .gpu = gpus_[rank], .max_tokens = spec_.max_tokens});
   }
   std::unique_ptr<Group> group(const InProcessOptions& options, int first) override {
-    return std::make_unique<PeerMemoryGroup>(
-        options, std::vector<int>(gpus_.begin() + first, gpus_.begin() + first + options.ranks));
+    std::vector<int> gpus(gpus_.begin() + first, gpus_.begin() + first + options.ranks);
+    const bool peer =
+        spec_.gpu_link == GpuLink::automatic ? PeerMemoryGroup::serves(gpus) : spec_.gpu_link == GpuLink::peer;
+    if (peer) return std::make_unique<PeerMemoryGroup>(options, std::move(gpus));
+    return std::make_unique<NcclGroup>(options, gpus);
   }
-  DeviceClock* clock(Device& device) override { return &static_cast<CudaDevice&>(device).clock(); }
+  std::unique_ptr<DeviceClock> clock(Device& device) override {
+    const auto& own = static_cast<CudaDevice&>(device);
+    return std::make_unique<cuda::EventClock>(own.compute(), own.communication());
+  }
 
  private:
   const EngineSpec& spec_;
@@ -73,6 +81,11 @@ CudaSummary cuda_summary() {
   std::stringstream architectures(STATELINE_CUDA_ARCHITECTURES);
   for (std::string each; std::getline(architectures, each, ',');) summary.architectures.push_back(each);
   summary.problem = machine.problem;
+  try {
+    summary.nccl = nccl::Library::open()->version();
+  } catch (const Error& error) {
+    summary.nccl_problem = error.message;
+  }
   for (const cuda::Gpu& gpu : machine.gpus) {
     summary.gpus.push_back(
         {gpu.name, static_cast<int64_t>(gpu.memory), std::to_string(gpu.major) + "." + std::to_string(gpu.minor)});

@@ -6,8 +6,7 @@
 namespace stateline {
 namespace {
 
-constexpr const char* kProblem =
-    "this build has no CUDA; `npm run build:cuda` makes one that has";
+constexpr const char* kProblem = "this build has no CUDA; `npm run build:cuda` makes one that has";
 
 }  // namespace
 
@@ -15,7 +14,7 @@ std::unique_ptr<BackEnd> make_cuda_back_end(const EngineSpec&) { throw Error("E_
 
 CudaSummary cuda_summary() {
   CudaSummary summary;
-  summary.problem = kProblem;
+  summary.problem = summary.nccl_problem = kProblem;
   return summary;
 }
 

@@ -3,6 +3,8 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <future>
+#include <string>
 #include <thread>
 
 #include "test/check.h"
@@ -60,6 +62,39 @@ TEST("an abort reaches ranks that come to the collective later") {
   ranks.group().abort(std::make_exception_ptr(Error("E_TEST", "early")));
   const auto codes = ranks.run([&](Communicator& communicator) { communicator.barrier(); });
   for (const auto& code : codes) CHECK_EQUAL(code, std::string("E_COLLECTIVE_ABORTED"));
+}
+
+TEST("a collective that some ranks do not come to ends after its time-out and names them") {
+  auto options = small(4);
+  options.timeout_ms = 30;
+  Ranks ranks(options);
+  std::promise<void> here, over;
+  const auto contributed = here.get_future().share(), ended = over.get_future().share();
+  std::string missing;
+  const auto codes = ranks.run([&](Communicator& communicator) {
+    float value = 1;
+    const View<float> view{&value, 1, 1, 1};
+    const int rank = communicator.rank();
+    if (rank == 1 || rank == 2) ended.wait();
+    if (rank == 0) contributed.wait();
+    communicator.start(view, {}, Op::all_reduce_out_proj);
+    if (rank == 3) {
+      here.set_value();
+      ended.wait();
+    }
+    try {
+      communicator.finish();
+    } catch (const Error& error) {
+      if (rank != 0) throw;
+      missing = error.details.at("missing");
+      communicator.abort(std::current_exception());
+      over.set_value();
+      throw;
+    }
+  });
+  CHECK_EQUAL(missing, std::string("1, 2"));
+  CHECK_EQUAL(codes[0], std::string("E_COLLECTIVE_TIMEOUT"));
+  for (const int rank : {1, 2, 3}) CHECK_EQUAL(codes[rank], std::string("E_COLLECTIVE_ABORTED"));
 }
 
 TEST("ranks that reduce different shapes get an error, not a wrong sum") {

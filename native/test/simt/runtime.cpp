@@ -127,6 +127,9 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
   return cudaSuccess;
 }
 cudaError_t cudaGetDeviceCount(int* count) {
+  int driver = 0;
+  cudaDriverGetVersion(&driver);
+  if (driver < kVersion) return note(cudaErrorInsufficientDriver);
   *count = devices();
   return *count > 0 ? cudaSuccess : note(cudaErrorNoDevice);
 }

@@ -1,4 +1,4 @@
-#include "device/cuda/event_clock.h"
+#include "runtime/cuda/event_clock.h"
 
 #include <cmath>
 #include <limits>

@@ -1,0 +1,125 @@
+// What groups of ranks on GPUs have in common. Ranks are threads of this process, and meet on the host before anything
+// that needs another rank is put on a stream: a rank that fails releases the others there, and no stream waits for a
+// message that will never come.
+#pragma once
+
+#include <array>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "comm/communicator.h"
+#include "comm/cuda/payload.h"
+#include "comm/in_process.h"
+#include "comm/rendezvous.h"
+#include "device/cuda/cuda_device.h"
+
+namespace stateline {
+
+class GpuGroup : public Group {
+ public:
+  explicit GpuGroup(const InProcessOptions& options);
+
+  void abort(std::exception_ptr reason) override { rendezvous_.abort(std::move(reason)); }
+  void reset() override;
+
+ protected:
+  friend class GpuCommunicator;
+
+  // What a rank says about its message, so that a mismatch is an error instead of a wrong sum.
+  enum class Collective : uint8_t { all_reduce, reduce, broadcast, gather };
+  struct Label {
+    Collective collective = Collective::all_reduce;
+    int root = 0;
+    int64_t rows = 0;
+    int64_t columns = 0;
+    Op name = Op::step;
+    WireType wire = WireType::none;
+    bool operator==(const Label&) const = default;
+  };
+
+  // Written by its rank alone, read by others behind a meeting; indexed by the parity of seq.
+  struct alignas(64) Seat {
+    std::array<Label, 2> label;
+    std::array<uint64_t, 2> hash{};
+    int64_t seq = 0;
+    int64_t sent = 0;
+  };
+
+  InProcessOptions options_;
+  Rendezvous rendezvous_;
+  int64_t message_bytes_;  // room for a message
+  std::vector<Seat> seats_;
+};
+
+// A back end says how messages travel, on the communication stream.
+class GpuCommunicator : public Communicator {
+  using Collective = GpuGroup::Collective;
+
+ public:
+  GpuCommunicator(GpuGroup& group, int rank, CudaDevice& device, Recorder& recorder)
+      : group_(group), seat_(group.seats_[rank]), device_(device), recorder_(recorder), rank_(rank) {}
+
+  int rank() const override { return rank_; }
+  int size() const override { return group_.options_.ranks; }
+  int64_t sent() const override { return seat_.sent; }
+  void abort(std::exception_ptr reason) override { group_.abort(std::move(reason)); }
+  void barrier() override;
+  void publish(Op name, int64_t bytes) override;
+  void start(View<float> partial, Reduction reduction, Op name) override;
+  void finish() override;
+  void reduce(View<float> partial, int root, Reduction reduction, Op name) override;
+  void broadcast(View<float> values, int root, Op name) override;
+  void gather(View<const float> part, View<float> all, int root, Op name) override;
+
+ protected:
+  // Where this rank's message goes, as the codec writes it.
+  virtual cuda::WireMemory own() const = 0;
+  virtual Algorithm algorithm() const = 0;
+  // Behind the message, before the ranks meet.
+  virtual void contributed() {}
+  // All have met: what follows on the stream reads the others' messages.
+  virtual void met() {}
+  // What remains of each collective; the bytes that this rank sends. `arrived`: when the messages were there.
+  virtual int64_t sum(uint64_t arrived) = 0;
+  virtual int64_t sum_on(int root, uint64_t arrived) = 0;
+  virtual int64_t copy_from(int root) = 0;
+  virtual int64_t collect_on(int root, View<float> all) = 0;
+
+  cudaStream_t stream() const { return device_.communication(); }
+  const Message& message() const { return message_; }
+  bool is_all_reduce() const { return seat_.label[parity()].collective == Collective::all_reduce; }
+  int parity() const { return static_cast<int>(seq_ & 1); }
+  uint64_t stamp() { return recorder_.stamp(Stream::communication); }
+  void record_part(Op op, uint64_t begin, uint64_t end) { record(op, begin, end, message_.wire(), algorithm(), 0); }
+  // values of `out` = Σ of the parts' groups, in their order.
+  void decode(const Message& out, const cuda::WireParts& parts);
+
+ private:
+  void open(const GpuGroup::Label& label, const Message& message);
+  void contribute(bool values);
+  uint64_t meet();
+  void close(int64_t bytes);
+  void check_root(int root) const;
+  void check_labels() const;
+  void verify();
+  std::map<std::string, std::string> details(int other) const;
+  void record(Op op, uint64_t begin, uint64_t end, WireType wire, Algorithm algorithm, int64_t wire_bytes);
+
+  GpuGroup& group_;
+  GpuGroup::Seat& seat_;
+  CudaDevice& device_;
+  Recorder& recorder_;
+  int rank_;
+  cuda::CudaEvent computed_, ended_;
+
+  // The collective that is open.
+  Message message_;
+  Op name_ = Op::step;
+  int64_t seq_ = 0;
+  uint32_t ticket_ = 0;
+  uint64_t begin_ = 0;
+  uint64_t encoded_ = 0;
+};
+
+}  // namespace stateline

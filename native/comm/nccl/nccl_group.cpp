@@ -1,0 +1,192 @@
+#include "comm/nccl/nccl_group.h"
+
+#include <algorithm>
+#include <string>
+
+#include "device/cuda/check.h"
+#include "device/cuda/memory.h"
+#include "trace/names.h"
+
+namespace stateline {
+namespace {
+
+nccl::Type type_of(WireType wire) {
+  return wire == WireType::f16 ? nccl::Type::f16 : wire == WireType::bf16 ? nccl::Type::bf16 : nccl::Type::f32;
+}
+
+}  // namespace
+
+NcclGroup::NcclGroup(const InProcessOptions& options, const std::vector<int>& gpus)
+    : GpuGroup(options), library_(nccl::Library::open()) {
+  for (size_t rank = 1; rank < gpus.size(); ++rank) {
+    if (std::find(gpus.begin(), gpus.begin() + rank, gpus[rank]) == gpus.begin() + rank) continue;
+    throw Error("E_OPTION",
+                "gpuLink nccl needs a GPU for each rank, and GPU " + std::to_string(gpus[rank]) +
+                    " is named twice; ranks that share one need gpuLink peer",
+                {{"option", "gpus"}, {"value", std::to_string(gpus[rank])}});
+  }
+}
+
+class NcclCommunicator final : public GpuCommunicator {
+ public:
+  NcclCommunicator(NcclGroup& group, int rank, CudaDevice& device, Recorder& recorder)
+      : GpuCommunicator(group, rank, device, recorder),
+        group_(group),
+        library_(*group.library_),
+        memory_(size() > 1 ? group.rank_bytes() : 0, "messages between ranks") {}
+  ~NcclCommunicator() override {
+    if (comm_) generation_ == group_.generation_ ? library_.comm_destroy(comm_) : library_.comm_abort(comm_);
+  }
+
+ private:
+  cuda::WireMemory own() const override { return memory_of(0); }
+  Algorithm algorithm() const override { return Algorithm::nccl; }
+
+  // Connecting waits for all ranks, and all have met: nobody waits for one that failed.
+  void met() override {
+    if (comm_ && generation_ != group_.generation_) {
+      library_.comm_abort(comm_);
+      comm_ = nullptr;
+    }
+    if (!comm_) {
+      if (rank() == 0) library_.check(library_.get_unique_id(&group_.id_), "ncclGetUniqueId");
+      barrier();
+      library_.check(library_.comm_init_rank(&comm_, size(), group_.id_, rank()), "ncclCommInitRank");
+      generation_ = group_.generation_;
+    }
+    nccl::Result failure = nccl::kSuccess;
+    library_.check(library_.comm_async_error(comm_, &failure), "ncclCommGetAsyncError");
+    library_.check(failure, "an earlier collective");
+  }
+
+  int64_t sum(uint64_t arrived) override {
+    if (message().wire() == WireType::int8) return sum_stripes(arrived);
+    library_.check(
+        library_.all_reduce(at(0), at(0), message().count(), type_of(message().wire()), nccl::kSum, comm_, stream()),
+        "ncclAllReduce");
+    record_part(Op::exchange, arrived, stamp());
+    decode(message(), one(own()));
+    return 2 * (size() - 1) * message().bytes_of(message().whole()) / size();  // as a ring sends
+  }
+
+  int64_t sum_stripes(uint64_t arrived) {
+    const Stripe mine = message().stripe(rank(), size());
+    int64_t bytes = 0;
+    exchange([&](int other) {
+      const Stripe theirs = message().stripe(other, size());
+      send(0, theirs, other);
+      receive(inbox(other), mine, other);
+      bytes += message().bytes_of(theirs) + message().bytes_of(mine);
+    });
+    const uint64_t exchanged = stamp();
+    record_part(Op::exchange, arrived, exchanged);
+    cuda::check(requantise(cuda::payload_of(message()), mine.begin, mine.end, all(), memory_of(1), stream()),
+                "summing messages");
+    const uint64_t reduced = stamp();
+    record_part(Op::reduce, exchanged, reduced);
+    exchange([&](int other) {
+      send(1, mine, other);
+      receive(1, message().stripe(other, size()), other);
+    });
+    const uint64_t gathered = stamp();
+    record_part(Op::exchange, reduced, gathered);
+    decode(message(), one(memory_of(1)));
+    record_part(Op::dequantise, gathered, stamp());
+    return bytes;
+  }
+
+  int64_t sum_on(int root, uint64_t arrived) override {
+    const int64_t bytes = send_to(root);
+    if (rank() == root) decode(message(), all());
+    record_part(Op::reduce, arrived, stamp());
+    return bytes;
+  }
+
+  int64_t copy_from(int root) override {
+    const int64_t bytes = message().bytes();
+    library_.check(library_.broadcast(at(0), at(0), bytes, nccl::Type::bytes, root, comm_, stream()), "ncclBroadcast");
+    if (rank() != root) decode(message(), one(own()));
+    return rank() == root ? bytes : 0;
+  }
+
+  int64_t collect_on(int root, View<float> all) override {
+    const int64_t bytes = send_to(root);
+    const int64_t rows = all.rows / size();
+    for (int r = 0; r < size() && rank() == root; ++r) {
+      decode(Message(all.rows_from(r * rows, rows), {}), one(memory_of(inbox(r))));
+    }
+    return bytes;
+  }
+
+  // Every message to `root`; the bytes that this rank sends.
+  int64_t send_to(int root) {
+    const Stripe whole = message().whole();
+    exchange([&](int other) {
+      if (other == root) send(0, whole, other);
+      if (rank() == root) receive(inbox(other), whole, other);
+    });
+    return rank() == root ? 0 : message().bytes_of(whole);
+  }
+
+  // Calls each(other) for all other ranks, as one operation.
+  template <class Each>
+  void exchange(Each each) {
+    library_.check(library_.group_start(), "ncclGroupStart");
+    for (int other = 0; other < size(); ++other) {
+      if (other != rank()) each(other);
+    }
+    library_.check(library_.group_end(), "ncclGroupEnd");
+  }
+  void send(int place, Stripe stripe, int to) {
+    each_piece(place, stripe, [&](std::byte* piece, int64_t bytes) {
+      library_.check(library_.send(piece, bytes, nccl::Type::bytes, to, comm_, stream()), "ncclSend");
+    });
+  }
+  void receive(int place, Stripe stripe, int from) {
+    each_piece(place, stripe, [&](std::byte* piece, int64_t bytes) {
+      library_.check(library_.receive(piece, bytes, nccl::Type::bytes, from, comm_, stream()), "ncclRecv");
+    });
+  }
+  // A stripe's values, then its scales: rows lie on the wire without gaps.
+  template <class Each>
+  void each_piece(int place, Stripe stripe, Each each) const {
+    int64_t begin = -1, values = 0;
+    message().for_each_run(stripe, [&](int64_t row, int64_t column, int64_t count, int64_t) {
+      if (begin < 0) begin = row * message().values().columns + column;
+      values += count;
+    });
+    if (values == 0) return;
+    const int64_t bytes = message().value_bytes();
+    each(at(place) + begin * bytes, values * bytes);
+    if (message().wire() != WireType::int8) return;
+    each(at(place) + message().scales_offset() + stripe.begin * static_cast<int64_t>(sizeof(float)),
+         (stripe.end - stripe.begin) * static_cast<int64_t>(sizeof(float)));
+  }
+
+  // Places of messages: the own one, the sum, then the others' by rank; a rank's own place there is its message.
+  int inbox(int rank) const { return rank == this->rank() ? 0 : 2 + rank; }
+  std::byte* at(int place) const { return memory_.data() + place * group_.message_bytes_; }
+  cuda::WireMemory memory_of(int place) const { return cuda::wire_memory(message(), at(place)); }
+  static cuda::WireParts one(cuda::WireMemory part) {
+    cuda::WireParts parts;
+    parts.part[parts.count++] = part;
+    return parts;
+  }
+  cuda::WireParts all() const {
+    cuda::WireParts parts;
+    for (int r = 0; r < size(); ++r) parts.part[parts.count++] = memory_of(inbox(r));
+    return parts;
+  }
+
+  NcclGroup& group_;
+  const nccl::Library& library_;
+  cuda::DeviceMemory memory_;
+  nccl::Comm comm_ = nullptr;
+  int generation_ = 0;  // of comm_
+};
+
+std::unique_ptr<Communicator> NcclGroup::join(int rank, Device& device, Recorder& recorder) {
+  return std::make_unique<NcclCommunicator>(*this, rank, static_cast<CudaDevice&>(device), recorder);
+}
+
+}  // namespace stateline

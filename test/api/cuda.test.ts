@@ -1,0 +1,96 @@
+/**
+ * The engine on CUDA as programs see it, on machines without a GPU: `npm test` builds an addon whose kernels run on the CPU
+ * (native/test/simt), two GPUs by name.
+ */
+
+import { join } from "node:path";
+
+import { doctor, loadModel, profile, type LoadOptions } from "../../kernel/api/index";
+import { cli } from "../support/cli";
+import { difference, goldenCase, root, temporaryFolder } from "../support/fixtures";
+
+const addonFile = join(root, "build/release/stateline_simt.node");
+process.env["STATELINE_ADDON"] = addonFile;
+
+/** A GPU a rank, unless `options` say otherwise. */
+function onGpus(ranks: number, options: LoadOptions = {}): LoadOptions {
+  return { tensorParallel: ranks, device: "cuda", computeType: "f32", verifyCollectives: true, ...options };
+}
+
+jest.setTimeout(300_000);
+
+test.each(
+  ["mamba-odd", "falcon-odd", "zamba-odd"].flatMap((name) => [1, 2].map((ranks): [string, number] => [name, ranks])),
+)("%s on %i GPUs gives the reference's logits and tokens", async (name, ranks) => {
+  const golden = await goldenCase(name);
+  const model = await loadModel(golden.directory, onGpus(ranks));
+  try {
+    expect(model.device).toBe("cuda");
+    for (const { tokens, logits, greedy } of golden.prompts.slice(0, 1)) {
+      const error = difference(await model.logits(tokens, { chunk: 7 }), logits);
+      expect(error.max).toBeLessThanOrEqual(golden.toleranceF32);
+      const maxNewTokens = Math.min(greedy.length, 8);
+      const result = await model.generate(tokens, { maxNewTokens, stopTokens: [] });
+      expect(result.tokens).toEqual(greedy.slice(0, maxNewTokens));
+    }
+  } finally {
+    await model.close();
+  }
+});
+
+test("four ranks on one GPU give the reference's logits", async () => {
+  const golden = await goldenCase("zamba-odd");
+  const model = await loadModel(golden.directory, onGpus(4, { gpus: [0, 0, 0, 0] }));
+  try {
+    const [{ tokens, logits } = { tokens: [], logits: new Float32Array() }] = golden.prompts;
+    expect(difference(await model.logits(tokens), logits).max).toBeLessThanOrEqual(golden.toleranceF32);
+  } finally {
+    await model.close();
+  }
+});
+
+test("a run on GPUs says that events stamped it and how far they may be off", async () => {
+  const golden = await goldenCase("mamba-odd");
+  const model = await loadModel(golden.directory, onGpus(2));
+  try {
+    const options = { maxNewTokens: 3, stopTokens: [] };
+    const run = await profile(() => model.generate(golden.prompts[0]?.tokens ?? [], options), {
+      runs: temporaryFolder(),
+    });
+    expect(run.info.device).toBe("cuda");
+    expect(run.info.clocks.map(({ method }) => method)).toEqual(["cuda-events", "cuda-events"]);
+    for (const { errorNs } of run.info.clocks) expect(errorNs).toBeGreaterThan(0);
+  } finally {
+    await model.close();
+  }
+});
+
+test("doctor lists the GPUs", async () => {
+  const { cuda } = await doctor();
+  expect(cuda).toMatchObject({ compiled: true, todo: null });
+  expect(cuda.gpus).toHaveLength(2);
+});
+
+test.each<[string, LoadOptions, string, string]>([
+  ["more ranks than GPUs", { tensorParallel: 4, device: "cuda" }, "E_GPU_COUNT", "ranks share one where gpus says so"],
+  ["a GPU that is not there", { device: "cuda", gpus: [7] }, "E_OPTION", "gpus must lie in 0 to 1, got 7"],
+  ["int8 arithmetic", { device: "cuda", computeType: "int8" }, "E_COMPUTE_TYPE", "available: auto, f32, bf16, f16"],
+])("%s is refused: %o", async (_, options, code, message) => {
+  const { directory } = await goldenCase("mamba-odd");
+  await expect(loadModel(directory, options)).rejects.toMatchObject({
+    code: expect.stringContaining(code) as unknown,
+    message: expect.stringContaining(message) as unknown,
+  });
+});
+
+test.each<[string, Record<string, string>, string]>([
+  ["no driver", { STATELINE_SIMT_DRIVER: "0" }, "this machine has no NVIDIA driver"],
+  ["an old driver", { STATELINE_SIMT_DRIVER: "12080" }, "the NVIDIA driver serves CUDA 12.8, this build needs 13.0"],
+  ["no GPU", { STATELINE_SIMT_DEVICES: "0" }, "the NVIDIA driver sees no GPU"],
+  ["too little memory", { STATELINE_SIMT_MEMORY: "200000" }, "of its 1 MiB left: use more ranks, fewer slots"],
+])("%s is told in one line", async (_, env, message) => {
+  const { directory } = await goldenCase("mamba-odd");
+  const args = ["generate", "--model", directory, "--tokens", "1,2,3", "--max-new-tokens", "1", "--device", "cuda"];
+  const { code, stderr } = await cli(args, { env: { STATELINE_ADDON: addonFile, ...env } });
+  expect([code, stderr.trim().split("\n")]).toEqual([1, [expect.stringContaining(message)]]);
+});
