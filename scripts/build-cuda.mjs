@@ -30,6 +30,16 @@ export function findNvcc() {
   return [...places, "nvcc", ownNvcc, "/usr/local/cuda/bin/nvcc"].find(runs);
 }
 
+/** A Python with pip: where the system's has none, as Debian's, that of a venv. */
+function pythonWithPip() {
+  const python = [process.env.PYTHON, "python3", "python"].filter(Boolean).find(runs);
+  if (!python || spawnSync(python, ["-m", "pip", "--version"], { stdio: "ignore" }).status === 0) return python;
+  const venv = join(folder, "pip");
+  return spawnSync(python, ["-m", "venv", venv], { stdio: "ignore" }).status === 0
+    ? join(venv, "bin/python")
+    : undefined;
+}
+
 /** Brings an nvcc; false, with a line on stderr, where that is not possible. */
 export function ensureNvcc() {
   const wanted = packages.join("\n");
@@ -38,9 +48,9 @@ export function ensureNvcc() {
   const stamp = join(root, cudaStamp);
   if (nvcc && existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return true;
   process.stdout.write("Installing NVIDIA's compiler into build/cuda …\n");
-  const python = [process.env.PYTHON, "python3", "python"].filter(Boolean).find(runs);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
+  const python = pythonWithPip();
   const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", folder, ...packages];
   if (!python || spawnSync(python, pip, { stdio: ["ignore", "ignore", "inherit"] }).status !== 0) {
     process.stderr.write(

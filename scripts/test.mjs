@@ -87,6 +87,7 @@ check("lint", process.execPath, [bin("eslint"), "."]);
 check("format", process.execPath, ["scripts/format.mjs"]);
 check("CUDA kernels", process.execPath, ["scripts/cuda-table.mjs", "--check"]);
 native("release");
+check("GPU check without a GPU", "sh", ["bench/gpu/run.sh", "--dry-run"]);
 if (process.argv.includes("--sanitizers")) {
   native("asan");
   native("tsan");
