@@ -23,10 +23,8 @@ struct Shape {
   int64_t new_tokens;
 };
 
-const Shape kTiny = {"tiny",
-                     {.hidden = 48, .inner = 96, .states = 8, .taps = 4, .dt_rank = 5, .layers = 2, .vocabulary = 301},
-                     16,
-                     4};
+const Shape kTiny = {
+    "tiny", {.hidden = 48, .inner = 96, .states = 8, .taps = 4, .dt_rank = 5, .layers = 2, .vocabulary = 301}, 16, 4};
 const Shape kPublished[] = {
     {"mamba-130m",
      {.hidden = 768, .inner = 1536, .states = 16, .taps = 4, .dt_rank = 48, .layers = 24, .vocabulary = 50280},
