@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { FolderRunSource } from "../../kernel/api/runs/source";
@@ -85,6 +85,10 @@ describe("a crafted run", () => {
     const columns = broken("columns", described("columns"));
     const database = await openDatabase();
     await database.connection.run(`COPY (SELECT 1 AS start_ns, 'x' AS name) TO '${columns}/events-00000.parquet'`);
+    const claims = broken("claims", described("claims"));
+    await database.connection.run(
+      `COPY (SELECT 1::BIGINT AS start_ns FROM range(25000000)) TO '${claims}/events-00000.parquet'`,
+    );
     database.close();
     writeFileSync(join(broken("notes", described("notes")), "notes.json"), '{"label": 7, "tags": {"a": 1}}');
     const server = await startServer({ source: new FolderRunSource(root), token: "t" });
@@ -96,13 +100,40 @@ describe("a crafted run", () => {
       return { status: response.status, text: await response.text() };
     };
     const ids = (JSON.parse((await ask("runs")).text) as { id: string; label: string }[]).map(({ id }) => id);
-    expect(ids.sort()).toEqual(["columns", "garbage", "good", "notes"]);
-    for (const id of ["not-json", "no-run", "future", "garbage", "columns"]) {
+    expect(ids.sort()).toEqual(["claims", "columns", "garbage", "good", "notes"]);
+    for (const id of ["not-json", "no-run", "future", "garbage", "columns", "claims"]) {
       const { status, text } = await ask(`runs/${id}/summary`);
       expect([id, status]).toEqual([id, 422]);
       expect(text).toMatch(/E_RUN_UNREADABLE/);
     }
+    expect((await ask("runs/claims/summary")).text).toMatch(/there are 25000000, at most 24000000 are read at once/);
     expect(JSON.parse((await ask("runs/notes")).text)).toMatchObject({ label: good.info.label });
     expect((await ask("runs/good/summary")).status).toBe(200);
+  });
+
+  test("whose description holds anything else than a run's is refused with the place, or is shown without harm", async () => {
+    const root = temporaryFolder();
+    await storeRun(root, good);
+    const source = new FolderRunSource(root);
+    const path = join(root, "good", "run.json");
+    const whole = JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown>;
+    const refused: string[] = [];
+    for (const [name, parts] of Object.entries(whole)) {
+      for (const wrong of [7, "x", [null], { x: { y: 1 } }]) {
+        writeFileSync(path, JSON.stringify({ ...whole, [name]: wrong }));
+        const answer = await source.info("good").then(
+          () => undefined,
+          (error: unknown) => error as Error & { code?: unknown },
+        );
+        const isOther = Array.isArray(wrong) !== Array.isArray(parts) || typeof wrong !== typeof parts;
+        if (!answer && isOther && name !== "id") throw new Error(`${name} may be ${JSON.stringify(wrong)}`);
+        if (!answer) continue;
+        expect([name, answer.code]).toEqual([name, "E_RUN_UNREADABLE"]);
+        expect(answer.message).toContain(name);
+        refused.push(answer.message);
+      }
+    }
+    expect(refused).toContainEqual(expect.stringMatching(/clocks\[0\] must be an object, got null$/));
+    expect(refused).toContainEqual(expect.stringMatching(/allReduce\.x must be a text, got {"y":1}$/));
   });
 });

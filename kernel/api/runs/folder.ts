@@ -1,6 +1,6 @@
 /** Where runs lie on disk: `runs/<id>/run.json` and `events-00000.parquet`, …, written so that a killed process leaves them readable. */
 
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 
@@ -8,6 +8,10 @@ import { RUN_FORMAT, type RunInfo } from "../../../profiler-ui/trace/run";
 import { isObject } from "../checkpoint/json";
 import { RunError } from "../errors";
 import { shown } from "../options";
+import { misfitOfRun } from "./run-shape";
+
+/** Bytes of a run.json: far above any run's, far below what fills a memory. */
+const MOST_BYTES = 128e6;
 
 /** Which process records a run, to tell a live one from one that was killed. */
 interface Recorder {
@@ -79,8 +83,11 @@ export async function readInfo(folder: string, id: string): Promise<RunInfo> {
   };
   let text;
   try {
+    const { size } = await stat(path);
+    if (size > MOST_BYTES) unreadable(`it has ${size} bytes, at most ${MOST_BYTES} are read`);
     text = await readFile(path, "utf8");
   } catch (error) {
+    if (error instanceof RunError) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
     if (code !== "ENOENT" && code !== "ENOTDIR") unreadable(message, error);
     throw new RunError(
@@ -100,32 +107,11 @@ export async function readInfo(folder: string, id: string): Promise<RunInfo> {
   if (!Number.isInteger(format) || Number(format) > RUN_FORMAT) {
     return unreadable(`its format is ${shown(format)}, this version reads up to ${RUN_FORMAT}`);
   }
-  for (const [name, type] of Object.entries(required)) {
-    const value = info[name];
-    const fits = type === "array" ? Array.isArray(value) : type === "object" ? isObject(value) : typeof value === type;
-    if (!fits) return unreadable(`${name} must be a ${type}, got ${shown(value)}`);
-  }
+  const misfit = misfitOfRun(info);
+  if (misfit !== undefined) return unreadable(misfit);
   const run = { ...info, format, id } as unknown as RunInfo;
   return run.status === "recording" && !isAlive(recorder) ? { ...run, status: "interrupted" } : run;
 }
-
-const required: Readonly<Record<string, string>> = {
-  label: "string",
-  createdAt: "string",
-  status: "string",
-  model: "object",
-  tensorParallel: "number",
-  threadsPerRank: "number",
-  allReduce: "object",
-  machine: "object",
-  versions: "object",
-  overhead: "object",
-  clocks: "array",
-  requests: "array",
-  events: "number",
-  lost: "number",
-  durationNs: "number",
-};
 
 /** Paths of a run's Parquet files, in order. */
 export async function eventFiles(folder: string): Promise<string[]> {

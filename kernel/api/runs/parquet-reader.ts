@@ -11,6 +11,12 @@ import { EVENT_SCHEMA, enumType, literal, quoted } from "./schema";
 const MAX_TEXTS = 255;
 
 /**
+ * Events that are read into memory at once, some 2 GB: a file of a few kilobytes may claim any number. SQL reads the
+ * others where they lie.
+ */
+const MOST_EVENTS = 24_000_000;
+
+/**
  * All events of a run by start time, an enclosing span before those inside it.
  *
  * @throws RunError `E_RUN_UNREADABLE`
@@ -56,6 +62,8 @@ export function emptyEvents(): EventColumns {
 async function readAll({ connection }: Database, source: string): Promise<EventColumns> {
   const [counted = []] = (await connection.runAndReadAll(`SELECT count(*)::DOUBLE FROM ${source}`)).getRows();
   const count = Number(counted[0]);
+  if (count > MOST_EVENTS)
+    throw new Error(`there are ${count}, at most ${MOST_EVENTS} are read at once; SQL answers questions about more`);
   const texts = new Map<string, string[]>();
   const selected: string[] = [];
   for (const { column, type, field } of EVENT_SCHEMA) {
