@@ -2,21 +2,24 @@
  * How fast the profiler's page is with a million events on eight ranks, in Chromium without a GPU: time until the
  * timeline shows the whole run, until all events are there, frame times while zooming and panning, memory.
  *
- * The run is synthetic and in the server's memory: reading Parquet is not in these figures. A frame is the time between
- * two animation callbacks of the page while real wheel and pointer input arrives.
+ * The run is synthetic and lies on disk, served by `stateline serve` in a process of its own, which reads it when the
+ * page is opened. A frame is the time between two animation callbacks of the page while real wheel and pointer input
+ * arrives.
  *
- *     node bench/profiler/run.mjs [--json]
+ *     node bench/profiler/run.mjs [--json] [--events 10000000]
  */
 
+import { spawn, type ChildProcess } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { parseArgs } from "node:util";
 import type { CDPSession, Page } from "playwright-core";
-import { startServer } from "../../profiler-ui/server/index";
 import { formatBytes, formatCount } from "../../profiler-ui/trace/format";
 import { quantile } from "../../profiler-ui/trace/quantiles";
-import { sourceOf } from "../../test/profiler/support/source";
+import { storeRun } from "../../test/profiler/support/stored-run";
 import { syntheticLargeRun } from "../../test/profiler/support/synthetic-run";
 import { launchChromium } from "../../test/support/chromium";
-
-const EVENTS = 1_000_000;
 
 interface FrameFigures {
   readonly events: number;
@@ -28,26 +31,60 @@ interface FrameFigures {
   /** Script time of drawing one frame. */
   readonly draw: { readonly p50Ms: number; readonly p95Ms: number };
   readonly pageBytes: number;
+  /** The most that the server's process held; NaN where the system does not say. */
   readonly serverBytes: number;
 }
 
-async function measureFrames(events: number = EVENTS): Promise<FrameFigures> {
-  const run = syntheticLargeRun(events, { id: "large" });
-  const server = await startServer({ source: sourceOf([run]) });
+/** A folder with the run `large`, made once. */
+async function storedRun(events: number): Promise<string> {
+  const folder = join("build/bench/runs", String(events));
+  if (!existsSync(join(folder, "large/run.json"))) {
+    process.stderr.write(`Storing ${formatCount(events)} events …\n`);
+    await storeRun(folder, syntheticLargeRun(events, { id: "large" }));
+  }
+  return folder;
+}
+
+interface Served {
+  readonly process: ChildProcess;
+  readonly url: string;
+}
+
+async function serve(folder: string): Promise<Served> {
+  const child = spawn(process.execPath, ["dist/kernel/cli/main.js", "serve", folder, "--json"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  for await (const line of createInterface({ input: child.stdout })) {
+    return { process: child, url: (JSON.parse(line) as { url: string }).url };
+  }
+  throw new Error("`stateline serve` ended before it listened.");
+}
+
+/** Peak of a process's memory, as Linux counts it. */
+function peakOf({ pid }: ChildProcess): number {
+  const path = `/proc/${pid}/status`;
+  const text = existsSync(path) ? readFileSync(path, "utf8") : "";
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(text)?.[1] ?? NaN) * 1024;
+}
+
+async function measureFrames(events: number): Promise<FrameFigures> {
+  const server = await serve(await storedRun(events));
   const browser = await launchChromium();
   try {
     const page = await browser.newPage({ viewport: { width: 1600, height: 1000 } });
     const cdp = await page.context().newCDPSession(page);
     await page.addInitScript(markFirstSpans);
-    await page.goto(server.urlOf("/runs/large"));
-    await page.waitForSelector("[data-loaded]", { timeout: 60_000 });
+    const url = new URL(server.url);
+    url.pathname = "/runs/large";
+    await page.goto(url.href);
+    await page.waitForSelector("[data-loaded]", { timeout: 600_000 });
     const { firstPaintMs, allEventsMs } = await page.evaluate(() => ({
       firstPaintMs: performance.getEntriesByName("first-spans")[0]?.startTime ?? NaN,
       allEventsMs: performance.now(),
     }));
     const { frames, draws } = await moveAround(page);
     return {
-      events: run.events.count,
+      events,
       firstPaintMs,
       allEventsMs,
       frames: {
@@ -58,11 +95,11 @@ async function measureFrames(events: number = EVENTS): Promise<FrameFigures> {
       },
       draw: { p50Ms: quantile(draws, 0.5), p95Ms: quantile(draws, 0.95) },
       pageBytes: await heapOf(cdp),
-      serverBytes: process.memoryUsage().rss,
+      serverBytes: peakOf(server.process),
     };
   } finally {
     await browser.close();
-    await server.close();
+    server.process.kill();
   }
 }
 
@@ -152,12 +189,13 @@ function describeFrames({
     `all events on the page         ${ms(allEventsMs)}`,
     `frames while zooming, panning  p50 ${ms(frames.p50Ms)}, p95 ${ms(frames.p95Ms)}, longest ${ms(frames.maxMs)} (${frames.count} frames)`,
     `drawing one frame              p50 ${ms(draw.p50Ms)}, p95 ${ms(draw.p95Ms)}`,
-    `memory                         page ${formatBytes(pageBytes)}, server process ${formatBytes(serverBytes)}`,
+    `memory                         page ${formatBytes(pageBytes)}, server at most ${formatBytes(serverBytes)}`,
   ].join("\n");
 }
 
-void measureFrames().then((figures) => {
-  process.stdout.write(
-    process.argv.includes("--json") ? `${JSON.stringify(figures)}\n` : `${describeFrames(figures)}\n`,
-  );
+const { values } = parseArgs({
+  options: { json: { type: "boolean", default: false }, events: { type: "string", default: "1000000" } },
+});
+void measureFrames(Number(values.events)).then((figures) => {
+  process.stdout.write(values.json ? `${JSON.stringify(figures)}\n` : `${describeFrames(figures)}\n`);
 });

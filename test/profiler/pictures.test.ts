@@ -12,7 +12,14 @@ import { sourceOf } from "./support/source";
 import { syntheticRun } from "./support/synthetic-run";
 
 const f16 = syntheticRun({ id: "f16", label: "two ranks f16", layers: 4, decodeSteps: 6 });
-const int8 = syntheticRun({ id: "int8", label: "two ranks int8", layers: 4, decodeSteps: 6, wireType: "int8", seed: 7 });
+const int8 = syntheticRun({
+  id: "int8",
+  label: "two ranks int8",
+  layers: 4,
+  decodeSteps: 6,
+  wireType: "int8",
+  seed: 7,
+});
 const prefill = f16.events.phase.texts.indexOf("prefill");
 const cells = {
   info: { ...f16.info, id: "cells" },
@@ -47,17 +54,14 @@ function pixelsAt(places: readonly (readonly [x: number, y: number])[]): Promise
   return page
     .locator(".timeline canvas")
     .first()
-    .evaluate(
-      async (canvas, points) => {
-        // Two frames: what was asked for before is drawn.
-        for (let k = 0; k < 2; k++) await new Promise(requestAnimationFrame);
-        const { width, height } = canvas as HTMLCanvasElement;
-        const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
-        copy?.drawImage(canvas as HTMLCanvasElement, 0, 0);
-        return points.map(([x, y]) => [...(copy?.getImageData(x, y, 1, 1).data ?? [])].slice(0, 3));
-      },
-      places,
-    );
+    .evaluate(async (canvas, points) => {
+      // Two frames: what was asked for before is drawn.
+      for (let k = 0; k < 2; k++) await new Promise(requestAnimationFrame);
+      const { width, height } = canvas as HTMLCanvasElement;
+      const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+      copy?.drawImage(canvas as HTMLCanvasElement, 0, 0);
+      return points.map(([x, y]) => [...(copy?.getImageData(x, y, 1, 1).data ?? [])].slice(0, 3));
+    }, places);
 }
 
 test("every span that is wide enough is drawn where and in the colour that its time and kind say, and gaps are empty", async () => {

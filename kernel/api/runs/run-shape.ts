@@ -77,8 +77,7 @@ function misfit(shape: Shape, value: unknown, path: string): string | undefined 
   }
   if (!isObject(value)) return refuse("an object");
   const below = (name: string): string => (path === "" ? name : `${path}.${name}`);
-  if ("entries" in shape)
-    return first(Object.entries(value), ([name, one]) => misfit(shape.entries, one, below(name)));
+  if ("entries" in shape) return first(Object.entries(value), ([name, one]) => misfit(shape.entries, one, below(name)));
   const { fields, optional = {} } = shape;
   return (
     first(Object.entries(fields), ([name, field]) => misfit(field, value[name], below(name))) ??
