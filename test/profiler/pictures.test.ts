@@ -134,7 +134,13 @@ describe("the timeline looks as it did", () => {
 
   test.each([
     ["whole, in light", "light", "/runs/int8", (): string => "", ".timeline"],
-    ["with a selected AllReduce, in dark", "dark", "/runs/int8", (): string => `#from=0&to=600000&span=${span()}`, ".timeline"],
+    [
+      "with a selected AllReduce, in dark",
+      "dark",
+      "/runs/int8",
+      (): string => `#from=0&to=600000&span=${span()}`,
+      ".timeline",
+    ],
     ["of two runs", "light", "/compare?a=f16&b=int8", (): string => "", ".timeline >> nth=1"],
   ] as const)("%s", async (name, theme, path, hash, part) => {
     await open(`${path}${hash()}`, theme);
