@@ -27,8 +27,8 @@ type ErrorClass = new (
 /** Which class a native code belongs to: the first entry whose pattern matches. */
 const areas: readonly (readonly [RegExp, ErrorClass])[] = [
   [/^E_ABORTED$/, AbortedError],
-  [/^E_(RANKS?|COLLECTIVE)_/, CollectiveError],
-  [/^E_(ISA|DEVICE|CPU|GPU|CUDA|MEMORY|OUT_OF_MEMORY|THREADS)/, DeviceError],
+  [/^E_(RANKS?_|COLLECTIVE_|NCCL)/, CollectiveError],
+  [/^E_(ISA|DEVICE|CPU|GPU|CUDA|CUBLAS|MEMORY|OUT_OF_MEMORY|THREADS)/, DeviceError],
   [/^E_PLAN/, ShardError],
   [/^E_(FILE|TENSOR|WEIGHTS?|CHECKPOINT)/, CheckpointError],
   [/^E_(OPTION|ARGUMENT|TOKEN|SLOT|SAMPLING)/, OptionError],

@@ -7,6 +7,7 @@
 #include "device/cpu/dispatch.h"
 #include "device/cpu/load.h"
 #include "device/cuda/check.h"
+#include "device/cuda/cublas.h"
 #include "device/cuda/inbox.h"
 #include "device/cuda/kernels.h"
 #include "device/cuda/matrix.h"
@@ -111,6 +112,7 @@ class KernelDevice final : public CudaDevice {
 
   void matmul(const Matrix& weight, View<const float> in, View<float> out) override {
     const auto& matrix = static_cast<const CudaMatrix&>(weight);
+    if (in.rows > kGemvRows && cublas_ && !in.empty()) return matmul_by_cublas(matrix, in, out);
     const auto product = in.rows <= kGemvRows ? gemv : gemm;
     done("matmul", product(matrix.weights(), matrix.bias(), in, out, compute_));
   }
@@ -163,6 +165,20 @@ class KernelDevice final : public CudaDevice {
   }
 
  private:
+  // Both factors in the weights' type, as tensor cores want them; sums are f32.
+  void matmul_by_cublas(const CudaMatrix& matrix, View<const float> in, View<float> out) {
+    const void* values = in.data;
+    int64_t stride = in.stride;
+    if (const DType type = matrix.weights().type; type != DType::f32) {
+      void* narrowed = narrow_.room_for(in.rows * in.columns * sizeof(uint16_t));
+      done("matmul", narrow(in, type, narrowed, compute_));
+      values = narrowed;
+      stride = in.columns;
+    }
+    cublas_->product(matrix.weights(), values, stride, out);
+    if (matrix.bias()) done("matmul", add_bias(out, matrix.bias(), compute_));
+  }
+
   DeviceSegments on_device(Segments segments) const { return {segments.data, segments.count, longest_}; }
 
   // CUDA reports what a kernel did wrong at a later call: the last op that was begun is the nearest name for it.
@@ -188,9 +204,10 @@ class KernelDevice final : public CudaDevice {
   CudaDeviceOptions options_;
   CudaStream compute_;
   CudaStream communication_;
-  DeviceMemory ids_, rows_, segments_;  // of the step, in which each segment has a token at least
+  std::unique_ptr<Cublas> cublas_ = Cublas::open(compute_);  // null: the kernels' own products
+  DeviceMemory ids_, rows_, segments_;                       // of the step, in which each segment has a token at least
   Inbox inbox_;
-  Scratch product_, attention_;
+  Scratch product_, attention_, narrow_;
   int32_t longest_ = 0;  // segment of the step
   int64_t step_ = -1;
   const char* op_ = "nothing";
