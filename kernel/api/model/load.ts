@@ -62,7 +62,7 @@ export interface LoadOptions {
   readonly verifyCollectives?: boolean;
   /**
    * Milliseconds that a rank waits in a collective for the others, then the job fails with `E_COLLECTIVE_TIMEOUT` and the ranks that
-   * did not come. Ten minutes unless given.
+   * did not come; likewise that it waits for its GPU. Ten minutes unless given.
    */
   readonly collectiveTimeoutMs?: number;
   /** Ends the loading; the call rejects with AbortedError. */

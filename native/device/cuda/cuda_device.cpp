@@ -1,7 +1,9 @@
 #include "device/cuda/cuda_device.h"
 
 #include <algorithm>
+#include <chrono>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "device/cpu/dispatch.h"
@@ -44,7 +46,9 @@ class KernelDevice final : public CudaDevice {
         rows_(options.max_tokens * sizeof(int32_t), "a step's inputs"),
         segments_(options.max_tokens * sizeof(Segment), "a step's inputs"),
         inbox_(segments_.bytes()) {}
-  ~KernelDevice() override { cudaStreamSynchronize(compute_); }
+  ~KernelDevice() override {
+    if (!hangs_) cudaStreamSynchronize(compute_);
+  }
 
   int gpu() const override { return options_.gpu; }
   cudaStream_t compute() const override { return compute_; }
@@ -187,12 +191,20 @@ class KernelDevice final : public CudaDevice {
     if (code != cudaSuccess) [[unlikely]]
       fail(code);
   }
+  // Asks until the GPU has done all: it may hang, and a wait without end would hang with it.
   void wait() {
-    const cudaError_t code = cudaStreamSynchronize(compute_);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(options_.timeout_ms);
+    cudaError_t code;
+    while ((code = cudaStreamQuery(compute_)) == cudaErrorNotReady) {
+      cudaGetLastError();  // not being ready breaks nothing: forget it
+      if (std::chrono::steady_clock::now() > end) give_up();
+      std::this_thread::yield();
+    }
     if (code != cudaSuccess) [[unlikely]]
       fail(code);
   }
   [[noreturn]] void fail(cudaError_t code) const;
+  [[noreturn]] void give_up();
 
   void copy(View<const float> from, View<float> to, cudaMemcpyKind kind, const char* op) {
     if (from.empty()) return;
@@ -211,6 +223,7 @@ class KernelDevice final : public CudaDevice {
   int32_t longest_ = 0;  // segment of the step
   int64_t step_ = -1;
   const char* op_ = "nothing";
+  bool hangs_ = false;
 };
 
 void KernelDevice::fail(cudaError_t code) const {
@@ -225,6 +238,16 @@ void KernelDevice::fail(cudaError_t code) const {
                {"op", op_},
                {"cuda", name},
                {"number", std::to_string(static_cast<int>(code))}});
+}
+
+void KernelDevice::give_up() {
+  hangs_ = true;
+  const std::string rank = std::to_string(options_.rank), gpu = std::to_string(options_.gpu),
+                    step = std::to_string(step_), timeout = std::to_string(options_.timeout_ms);
+  throw Error("E_CUDA_TIMEOUT",
+              "rank " + rank + " waited " + timeout + " ms for GPU " + gpu + " to end step " + step +
+                  ", at or before " + op_ + ": it hangs, or needs a longer collectiveTimeoutMs; load the model again",
+              {{"rank", rank}, {"gpu", gpu}, {"step", step}, {"op", op_}, {"timeoutMs", timeout}});
 }
 
 }  // namespace

@@ -10,9 +10,10 @@
 namespace stateline {
 
 struct CudaDeviceOptions {
-  int rank = 0;            // for messages
-  int gpu = 0;             // ordinal
-  int64_t max_tokens = 0;  // longest step
+  int rank = 0;                  // for messages
+  int gpu = 0;                   // ordinal
+  int64_t max_tokens = 0;        // longest step
+  int64_t timeout_ms = 600'000;  // that the host waits for a step
 };
 
 class CudaDevice : public Device {
@@ -22,7 +23,7 @@ class CudaDevice : public Device {
   virtual cudaStream_t communication() const = 0;
 };
 
-// Throws E_CUDA and E_DEVICE_MEMORY.
+// Throws E_CUDA, E_CUBLAS and E_DEVICE_MEMORY.
 std::unique_ptr<CudaDevice> make_cuda_device(const CudaDeviceOptions& options);
 
 }  // namespace stateline

@@ -51,7 +51,8 @@ class CudaBackEnd final : public BackEnd {
   }
 
   std::unique_ptr<Device> device(int rank) override {
-    return make_cuda_device({.rank = rank, .gpu = gpus_[rank], .max_tokens = spec_.max_tokens});
+    return make_cuda_device(
+        {.rank = rank, .gpu = gpus_[rank], .max_tokens = spec_.max_tokens, .timeout_ms = spec_.collective_timeout_ms});
   }
   std::unique_ptr<Group> group(const InProcessOptions& options, int first) override {
     std::vector<int> gpus(gpus_.begin() + first, gpus_.begin() + first + options.ranks);

@@ -274,7 +274,10 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return stream && stream->capture ? note(cudaErrorStreamCaptureUnsupported) : cudaSuccess;
 }
-cudaError_t cudaStreamQuery(cudaStream_t stream) { return cudaStreamSynchronize(stream); }
+// STATELINE_SIMT_HANGS: a GPU that never ends what it does.
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  return std::getenv("STATELINE_SIMT_HANGS") ? note(cudaErrorNotReady) : cudaStreamSynchronize(stream);
+}
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned int) {
   if (stream && event->capture && !stream->capture) {
     stream->capture = event->capture;

@@ -2,6 +2,7 @@
 // without a GPU the kernels run by test/simt.
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 #include "runtime/cuda/gpus.h"
 #include "runtime/error.h"
@@ -191,6 +192,16 @@ TEST("more ranks than GPUs, and GPUs that are not there, are refused by number")
   CHECK_THROWS(RunningEngine{spec}, "E_OPTION");
   spec.gpus = {0, 0, 0, count};
   CHECK_THROWS(RunningEngine{spec}, "E_OPTION");
+}
+
+TEST("a GPU that hangs ends the job after the time-out, and the engine closes") {
+  const RandomModel model;
+  auto spec = on_cuda(model.spec(1));
+  spec.collective_timeout_ms = 20;
+  RunningEngine cuda(spec);
+  setenv("STATELINE_SIMT_HANGS", "1", 1);
+  CHECK_THROWS(cuda.forward(input(random_tokens(5, 301))), "E_CUDA_TIMEOUT");
+  unsetenv("STATELINE_SIMT_HANGS");
 }
 
 TEST("int8 arithmetic is refused on CUDA by name") {
