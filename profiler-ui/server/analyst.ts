@@ -14,6 +14,7 @@ export class Analyst {
   #worker: Worker | undefined;
   #waiting = new Map<number, Waiting>();
   #tasks = 0;
+  #closed = false;
 
   /** `onDeath`: the thread ended and with it everything that it held. */
   constructor(readonly onDeath: () => void) {}
@@ -21,9 +22,12 @@ export class Analyst {
   /**
    * `given` is memory of the task that the thread gets to keep, not a copy of it.
    *
-   * @throws StatelineError of the task; `E_ANALYSIS_ENDED` when the thread dies, most likely of memory
+   * @throws StatelineError of the task; `E_ANALYSIS_ENDED` when the thread dies, most likely of memory,
+   * or was closed
    */
   perform(task: Task, given: readonly ArrayBuffer[] = []): Promise<Answer> {
+    // A run that was still being read when the server closed must not start another thread.
+    if (this.#closed) return Promise.reject(new StatelineError("E_ANALYSIS_ENDED", "The server is closed."));
     const id = ++this.#tasks;
     const worker = (this.#worker ??= this.#start());
     return new Promise((resolve, reject) => {
@@ -33,6 +37,7 @@ export class Analyst {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     const worker = this.#worker;
     this.#worker = undefined;
     await worker?.terminate();

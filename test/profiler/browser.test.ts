@@ -232,6 +232,19 @@ describe("the timeline", () => {
     await page.waitForFunction((from) => scrollY > from, before);
   });
 
+  test("zooms by a pinch, which a touchpad sends as a wheel with Control, and leaves the page's size alone", async () => {
+    const canvas = await openRun("f16");
+    const box = await boxOf(canvas);
+    const whole = await rangeOf();
+    const ratio = await page.evaluate(() => devicePixelRatio);
+    await page.mouse.move(box.x + 700, box.y + COMPUTE);
+    await page.keyboard.down("Control");
+    await page.mouse.wheel(0, -20);
+    await page.keyboard.up("Control");
+    await eventually(async () => expect(await rangeOf()).not.toBe(whole));
+    expect(await page.evaluate(() => devicePixelRatio)).toBe(ratio);
+  });
+
   test("pans by dragging, by Shift and wheel, and by keys, and keeps its scale", async () => {
     const canvas = await openRun("f16");
     const box = await boxOf(canvas);

@@ -1,6 +1,8 @@
 import { request as httpRequest, type IncomingHttpHeaders, type RequestOptions } from "node:http";
 import { createServer, type AddressInfo } from "node:net";
 import { startServer, type ProfilerServer } from "../../profiler-ui/server/index";
+import { RunCache } from "../../profiler-ui/server/run-cache";
+import type { RunSource } from "../../profiler-ui/trace/run";
 import { summarise } from "../../profiler-ui/trace/summary";
 import { decodeEvents } from "../../profiler-ui/trace/wire-format";
 import { sourceOf } from "./support/source";
@@ -216,6 +218,28 @@ describe("the profiler's server", () => {
     await Promise.all([other.close(), other.close()]);
     expect(Date.now() - begin).toBeLessThan(1000);
     await expect(fetch(`http://127.0.0.1:${other.port}/`)).rejects.toThrow();
+  });
+
+  test("reads a run while its page loads, and starts nothing for it when it was closed meanwhile", async () => {
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const source = sourceOf([f16]);
+    let asked = 0;
+    const slow: RunSource = {
+      ...source,
+      events: async (id) => {
+        asked++;
+        await held;
+        return source.events(id);
+      },
+    };
+    const cache = new RunCache(slow);
+    cache.prepare("f16");
+    const answer = cache.ask("f16", { kind: "lanes" });
+    await cache.close();
+    release();
+    await expect(answer).rejects.toMatchObject({ code: "E_ANALYSIS_ENDED" });
+    expect(asked).toBe(1);
   });
 
   test("answers a source that fails with its code, and a bug without its stack", async () => {
