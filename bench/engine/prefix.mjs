@@ -1,5 +1,6 @@
-// Time to the first token of a prompt whose first 2048 tokens another prompt had, over that of the first; and what a
-// snapshot, a fork and keeping states cost. Each round has a prefix of its own, and takes the ways in turn.
+// Time to the first token of a prompt whose first 2048 tokens or a few more another prompt had, over that of the first: a
+// few, so that the two part anywhere between two kept states; and what a snapshot, a fork and keeping states cost. Each
+// round has a prefix of its own, and takes the ways in turn.
 import { spread } from "./statistics.mjs";
 
 const shared = 2048;
@@ -12,7 +13,8 @@ export async function measurePrefix(stateline, directory, rounds) {
     const { vocabulary } = model.config;
     const figures = { warm: [], keeping: [], coldMs: [], warmMs: [], snapshotMs: [], forkMs: [] };
     for (let round = 0; round <= rounds; ++round) {
-      const prefix = Array.from({ length: shared }, (_, i) => ((i + 1) * (7919 + 2 * round)) % vocabulary);
+      const beyond = (23 * round) % model.cacheStats.interval;
+      const prefix = Array.from({ length: shared + beyond }, (_, i) => ((i + 1) * (7919 + 2 * round)) % vocabulary);
       const ttft = async (one, end) =>
         (await one.generate([...prefix, end, end + 1], { maxNewTokens: 1, stopTokens: [] })).ttftMs;
       const plain = await ttft(without, 1);

@@ -4,5 +4,7 @@ export function spread(figures) {
   const middle = sorted.length >> 1;
   const median = sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
   const [min, max] = [sorted[0], sorted[sorted.length - 1]];
-  return { median, min, max, text: `${median.toFixed(1)} (${min.toFixed(1)}-${max.toFixed(1)})` };
+  const digits = Math.abs(median) < 10 ? 2 : 1;
+  const [middling, least, most] = [median, min, max].map((one) => one.toFixed(digits));
+  return { median, min, max, text: `${middling} (${least}-${most})` };
 }

@@ -1,6 +1,7 @@
 // Requests side by side: each gets what it gets alone, whoever comes, goes or fails beside it.
 #include "runtime/batch.h"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <random>
@@ -96,6 +97,42 @@ TEST("a long prompt holds up nobody who decodes, and later requests join while e
   engine.engine().cancel(1);
   first.settled.get();
   CHECK(first.request->result().finish == Finish::cancelled);
+}
+
+TEST("whatever long prompts arrive, every step gives each decoding user a token and computes no more than its budget") {
+  constexpr int kPrompts = 6, kLength = 200;
+  const RandomModel model;
+  RunningEngine engine(spec_of(model, 2, 2 + kPrompts));
+  engine.engine().record(true, 1 << 14);
+  std::vector<Submitted> prompts;
+  std::promise<void> submitted;
+  size_t heard = 0, before_second = 0;  // of the first user's tokens; by the deciding rank alone
+  Submitted second;
+  auto first = submit_request(engine.engine(), prompt(5, 1), options(kForever), [&](int32_t) {
+    if (++heard > 1) return;
+    second = submit_request(engine.engine(), prompt(5, 2), options(kForever), [&](int32_t) {
+      if (before_second > 0) return;
+      before_second = heard;
+      for (int i = 0; i < kPrompts; ++i) {
+        prompts.push_back(submit_request(engine.engine(), prompt(kLength, 3 + i), options(1)));
+      }
+      submitted.set_value();
+    });
+  });
+  submitted.get_future().wait();
+  for (Submitted& each : prompts) each.settled.get();
+  for (const int64_t job : {1, 2}) engine.engine().cancel(job);
+  first.settled.get();
+  second.settled.get();
+
+  std::vector<Span> steps = engine.engine().drain().ranks[0];
+  std::erase_if(steps, [](const Span& span) { return span.op != Op::step; });
+  const auto reads = [](const Span& step) { return step.tokens > step.sequences; };
+  const auto last = static_cast<size_t>(std::find_if(steps.rbegin(), steps.rend(), reads).base() - steps.begin());
+  CHECK(std::count_if(steps.begin(), steps.end(), reads) >= kPrompts * kLength / 22);
+  for (const Span& step : steps) CHECK(step.tokens <= 24);
+  CHECK(first.request->result().tokens.size() >= last);
+  CHECK(second.request->result().tokens.size() >= last - (before_second - 1));
 }
 
 TEST("a request that is cancelled or whose listener throws ends alone") {
