@@ -7,6 +7,7 @@ import { compareRuns, type RunComparison } from "../../../profiler-ui/trace/comp
 import type { RunInfo } from "../../../profiler-ui/trace/run";
 import { timelineSvg } from "../../../profiler-ui/trace/timeline-svg";
 import { drawable } from "../display";
+import { htmlPicture } from "../draw/picture";
 import { comparisonTable } from "../draw/summary";
 import { htmlTable, textTable, type Table } from "../draw/table";
 import { formatCount, formatTime } from "../../../profiler-ui/trace/format";
@@ -86,7 +87,9 @@ export async function compare(a: Run | string, b: Run | string): Promise<RunComp
     const table = comparisonTable(comparison);
     // One scale for both, or the shorter run would look as long as the other.
     const toNs = Math.max(comparison.summaries.a.durationNs, comparison.summaries.b.durationNs);
-    const pictures = [first, second].map((run, i) => timelineSvg(i === 0 ? ofA : ofB, { title: run.info.label, toNs }));
+    const pictures = [first, second].map(({ info }, i) =>
+      htmlPicture(timelineSvg(i === 0 ? ofA : ofB, { title: info.label, toNs }), `timeline of ${info.label}`),
+    );
     return { "text/plain": textTable(table), "text/html": htmlTable(table) + pictures.join("") };
   });
 }

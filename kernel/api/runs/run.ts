@@ -11,6 +11,7 @@ import { summarise, type RunSummary } from "../../../profiler-ui/trace/summary";
 import { timelineSvg, type TimelineSvgOptions } from "../../../profiler-ui/trace/timeline-svg";
 import { drawable, type MimeBundle } from "../display";
 import { collectivesTable, opsTable, phasesTable, ranksTable } from "../draw/summary";
+import { htmlPicture } from "../draw/picture";
 import { escapeHtml, htmlTable, textTable, type Table } from "../draw/table";
 import { RunError } from "../errors";
 import { invalid, nonEmptyText, oneOf } from "../options";
@@ -65,7 +66,11 @@ export class Run {
     const events = await this.events();
     const svg = timelineSvg(events, { title: this.info.label, ...options });
     const plain = `timeline of ${this.info.label}: ${formatCount(events.count)} events in ${formatTime(this.info.durationNs)}`;
-    return drawable({ svg }, () => ({ "text/plain": plain, "text/html": svg, "image/svg+xml": svg }));
+    return drawable({ svg }, () => ({
+      "text/plain": plain,
+      "text/html": htmlPicture(svg, plain),
+      "image/svg+xml": svg,
+    }));
   }
 
   /** Collectives by op, wire type and algorithm: count, bytes, arrival skew, transfer. */

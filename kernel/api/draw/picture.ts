@@ -1,0 +1,13 @@
+/** A picture in HTML. */
+
+import { escapeHtml } from "./table";
+
+/**
+ * An SVG as an image: viewers that sanitise HTML, JupyterLab among them, drop an inline SVG and keep this.
+ *
+ * @param alt What the picture shows, for those who do not see it.
+ */
+export function htmlPicture(svg: string, alt: string): string {
+  const data = Buffer.from(svg, "utf8").toString("base64");
+  return `<img alt="${escapeHtml(alt)}" style="max-width:100%" src="data:image/svg+xml;base64,${data}">`;
+}
