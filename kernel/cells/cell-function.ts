@@ -40,7 +40,7 @@ export interface CellFunction {
   readonly hoisted: readonly string[];
   /** From the ES module to the text that became `javascript`. */
   readonly edits: readonly LineEdit[];
-  /** Source map (JSON) of `javascript` over the edited text. */
+  /** Source map (JSON) of `javascript` over the edited text; empty where they are the same. */
   readonly map: string;
 }
 
@@ -68,6 +68,12 @@ export function cellFunction(typescript: TypeScript, module: string, lastExpress
   );
   if (hoisted.length > 0) insert(0, `export var ${hoisted.join(", ")}; `);
   for (const list of nested) assignInstead(typescript, file, list, edits);
+  const imports = file.statements.flatMap((statement) =>
+    typescript.isImportDeclaration(statement) && typescript.isStringLiteral(statement.moduleSpecifier)
+      ? [statement.moduleSpecifier.text]
+      : [],
+  );
+  const isModule = names.size > 0 || imports.length > 0;
 
   for (const statement of file.statements) {
     if (typescript.isImportDeclaration(statement)) {
@@ -87,7 +93,7 @@ export function cellFunction(typescript: TypeScript, module: string, lastExpress
     } else if (typescript.isExportDeclaration(statement)) {
       const rest = [...names].filter((name) => !inPlace.has(name) && !hoisted.includes(name));
       const offset = statement.getStart(file);
-      edits.push({ offset, removed: statement.end - offset, text: `export { ${rest.join(", ")} };` });
+      edits.push({ offset, removed: statement.end - offset, text: isModule ? `export { ${rest.join(", ")} };` : "" });
     }
   }
 
@@ -106,7 +112,14 @@ export function cellFunction(typescript: TypeScript, module: string, lastExpress
   };
   visit(file, true);
 
-  const output = typescript.transpileModule(applyEdits(module, edits), {
+  const edited = applyEdits(module, edits);
+  // A cell that declares nothing needs no step from module to function, and most of its time would go into that step.
+  const { javascript, map } = isModule ? commonJs(typescript, edited) : { javascript: edited, map: "" };
+  return { javascript, hasAwait, imports, names: [...names], hoisted, edits: lineEdits(module, edits), map };
+}
+
+function commonJs(typescript: TypeScript, module: string): { readonly javascript: string; readonly map: string } {
+  const { outputText, sourceMapText = "" } = typescript.transpileModule(module, {
     fileName: "cell.js",
     compilerOptions: {
       module: typescript.ModuleKind.CommonJS,
@@ -117,19 +130,7 @@ export function cellFunction(typescript: TypeScript, module: string, lastExpress
       sourceMap: true,
     },
   });
-  return {
-    javascript: output.outputText.replace(/\/\/# sourceMappingURL=.*\s*$/, ""),
-    hasAwait,
-    imports: file.statements.flatMap((statement) =>
-      typescript.isImportDeclaration(statement) && typescript.isStringLiteral(statement.moduleSpecifier)
-        ? [statement.moduleSpecifier.text]
-        : [],
-    ),
-    names: [...names],
-    hoisted,
-    edits: lineEdits(module, edits),
-    map: output.sourceMapText ?? "",
-  };
+  return { javascript: outputText.replace(/\/\/# sourceMappingURL=.*\s*$/, ""), map: sourceMapText };
 }
 
 type Insert = (offset: number, text: string) => void;

@@ -12,7 +12,7 @@ export interface SideModule {
 
 /** From a position in the running code back to the cell's text. */
 export interface CellMaps {
-  /** Source map (JSON): running code over the edited module. */
+  /** Source map (JSON): running code over the edited module; empty where they are the same. */
   readonly code: string;
   /** Edits that made the edited module from the converter's. */
   readonly edits: readonly {

@@ -91,11 +91,11 @@ function locate(name: string, at: Position): Position | undefined {
 
 /** Running code → edited module → converter's module → cell. */
 function locator({ maps }: CompiledCell): (at: Position) => Position | undefined {
-  if (maps.code === "" || maps.module === "") return () => undefined;
-  const code = new SourceMap(JSON.parse(maps.code) as SourceMapPayload);
+  if (maps.module === "") return () => undefined;
+  const code = maps.code === "" ? undefined : new SourceMap(JSON.parse(maps.code) as SourceMapPayload);
   const module = new SourceMap(JSON.parse(maps.module) as SourceMapPayload);
   return (at) => {
-    const edited = original(code, at);
+    const edited = code === undefined ? at : original(code, at);
     if (edited === undefined) return undefined;
     const column = columnBefore(maps.edits, edited.line, edited.column);
     const source = original(module, { line: edited.line, column });

@@ -8,6 +8,7 @@
  * - nothing watches files: tslab's watchers wedge it when a package is installed (tslab issue 97). The user's own files are
  *   looked at before a cell is compiled instead;
  * - a cell stays an ES module with a source map, because our executor makes the function of it (cell-function.ts);
+ * - the program is built without the record of what each file affects, which took most of a small cell's time;
  * - declaration errors (4xxx, "cannot be named") do not refuse a cell that is right.
  */
 import { join } from "node:path";
@@ -35,6 +36,13 @@ interface Internals {
 }
 
 type SourceFileWithLocals = ts.SourceFile & { readonly locals?: ReadonlyMap<string, ts.Symbol> };
+
+/** Fork's internal record of a file's imports. */
+type SourceFileWithModules = ts.SourceFile & {
+  readonly resolvedModules?: {
+    forEach(visit: (resolution: { readonly resolvedModule?: ts.ResolvedModuleFull }) => void): void;
+  };
+};
 
 /** tslab's name for the cell. */
 const CELL_FILE = "__tslab__.ts";
@@ -65,6 +73,7 @@ export function loadTslab(cwd: string): TslabCompiler {
       files: readonly string[],
       options: ts.CompilerOptions,
       system: ts.System,
+      _builder: unknown,
       ...rest: readonly unknown[]
     ): unknown =>
       (typescript.createWatchCompilerHost as (...all: readonly unknown[]) => unknown)(
@@ -77,6 +86,7 @@ export function loadTslab(cwd: string): TslabCompiler {
           inlineSourceMap: true,
         },
         system,
+        plainBuilder(typescript),
         ...rest,
       ),
     createWatchProgram: (host: ts.WatchCompilerHostOfFilesAndCompilerOptions<ts.BuilderProgram>): unknown => {
@@ -124,6 +134,31 @@ export function loadTslab(cwd: string): TslabCompiler {
       }
     },
   };
+}
+
+/**
+ * A program that keeps no record of what each file affects. TypeScript's default goes through all files and all their
+ * imports for it whenever a cell is compiled; the converter asks only for the files that a cell imports.
+ */
+function plainBuilder(typescript: TypeScript): ts.CreateProgram<ts.BuilderProgram> {
+  return (...given) => {
+    const builder = typescript.createAbstractBuilder(...given);
+    builder.getProgram().getTypeChecker(); // finds the names in the files: the converter looks at those of the cell
+    return Object.assign(builder, {
+      getAllDependencies: (file: ts.SourceFile): string[] => importedFiles(builder.getProgram(), file),
+    });
+  };
+}
+
+/** `file` and the user's own files (no declarations) that it imports, and those import. */
+function importedFiles(program: ts.Program, file: ts.SourceFile): string[] {
+  const found = new Set([file]);
+  for (const { resolvedModules } of found as Set<SourceFileWithModules>)
+    resolvedModules?.forEach(({ resolvedModule }) => {
+      const imported = resolvedModule && program.getSourceFile(resolvedModule.resolvedFileName);
+      if (imported?.isDeclarationFile === false) found.add(imported);
+    });
+  return [...found].map(({ fileName }) => fileName);
 }
 
 function modifiedTime(typescript: TypeScript, path: string): number {
