@@ -201,6 +201,13 @@ test.each<[string, string, (directory: string) => void, string, string]>([
     "../secret",
   ],
   [
+    "whose index names the folder above",
+    "mamba-bf16-sharded",
+    (d) => writeFileSync(join(d, "model.safetensors.index.json"), '{"weight_map": {"a": ".."}}'),
+    "E_INDEX",
+    '".."',
+  ],
+  [
     "whose index names an absent tensor",
     "mamba-bf16-sharded",
     (d) =>

@@ -88,7 +88,9 @@ async function readShards(
   const map = index["weight_map"];
   if (!isObject(map) || Object.keys(map).length === 0) return fail("weight_map is missing or empty");
   const shardNames = [...new Set(Object.values(map))].map((shard) => {
-    if (typeof shard === "string" && shard !== "" && basename(shard) === shard && !shard.includes("\\")) return shard;
+    const foreign = ["", ".", ".."];
+    if (typeof shard === "string" && !foreign.includes(shard) && basename(shard) === shard && !shard.includes("\\"))
+      return shard;
     return fail(`weight_map names ${shown(shard)}, expected a file of the same directory`, { shard });
   });
   const files = shardNames.map((shard) => join(directory, shard));
