@@ -11,6 +11,7 @@ export interface ModelFlags {
   readonly threadsPerRank?: number;
   readonly device: NonNullable<LoadOptions["device"]>;
   readonly gpus?: readonly number[];
+  readonly gpuLink: NonNullable<LoadOptions["gpuLink"]>;
   readonly compute: NonNullable<LoadOptions["computeType"]>;
   readonly allReduce: Extract<LoadOptions["allReduce"], string>;
   readonly quantisationGroup?: number;
@@ -33,6 +34,9 @@ export function withModelOptions(command: Command): Command {
     )
     .addOption(new Option("--device <device>", "where to compute").choices(["auto", "cpu", "cuda"]).default("auto"))
     .option("--gpus <ordinals>", "GPU of each rank, 0,0 shares one (default: a GPU a rank)", gpuList)
+    .addOption(
+      new Option("--gpu-link <link>", "how sums travel between GPUs").choices(["auto", "peer", "nccl"]).default("auto"),
+    )
     .addOption(
       new Option("--compute <type>", "type of the arithmetic")
         .choices(["auto", "f32", "bf16", "f16", "int8"])
@@ -57,6 +61,7 @@ export function loadOptions(flags: ModelFlags): LoadOptions {
     tensorParallel: flags.tp,
     device: flags.device,
     ...(flags.gpus === undefined ? {} : { gpus: flags.gpus }),
+    gpuLink: flags.gpuLink,
     computeType: flags.compute,
     allReduce:
       flags.quantisationGroup === undefined

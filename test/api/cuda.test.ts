@@ -88,9 +88,11 @@ test.each<[string, Record<string, string>, string]>([
   ["an old driver", { STATELINE_SIMT_DRIVER: "12080" }, "the NVIDIA driver serves CUDA 12.8, this build needs 13.0"],
   ["no GPU", { STATELINE_SIMT_DEVICES: "0" }, "the NVIDIA driver sees no GPU"],
   ["too little memory", { STATELINE_SIMT_MEMORY: "200000" }, "of its 1 MiB left: use more ranks, fewer slots"],
+  ["no NCCL", { STATELINE_NCCL: "/nowhere/libnccl.so.2" }, "install NCCL: pip install nvidia-nccl-cu13"],
 ])("%s is told in one line", async (_, env, message) => {
   const { directory } = await goldenCase("mamba-odd");
-  const args = ["generate", "--model", directory, "--tokens", "1,2,3", "--max-new-tokens", "1", "--device", "cuda"];
+  const device = ["--device", "cuda", "--gpu-link", "STATELINE_NCCL" in env ? "nccl" : "auto"];
+  const args = ["generate", "--model", directory, "--tokens", "1,2,3", "--max-new-tokens", "1", ...device];
   const { code, stderr } = await cli(args, { env: { STATELINE_ADDON: addonFile, ...env } });
   expect([code, stderr.trim().split("\n")]).toEqual([1, [expect.stringContaining(message)]]);
 });
