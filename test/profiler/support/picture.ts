@@ -31,29 +31,33 @@ async function reduce(
   try {
     const { share, reduced } = await page.evaluate(
       async ({ now, before, by, visible }) => {
-        const read = async (base64: string, factor: number): Promise<ImageData> => {
-          const image = await createImageBitmap(await (await fetch(`data:image/png;base64,${base64}`)).blob());
-          const canvas = new OffscreenCanvas(Math.round(image.width / factor), Math.round(image.height / factor));
-          const context = canvas.getContext("2d");
-          if (!context) throw new Error("This browser has no 2D canvas.");
-          context.imageSmoothingQuality = "high";
-          context.drawImage(image, 0, 0, canvas.width, canvas.height);
-          return context.getImageData(0, 0, canvas.width, canvas.height);
-        };
-        const a = await read(now, by);
+        const load = async (base64: string): Promise<ImageBitmap> =>
+          createImageBitmap(await (await fetch(`data:image/png;base64,${base64}`)).blob());
+        const image = await load(now);
+        const like = before === null ? null : await load(before);
         const canvas = document.createElement("canvas");
-        canvas.width = a.width;
-        canvas.height = a.height;
-        canvas.getContext("2d")?.putImageData(a, 0, 0);
+        canvas.width = like?.width ?? Math.round(image.width / by);
+        canvas.height = like?.height ?? Math.round(image.height / by);
+        const context = canvas.getContext("2d", { willReadFrequently: true });
+        if (!context) throw new Error("This browser has no 2D canvas.");
+        const pixels = (drawn: ImageBitmap): Uint8ClampedArray => {
+          context.imageSmoothingQuality = "high";
+          context.clearRect(0, 0, canvas.width, canvas.height);
+          context.drawImage(drawn, 0, 0, canvas.width, canvas.height);
+          return context.getImageData(0, 0, canvas.width, canvas.height).data;
+        };
+        const b = like ? pixels(like) : new Uint8ClampedArray(0);
+        const a = pixels(image);
         const png = canvas.toDataURL("image/png").split(",")[1] ?? "";
-        const b = before === null ? a : await read(before, 1);
-        if (a.width !== b.width || a.height !== b.height) return { share: 1, reduced: png };
+        // Where a picture begins between two pixels of the screen, it has one more of them.
+        const fits = Math.abs(image.width / by - canvas.width) < 1 && Math.abs(image.height / by - canvas.height) < 1;
+        if (!fits) return { share: 1, reduced: png };
         let different = 0;
-        for (let i = 0; i < a.data.length; i += 4) {
-          const apart = [0, 1, 2].map((k) => Math.abs((a.data[i + k] ?? 0) - (b.data[i + k] ?? 0)));
+        for (let i = 0; i < a.length; i += 4) {
+          const apart = [0, 1, 2].map((k) => Math.abs((a[i + k] ?? 0) - (b[i + k] ?? 0)));
           if (Math.max(...apart) >= visible) different++;
         }
-        return { share: (4 * different) / a.data.length, reduced: png };
+        return { share: (4 * different) / a.length, reduced: png };
       },
       {
         now: screenshot.toString("base64"),
