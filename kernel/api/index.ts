@@ -37,6 +37,8 @@ export {
   type AllReducePoint,
 } from "./bench/all-reduce";
 export type { Crossover } from "./bench/crossover";
+export { benchCpu, type CpuBench, type CpuBenchOptions } from "./bench/cpu";
+export type { OpTime } from "./bench/op-times";
 export {
   benchThroughput,
   type ThroughputBench,

@@ -64,6 +64,7 @@ export interface EngineTensor {
 }
 
 export type ComputeType = "f32" | "bf16" | "int8" | "f16";
+export type CpuComputeType = Exclude<ComputeType, "f16">;
 /** How sums travel between GPUs. */
 export type GpuLink = "auto" | "peer" | "nccl";
 export type WireType = "f32" | "f16" | "bf16" | "int8";
@@ -355,6 +356,16 @@ export interface CpuInfo {
   readonly cores: number;
 }
 
+/** What this machine does at best with some threads. */
+export interface Floors {
+  /** Memory larger than any cache, from end to end. */
+  readonly readBytesPerSecond: number;
+  /** Products of each type, from registers alone. */
+  readonly flopsPerSecond: Readonly<Record<CpuComputeType, number>>;
+  /** States of a scan brought one token further, from registers alone. */
+  readonly statesPerSecond: number;
+}
+
 /**
  * The compiled addon. Native failures reject with an Error that has `code` (string) and `details` (plain object);
  * `kernel/api/errors` turns them into StatelineError with the caller's stack.
@@ -363,6 +374,8 @@ export interface NativeAddon {
   readonly spanNames: SpanNames;
   cpuInfo(): CpuInfo;
   cudaInfo(): CudaInfo;
+  /** Medians of a few samples, on threads of their own: some 0.2 s. */
+  measureFloors(threads: number, job: number): Promise<Floors>;
   /** Maps the files, packs each rank's slices on its own threads; `onProgress` gets bytes done and total. */
   loadEngine(spec: EngineSpec, job: number, onProgress: (done: number, total: number) => void): Promise<NativeEngine>;
   /** Nanoseconds of one AllReduce among ranks that are threads of this process: [sizes × wires × rounds]. */

@@ -6,6 +6,7 @@
 #include "addon/arguments.h"
 #include "addon/environment.h"
 #include "addon/errors.h"
+#include "addon/floors_task.h"
 #include "addon/load_task.h"
 #include "addon/span_columns.h"
 #include "addon/spec.h"
@@ -82,6 +83,18 @@ Napi::Value measure_all_reduce(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value measure_floors(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const int64_t threads = integer_argument(info, 0, "threads");
+    const int64_t job = integer_argument(info, 1, "job");
+    Mailbox& mailbox = Environment::of(info.Env()).mailbox();
+    FloorsTask& task = mailbox.adopt(std::make_unique<FloorsTask>(info.Env(), mailbox, job));
+    const Napi::Promise promise = task.promise();
+    task.start(static_cast<int>(threads));
+    return promise;
+  });
+}
+
 void cancel(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] {
     auto& cancels = Environment::of(info.Env()).cancels();
@@ -100,6 +113,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("cudaInfo", Napi::Function::New(env, cuda_info, "cudaInfo"));
   exports.Set("loadEngine", Napi::Function::New(env, load_engine, "loadEngine"));
   exports.Set("measureAllReduce", Napi::Function::New(env, measure_all_reduce, "measureAllReduce"));
+  exports.Set("measureFloors", Napi::Function::New(env, measure_floors, "measureFloors"));
   exports.Set("cancel", Napi::Function::New(env, cancel, "cancel"));
   exports.Set("stateArrays", Napi::Function::New(env, state_arrays, "stateArrays"));
   exports.Set("stateOf", Napi::Function::New(env, state_of, "stateOf"));

@@ -15,6 +15,11 @@ export function quantile(ascending: Float64Array, q: number): number {
   return low + (high - low) * (position - below);
 }
 
+/** @example median([3, 1, 2]); // 2 */
+export function median(values: Iterable<number>): number {
+  return quantile(Float64Array.from(values).sort(), 0.5);
+}
+
 /** Collects numbers in a typed array that grows. */
 export class Sample {
   #values = new Float64Array(16);

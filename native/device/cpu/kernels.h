@@ -129,6 +129,7 @@ struct Kernels {
   // Floors of the machine, for benchmarks. Each returns a value that depends on all work, so that none is dropped.
   float (*read)(const void* data, int64_t bytes);            // streams memory into registers
   float (*multiply_add[3])(int64_t rounds, int64_t* flops);  // keeps the multipliers busy from registers alone
+  float (*update_states)(int64_t rounds, int64_t* states);   // a scan's recurrence from registers alone
 };
 
 }  // namespace stateline::cpu

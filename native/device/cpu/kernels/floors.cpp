@@ -1,7 +1,7 @@
 // What the machine can do at best, against which the kernels are measured: memory read from end to end, and products
-// that need no memory at all.
+// and recurrences that need no memory at all.
+#include "device/cpu/kernels/math.h"
 #include "device/cpu/kernels/ops.h"
-#include "device/cpu/kernels/simd.h"
 
 #ifndef STATELINE_REGISTER
 #define STATELINE_REGISTER "+v"  // where a vector lies; an emulated one has no register
@@ -75,7 +75,12 @@ float multiply_add_int8(int64_t rounds, int64_t* flops) {
   vi sums[kChains] = {};
 #pragma GCC unroll 10
   for (int i = 0; i < kChains; ++i) __asm__ volatile("" : STATELINE_REGISTER(sums[i]));
-  vi x = vi{} + 0x00010001, y = vi{} + 0x00020002;
+#if STATELINE_VNNI
+  constexpr int kOnes = 0x01010101, kValues = 4;  // in each lane
+#else
+  constexpr int kOnes = 0x00010001, kValues = 2;
+#endif
+  vi x = vi{} + kOnes, y = vi{} + 2 * kOnes;
   for (int64_t round = 0; round < rounds; ++round) {
     __asm__ volatile("" : STATELINE_REGISTER(x), STATELINE_REGISTER(y));
 #pragma GCC unroll 10
@@ -88,14 +93,27 @@ float multiply_add_int8(int64_t rounds, int64_t* flops) {
 #endif
     }
   }
-#if STATELINE_VNNI
-  *flops = rounds * kChains * kLanes * 8;
-#else
-  *flops = rounds * kChains * kLanes * 4;
-#endif
+  *flops = rounds * kChains * kLanes * kValues * 2;
   vi all = sums[0];
   for (int i = 1; i < kChains; ++i) all += sums[i];
   return sum(to_floats(all));
+}
+
+float update_states(int64_t rounds, int64_t* states) {
+  constexpr int kStates = 4;  // independent, so that the exponentials of one hide the latency of another
+  vf state[kStates] = {}, y = {};
+  vf delta = set(0.1f), input = set(0.5f), c = set(0.25f);
+  for (int64_t round = 0; round < rounds; ++round) {
+    __asm__ volatile("" : STATELINE_REGISTER(delta), STATELINE_REGISTER(input), STATELINE_REGISTER(c));
+#pragma GCC unroll 4
+    for (int i = 0; i < kStates; ++i) {
+      const float a = -1.0f - (float)i, b = 1.0f + (float)i;
+      state[i] = fma(exp2_decay(delta * a), state[i], input * b);
+      y = fma(state[i], c, y);
+    }
+  }
+  *states = rounds * kStates * kLanes;
+  return sum(y);
 }
 
 }  // namespace stateline::cpu::STATELINE_ISA

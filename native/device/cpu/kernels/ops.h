@@ -47,5 +47,6 @@ float read(const void* data, int64_t bytes);
 float multiply_add_f32(int64_t rounds, int64_t* flops);
 float multiply_add_bf16(int64_t rounds, int64_t* flops);
 float multiply_add_int8(int64_t rounds, int64_t* flops);
+float update_states(int64_t rounds, int64_t* states);
 
 }  // namespace stateline::cpu::STATELINE_ISA

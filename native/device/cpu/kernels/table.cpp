@@ -38,6 +38,7 @@ const Kernels table = {
     .gelu = gelu_values,
     .read = read,
     .multiply_add = {multiply_add_f32, multiply_add_bf16, multiply_add_int8},
+    .update_states = update_states,
 };
 
 }  // namespace stateline::cpu::STATELINE_ISA
