@@ -31,7 +31,7 @@ import { Model } from "./model";
 export interface LoadOptions {
   /** Ranks that the model is split over; must divide d_inner. 1 unless given. */
   readonly tensorParallel?: number;
-  /** "auto", the default: cuda where there is a GPU for every rank, else cpu. */
+  /** "auto", the default: cuda where `gpus` are named, else cpu, since the kernels have been run on no GPU yet. */
   readonly device?: "auto" | "cpu" | "cuda";
   /** GPU of each rank; naming one twice shares it: `[0, 0]`. A GPU a rank unless given. */
   readonly gpus?: readonly number[];
@@ -195,9 +195,8 @@ function chooseDevice(asked: "auto" | "cpu" | "cuda", gpus: readonly number[], r
   if (gpus.length > 0) {
     if (asked === "cpu") invalid("gpus", "left out with device cpu", gpus);
     if (gpus.length !== ranks) invalid("gpus", `a GPU for each of the ${ranks} ranks`, gpus);
-  } else if (asked === "cpu") return asked;
-  const { gpus: found, problem } = addon().cudaInfo();
-  if (asked === "auto" && gpus.length === 0) return found.length >= ranks ? "cuda" : "cpu";
+  } else if (asked !== "cuda") return "cpu";
+  const { problem } = addon().cudaInfo();
   if (problem === "") return "cuda";
   throw new DeviceError("E_DEVICE_UNAVAILABLE", `device "cuda" is not available: ${problem}; available: cpu`, {
     device: "cuda",
