@@ -1,6 +1,7 @@
 #include "device/cpu/floors.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <vector>
@@ -9,7 +10,6 @@
 #include "device/cpu/memory.h"
 #include "device/cpu/team.h"
 #include "runtime/error.h"
-#include "trace/clock.h"
 
 namespace stateline::cpu {
 namespace {
@@ -23,12 +23,12 @@ constexpr int kSamples = 3;
 template <class Work>
 double rate(Team& team, const Work& work) {
   std::vector<int64_t> done(team.size());
-  const int64_t begin = monotonic_ns();
+  const auto begin = std::chrono::steady_clock::now();
   team.run([&](int part) { done[part] = work(part); });
-  const int64_t time = monotonic_ns() - begin;
+  const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;
   double total = 0;
   for (const int64_t one : done) total += static_cast<double>(one);
-  return total * 1e9 / static_cast<double>(time);
+  return total / time.count();
 }
 
 double median(std::array<double, kSamples> values) {
