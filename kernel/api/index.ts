@@ -23,6 +23,7 @@ export { profile, type ProfileModelOptions, type ProfileOptions } from "./runs/p
 export { compare, listRuns, openRun, type RunsOptions } from "./runs/open";
 export { importRun, type ImportOptions } from "./runs/import/index";
 export { Run, type ExportFormat, type Timeline } from "./runs/run";
+export type { Chart, RunCharts } from "./draw/charts";
 export { FolderRunSource } from "./runs/source";
 export type { SqlOptions, SqlResult } from "./runs/sql";
 export type { EventColumns } from "../../profiler-ui/trace/events";

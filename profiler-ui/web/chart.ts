@@ -1,23 +1,18 @@
 /** A chart with what it counts and its numbers as a table. Plotly is loaded when the first one is drawn. */
 
+import type { Figure } from "../trace/figures";
 import { el } from "./dom";
 import { onThemeChange } from "./page";
 
 type Json = Readonly<Record<string, unknown>>;
 
-export interface ChartOptions {
-  readonly title: string;
-  /** What the picture counts. */
-  readonly counts: string;
-  readonly height?: number;
-  readonly traces: () => readonly Json[];
-  readonly layout?: Json;
+export interface ChartOptions extends Figure {
   readonly table: HTMLElement;
 }
 
 export function chart(options: ChartOptions): HTMLElement {
   const host = el("div", { class: "chart-picture", role: "img", "aria-label": `${options.title}. ${options.counts}` });
-  host.style.height = `${options.height ?? 320}px`;
+  host.style.height = `${options.height}px`;
   const draw = (): void => void drawChart(host, options).catch((error: unknown) => (host.textContent = String(error)));
   draw();
   onThemeChange(draw);
@@ -30,7 +25,7 @@ export function chart(options: ChartOptions): HTMLElement {
   );
 }
 
-async function drawChart(host: HTMLElement, { traces, layout = {} }: ChartOptions): Promise<void> {
+async function drawChart(host: HTMLElement, { traces, layout }: ChartOptions): Promise<void> {
   refuseInlineStyles();
   const { default: plotly } = await import("plotly.js-strict-dist-min");
   const style = getComputedStyle(document.documentElement);
@@ -39,7 +34,7 @@ async function drawChart(host: HTMLElement, { traces, layout = {} }: ChartOption
   const given = layout as { readonly xaxis?: Json; readonly yaxis?: Json };
   await plotly.newPlot(
     host,
-    traces(),
+    traces,
     {
       font: { family: colour("--font"), size: 12, color: colour("--text") },
       paper_bgcolor: "rgba(0,0,0,0)",

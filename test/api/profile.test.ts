@@ -5,10 +5,15 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
 import { listRuns, loadModel, openRun, plainText, profile, type Model } from "../../kernel/api/index";
+import { displaySymbol, type MimeBundle } from "../../kernel/api/display";
 import { startCli } from "../support/cli";
 import { temporaryFolder, tinyMamba } from "../support/fixtures";
 
 const prompt = "Sherlock Holmes took";
+
+/** What a value shows in a notebook. */
+const drawn = (value: object): MimeBundle => (value as { [displaySymbol](): MimeBundle })[displaySymbol]();
+
 const runs = temporaryFolder();
 let model: Model;
 beforeAll(async () => {
@@ -143,6 +148,29 @@ test("profile(model) records a generation; summary, collectives and timeline dra
   expect((await run.timeline()).svg).not.toContain("<script");
   expect(plainText(run)).toMatch(/^int8\n\nrun +\d{8}-\d{6}-tiny-mamba-tp2-int8/);
   expect(await openRun(run.id, { runs })).toMatchObject({ info: run.info });
+});
+
+test("a run's charts are Plotly's figures, with the numbers that SQL finds, and tables for viewers without it", async () => {
+  const run = await profile(model, { prompt, maxNewTokens: 6, runs });
+  const { timeByOp, roofline, latencies, memory } = await run.charts();
+  const bundle = drawn(timeByOp);
+  expect(bundle["text/plain"]).toMatch(/^Time by op and rank\nop +rank 0 +rank 1\n/);
+  expect(bundle["text/html"]).toContain("<table>");
+  const { data } = JSON.parse(JSON.stringify(bundle["application/vnd.plotly.v1+json"])) as {
+    data: readonly { readonly name: string; readonly x: readonly number[]; readonly y: readonly string[] }[];
+  };
+  const { rows } = await run.sql(
+    "SELECT sum(dur_ns)::DOUBLE / 1e6 AS ms FROM events WHERE name = 'in_proj.z' GROUP BY rank ORDER BY rank",
+  );
+  expect(data.find(({ name }) => name === "in_proj.z")).toMatchObject({
+    type: "bar",
+    x: rows.map((row) => expect.closeTo(Number(row["ms"]), 6) as number),
+    y: ["rank 0", "rank 1"],
+  });
+  expect(plainText(roofline)).toContain("FLOP a byte");
+  expect(latencies.length).toBeGreaterThan(0);
+  expect(memory?.title).toBe("Memory by kind");
+  expect(plainText(await run.charts())).toContain("Roofline");
 });
 
 test("a recording that outlasts its buffers is drained while it runs, and loses nothing", async () => {

@@ -2,6 +2,7 @@
 
 import { resolve } from "node:path";
 
+import { analyse } from "../../../profiler-ui/trace/analysis";
 import type { CollectiveSummary } from "../../../profiler-ui/trace/collectives";
 import type { EventColumns } from "../../../profiler-ui/trace/events";
 import { formatBytes, formatCount, formatNumber, formatShare, formatTime } from "../../../profiler-ui/trace/format";
@@ -11,6 +12,7 @@ import { summarise, type RunSummary } from "../../../profiler-ui/trace/summary";
 import { timelineSvg, type TimelineSvgOptions } from "../../../profiler-ui/trace/timeline-svg";
 import { drawable, type MimeBundle } from "../display";
 import { collectivesTable, opsTable, phasesTable, ranksTable } from "../draw/summary";
+import { runCharts, type RunCharts } from "../draw/charts";
 import { htmlPicture } from "../draw/picture";
 import { escapeHtml, htmlTable, textTable, type Table } from "../draw/table";
 import { RunError } from "../errors";
@@ -71,6 +73,16 @@ export class Run {
       "text/html": htmlPicture(svg, plain),
       "image/svg+xml": svg,
     }));
+  }
+
+  /**
+   * The charts of the profiler's page; each draws itself, by Plotly where the viewer has it.
+   *
+   * @example
+   * (await run.charts()).roofline;
+   */
+  async charts(): Promise<RunCharts> {
+    return runCharts(analyse(await this.events(), this.info));
   }
 
   /** Collectives by op, wire type and algorithm: count, bytes, arrival skew, transfer. */

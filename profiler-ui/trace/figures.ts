@@ -1,0 +1,269 @@
+/** Charts of a run in Plotly's terms: the page draws them, and notebooks do. */
+
+import type { RankSplit, RunAnalysis, TransferSeries } from "./analysis";
+import { formatBytes, formatCount, formatRate, formatTime } from "./format";
+import { KIND_COLOURS, wirePattern, type WirePattern } from "./palette";
+
+type Json = Readonly<Record<string, unknown>>;
+
+export interface Figure {
+  readonly title: string;
+  /** What the picture counts. */
+  readonly counts: string;
+  /** Pixels. */
+  readonly height: number;
+  readonly traces: readonly Json[];
+  readonly layout: Json;
+}
+
+const ms = (ns: number): number => ns / 1e6;
+export const rankName = (rank: number): string => `rank ${rank}`;
+
+export function timeByOpFigure({ opTimes: { ranks, ops } }: RunAnalysis): Figure {
+  return {
+    title: "Time by op and rank",
+    counts: "Sum of each op's spans on each rank. Ops on different streams overlap, so sums may exceed the run.",
+    height: Math.max(220, 60 + 40 * ranks.length),
+    traces: ops.map(({ name, kind, ns }) => ({
+      type: "bar",
+      orientation: "h",
+      name,
+      y: ranks.map(rankName),
+      x: ns.map(ms),
+      marker: { color: KIND_COLOURS[kind], line: { color: "rgba(255,255,255,0.5)", width: 0.5 } },
+      hovertemplate: `${name}: %{x:.4~g} ms<extra>%{y}</extra>`,
+    })),
+    layout: {
+      barmode: "stack",
+      showlegend: false,
+      xaxis: { title: { text: "ms" } },
+      yaxis: { autorange: "reversed" },
+    },
+  };
+}
+
+/** Above the bars it would cover the first of them. */
+const LEGEND_BELOW = { orientation: "h", y: -0.5, x: 0, traceorder: "normal" };
+
+/** Parts of a rank's time: name, where it stands, colour. */
+export const SPLIT: readonly (readonly [name: string, part: Exclude<keyof RankSplit, "rank">, colour: string])[] = [
+  ["computing", "computeNs", KIND_COLOURS.gemm],
+  ["computing under a collective", "overlapNs", KIND_COLOURS.conv],
+  ["exposed AllReduce", "exposedNs", KIND_COLOURS.collective],
+  ["idle in a step", "idleNs", KIND_COLOURS.copy],
+  ["between steps", "betweenNs", KIND_COLOURS.host],
+];
+
+export function splitFigure({ split }: RunAnalysis): Figure {
+  return {
+    title: "Exposed communication, overlap, idle",
+    counts: "Each rank's time from the run's first span to its last; the parts add up. Overlapped parts count once.",
+    height: Math.max(220, 60 + 40 * split.length) + 40,
+    traces: SPLIT.map(([name, part, color]) => ({
+      type: "bar",
+      orientation: "h",
+      name,
+      y: split.map(({ rank }) => rankName(rank)),
+      x: split.map((rank) => ms(rank[part])),
+      marker: { color },
+      hovertemplate: `${name}: %{x:.4~g} ms<extra>%{y}</extra>`,
+    })),
+    layout: {
+      barmode: "stack",
+      legend: LEGEND_BELOW,
+      xaxis: { title: { text: "ms", standoff: 4 } },
+      yaxis: { autorange: "reversed" },
+    },
+  };
+}
+
+export function rooflineFigure({ roofline: { points, bestFlops, bestBytes } }: RunAnalysis): Figure {
+  const xs = points.map(({ intensity }) => intensity);
+  const low = Math.min(0.01, ...xs) / 2;
+  const high = Math.max(100, ...xs) * 2;
+  const ridge = bestFlops / Math.max(1, bestBytes);
+  return {
+    title: "Roofline",
+    counts:
+      "Mean speed of an op on one rank over its arithmetic intensity, both from shapes. The roofs are the best that any op of this run reached, not a data sheet's.",
+    height: 380,
+    traces: [
+      {
+        type: "scatter",
+        mode: "lines",
+        name: "best seen in this run",
+        x: [low, ridge, high],
+        y: [low * bestBytes, bestFlops, bestFlops],
+        line: { color: "#8a94a0", dash: "dot", width: 1.5 },
+        hoverinfo: "skip",
+      },
+      {
+        type: "scatter",
+        mode: "markers+text",
+        name: "ops",
+        x: xs,
+        y: points.map(({ flopsPerSecond }) => flopsPerSecond),
+        text: points.map(({ name }) => name),
+        textposition: labelPlaces(
+          points.map((point) => [Math.log10(point.intensity), Math.log10(point.flopsPerSecond)]),
+        ),
+        textfont: { size: 10 },
+        marker: { size: 9, color: points.map(({ kind }) => KIND_COLOURS[kind]) },
+        hovertemplate: "%{text}: %{y:.3~s}FLOP/s at %{x:.3~g} FLOP/B<extra></extra>",
+      },
+    ],
+    layout: {
+      showlegend: false,
+      xaxis: { type: "log", dtick: 1, title: { text: "FLOP a byte" } },
+      yaxis: { type: "log", dtick: 1, title: { text: "FLOP/s" }, exponentformat: "SI" },
+    },
+  };
+}
+
+/** Where each point's label stands so that labels of close points keep apart; the nearest neighbours share the sides. */
+function labelPlaces(points: readonly (readonly [x: number, y: number])[]): string[] {
+  const sides = ["middle right", "middle left", "top center", "bottom center"];
+  const taken: { readonly at: readonly [number, number]; readonly side: number }[] = [];
+  return points.map((at) => {
+    const near = taken.filter((other) => Math.abs(other.at[0] - at[0]) < 0.5 && Math.abs(other.at[1] - at[1]) < 0.12);
+    const side = sides.findIndex((_, candidate) => near.every((other) => other.side !== candidate));
+    taken.push({ at, side: Math.max(0, side) });
+    return sides[Math.max(0, side)] ?? "middle right";
+  });
+}
+
+const SYMBOLS: Readonly<Record<WirePattern, string>> = {
+  none: "circle",
+  dots: "square",
+  lines: "diamond",
+  hatch: "x",
+};
+
+const SHADES: Readonly<Record<string, string>> = {
+  f32: "#2a78c6",
+  f16: "#1f8a6d",
+  bf16: "#6a4085",
+  int8: "#e0713c",
+};
+
+export function transfersFigure({ transfers: series, crossovers }: RunAnalysis): Figure {
+  const sizes = series.flatMap(({ points }) => points.map(({ bytes }) => bytes));
+  const lines = [
+    ...series.map((one) => `${one.wireType}: ${lineText(one)}`),
+    ...crossovers.map(({ wireType, sentence }) => `against ${wireType}, ${sentence}`),
+  ];
+  return {
+    title: "AllReduce time and message size",
+    counts: `Median transfer, from the last rank's arrival to the end, of messages of one size; bars from the 10th to the 90th percentile. ${lines.join("; ")}.`,
+    height: 360,
+    traces: series.flatMap(({ wireType, points, fit }) => {
+      const color = SHADES[wireType] ?? KIND_COLOURS.collective;
+      const xs = points.map(({ bytes }) => bytes);
+      return [
+        {
+          type: "scatter",
+          mode: "markers",
+          name: wireType,
+          x: xs,
+          y: points.map(({ medianNs }) => medianNs / 1e3),
+          error_y: {
+            type: "data",
+            symmetric: false,
+            array: points.map(({ p90Ns, medianNs }) => (p90Ns - medianNs) / 1e3),
+            arrayminus: points.map(({ p10Ns, medianNs }) => (medianNs - p10Ns) / 1e3),
+            color,
+            thickness: 1,
+          },
+          marker: { color, size: 9, symbol: SYMBOLS[wirePattern(wireType)] },
+          hovertemplate: `${wireType}, %{x:.4~s}B: %{y:.4~g} µs<extra></extra>`,
+        },
+        ...(fit
+          ? [
+              {
+                type: "scatter",
+                mode: "lines",
+                name: `${wireType}, line`,
+                showlegend: false,
+                x: xs,
+                y: xs.map((x) => (fit.intercept + fit.slope * x) / 1e3),
+                line: { color, width: 1.5, dash: "dot" },
+                hoverinfo: "skip",
+              },
+            ]
+          : []),
+      ];
+    }),
+    layout: {
+      xaxis: { type: "log", title: { text: "message on the wire" }, ...sizeTicks(sizes) },
+      yaxis: { title: { text: "µs" }, rangemode: "tozero" },
+    },
+  };
+}
+
+/** Marks at the sizes themselves where they are few, else at powers of ten. */
+function sizeTicks(sizes: readonly number[]): Readonly<Record<string, unknown>> {
+  const distinct = [...new Set(sizes)].sort((a, b) => a - b);
+  // Labels closer than this run into each other.
+  const apart = distinct.every((size, k) => k === 0 || size / (distinct[k - 1] ?? size) > 1.2);
+  return distinct.length <= 6 && apart
+    ? { tickvals: distinct, ticktext: distinct.map(formatBytes) }
+    : { dtick: 1, ticksuffix: "B", exponentformat: "SI" };
+}
+
+/** "7.90 µs + size / 1.23 GB/s". */
+function lineText({ fit, points }: TransferSeries): string {
+  if (!fit) return "one size only, no line";
+  if (fit.slope <= 0) return `about ${formatTime(fit.intercept)} at any size seen`;
+  const trust = points.length < 3 ? "through two sizes only" : `r² ${fit.r2.toFixed(2)}`;
+  return `${formatTime(fit.intercept)} + size / ${formatRate(1e9 / fit.slope, "B/s")} (${trust})`;
+}
+
+export function latencyFigure(one: RunAnalysis["latencies"][number]): Figure {
+  const { label, count, samples } = one;
+  return {
+    title: `${label.charAt(0).toUpperCase()}${label.slice(1)}`,
+    counts:
+      label === "inter-token latency"
+        ? `Time from one token of a request to its next, ${formatCount(count)} of them, by the ends of the first rank's steps.`
+        : `From the request to its first token, ${formatCount(count)} ${count === 1 ? "request" : "requests"}.`,
+    height: count === 1 ? 140 : 300,
+    traces: [
+      count === 1
+        ? { type: "bar", orientation: "h", x: samples.map(ms), y: [""], marker: { color: KIND_COLOURS.scan } }
+        : { type: "histogram", x: samples.map(ms), nbinsx: 60, marker: { color: KIND_COLOURS.scan } },
+    ],
+    layout: { bargap: 0.04, showlegend: false, xaxis: { title: { text: "ms" } } },
+  };
+}
+
+const MEMORY_SHADES = [
+  KIND_COLOURS.gemm,
+  KIND_COLOURS.scan,
+  KIND_COLOURS.attention,
+  KIND_COLOURS.collective,
+  KIND_COLOURS.copy,
+];
+
+export function memoryFigure({ memory: kinds }: RunAnalysis): Figure {
+  const ranks = kinds[0]?.bytes.map((_, rank) => rank) ?? [];
+  return {
+    title: "Memory by kind",
+    counts: "What each rank of the model held when recording began.",
+    height: Math.max(200, 60 + 40 * ranks.length) + 40,
+    traces: kinds.map(({ kind, bytes }, k) => ({
+      type: "bar",
+      orientation: "h",
+      name: kind,
+      y: ranks.map(rankName),
+      x: bytes,
+      marker: { color: MEMORY_SHADES[k % MEMORY_SHADES.length] },
+      hovertemplate: `${kind}: %{x:.4~s}B<extra>%{y}</extra>`,
+    })),
+    layout: {
+      barmode: "stack",
+      legend: LEGEND_BELOW,
+      xaxis: { title: { text: "bytes", standoff: 4 }, exponentformat: "SI" },
+      yaxis: { autorange: "reversed" },
+    },
+  };
+}
