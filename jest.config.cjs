@@ -2,6 +2,7 @@
 module.exports = {
   testEnvironment: "<rootDir>/test/environment.cjs",
   testMatch: ["<rootDir>/test/**/*.test.ts"],
+  modulePathIgnorePatterns: ["<rootDir>/.venv/", "<rootDir>/build/", "<rootDir>/dist/"],
   transform: {
     "\\.ts$": [
       "@swc/jest",
