@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -220,9 +219,9 @@ void run(Bytes& bytes) {
   validate(spec);
   if (!modest(spec)) return;
   RunningEngine engine(spec);
-  for (const float value : engine.forward(input({1, 0, 1}, 2))) {
-    if (!std::isfinite(value)) std::abort();
-  }
+  // Not always finite: f32 read as bf16 gives weights that are numbers, and far too large.
+  const auto logits = engine.forward(input({1, 0, 1}, 2));
+  if (logits.size() != 3 * static_cast<size_t>(spec.shape.vocabulary)) std::abort();
 }
 
 }  // namespace
