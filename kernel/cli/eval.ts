@@ -5,10 +5,10 @@ import { readFile } from "node:fs/promises";
 import { Command } from "commander";
 
 import { formatNumber } from "../../profiler-ui/trace/format";
-import { progress } from "./lazy";
 import { withModel } from "./model";
 import { loadOptions, positiveInteger, withJson, withModelOptions, type ModelFlags, type OutputFlags } from "./options";
 import { interruptible, printJson, printLine } from "./output";
+import { showing } from "./showing";
 
 interface Flags extends ModelFlags, OutputFlags {
   readonly file: string;
@@ -35,16 +35,15 @@ export function evalCommand(): Command {
 async function evaluate(flags: Flags, signal: AbortSignal): Promise<void> {
   const text = await readFile(flags.file, "utf8");
   await withModel(flags.model, { ...loadOptions(flags), signal }, async (model) => {
-    const view = progress().terminalProgress("scoring");
-    const result = await model
-      .perplexity(text, {
+    const result = await showing("scoring", (onProgress) =>
+      model.perplexity(text, {
         window: flags.window,
         signal,
         ...(flags.stride === undefined ? {} : { stride: flags.stride }),
         ...(flags.limit === undefined ? {} : { limit: flags.limit }),
-        onProgress: (state) => view?.update(state),
-      })
-      .finally(() => view?.end());
+        onProgress,
+      }),
+    );
     if (flags.json) return printJson({ ...result, loadMs: model.loadMs });
     const { perplexity, bitsPerByte, nll, scoredTokens, windows } = result;
     printLine(

@@ -3,9 +3,10 @@
 import { Command, Option } from "commander";
 
 import { formatBytes, formatCount, formatNumber } from "../../profiler-ui/trace/format";
-import { api, progress } from "./lazy";
+import { api } from "./lazy";
 import { integerFromZero, positiveInteger, withJson, type OutputFlags } from "./options";
 import { interruptible, printJson, printLine } from "./output";
+import { showing } from "./showing";
 
 interface Flags extends OutputFlags {
   readonly like: string;
@@ -36,11 +37,8 @@ function makeCommand(): Command {
 }
 
 async function make({ json, ...options }: Flags, signal: AbortSignal): Promise<void> {
-  const view = progress().terminalProgress("writing");
   const begin = performance.now();
-  const made = await api()
-    .makeModel({ ...options, signal, onProgress: (state) => view?.update(state) })
-    .finally(() => view?.end());
+  const made = await showing("writing", (onProgress) => api().makeModel({ ...options, signal, onProgress }));
   const seconds = (performance.now() - begin) / 1000;
   if (json) return printJson({ ...made, seconds });
   const files = made.files.length === 1 ? "1 file" : `${made.files.length} files`;

@@ -1,6 +1,7 @@
 #include "comm/in_process.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -36,9 +37,7 @@ InProcessGroup::InProcessGroup(const InProcessOptions& options)
 
 void InProcessGroup::reset() {
   rendezvous_.reset();
-  int64_t seq = 0;
-  for (const Seat& seat : seats_) seq = std::max(seq, seat.seq);
-  for (Seat& seat : seats_) seat.seq = seq;
+  seats_.reset();
 }
 
 class InProcessCommunicator final : public Communicator {
@@ -80,7 +79,7 @@ class InProcessCommunicator final : public Communicator {
   }
 
   void reduce(View<float> partial, int root, Reduction reduction, Op name) override {
-    check_root(root);
+    check_root(root, size());
     if (size() == 1) return;
     open({Collective::reduce, root, partial.rows, partial.columns, name, reduction.wire}, Message(partial, reduction));
     contribute(true);
@@ -90,7 +89,7 @@ class InProcessCommunicator final : public Communicator {
   }
 
   void broadcast(View<float> values, int root, Op name) override {
-    check_root(root);
+    check_root(root, size());
     if (size() == 1) return;
     open({Collective::broadcast, root, values.rows, values.columns, name, WireType::f32}, Message(values, {}));
     contribute(rank_ == root);
@@ -102,7 +101,7 @@ class InProcessCommunicator final : public Communicator {
   }
 
   void gather(View<const float> part, View<float> all, int root, Op name) override {
-    check_root(root);
+    check_root(root, size());
     if (rank_ == root && (all.rows != size() * part.rows || all.columns != part.columns)) {
       throw Error("E_COLLECTIVE_SIZE", std::string(name_of(name)) + " needs room for every rank's part");
     }
@@ -125,9 +124,7 @@ class InProcessCommunicator final : public Communicator {
   }
 
  private:
-  using Collective = InProcessGroup::Collective;
-
-  void open(const InProcessGroup::Label& label, const Message& message) {
+  void open(const Label& label, const Message& message) {
     if (message.bytes() > group_.buffer_bytes_) {
       throw Error("E_COLLECTIVE_SIZE", std::string(name_of(label.name)) + " is larger than the group's buffers");
     }
@@ -149,7 +146,7 @@ class InProcessCommunicator final : public Communicator {
   // Waits until all have contributed; when that was. `encoded`: this rank had values to encode.
   uint64_t meet(bool encoded) {
     group_.rendezvous_.wait(rank_, ticket_);
-    check_labels();
+    group_.seats_.check_labels(seq_);
     const uint64_t arrived = recorder_.mark();
     if (encoded && message_.wire() != WireType::f32) record_child(Op::quantise, begin_, encoded_);
     record_child(Op::exchange, encoded_, arrived);
@@ -159,13 +156,6 @@ class InProcessCommunicator final : public Communicator {
   void close(int64_t bytes) {
     seat_.sent += bytes;
     record(name_, begin_, recorder_.last_mark(), message_.wire(), algorithm_, bytes);
-  }
-
-  void check_root(int root) const {
-    if (root >= 0 && root < size()) return;
-    throw Error("E_COLLECTIVE_ROOT",
-                "root must be a rank from 0 to " + std::to_string(size() - 1) + ", got " + std::to_string(root),
-                {{"root", std::to_string(root)}});
   }
 
   // Returns the bytes that this rank sends when every other reads its message.
@@ -203,31 +193,11 @@ class InProcessCommunicator final : public Communicator {
     return message_.bytes_of(message_.whole()) - own_bytes + own_bytes * (size() - 1);
   }
 
-  // All ranks compare with rank 0, so that all report the same.
-  void check_labels() {
-    for (int r = 1; r < size(); ++r) {
-      if (group_.seats_[r].label[parity_] == group_.seats_[0].label[parity_]) continue;
-      throw Error("E_COLLECTIVE_MISMATCH",
-                  "ranks 0 and " + std::to_string(r) + " met in different collectives or shapes", details(r));
-    }
-  }
-
   void verify() {
     seat_.hash[parity_] = hash_bits(message_.values());
     barrier();
-    for (int r = 1; r < size(); ++r) {
-      if (group_.seats_[r].hash[parity_] == group_.seats_[0].hash[parity_]) continue;
-      throw Error("E_RANKS_DIVERGED",
-                  "ranks 0 and " + std::to_string(r) + " hold different bits after " + std::string(name_of(name_)) +
-                      " number " + std::to_string(seq_),
-                  details(r));
-    }
+    group_.seats_.check_hashes(seq_);
     recorder_.mark();  // checking belongs to no op
-  }
-
-  std::map<std::string, std::string> details(int other) const {
-    return {
-        {"collective", std::string(name_of(name_))}, {"seq", std::to_string(seq_)}, {"rank", std::to_string(other)}};
   }
 
   void record_child(Op op, uint64_t begin, uint64_t end) { record(op, begin, end, message_.wire(), algorithm_, 0); }
@@ -244,7 +214,7 @@ class InProcessCommunicator final : public Communicator {
   }
 
   InProcessGroup& group_;
-  InProcessGroup::Seat& seat_;
+  Seat& seat_;
   Recorder& recorder_;
   int rank_;
 

@@ -8,14 +8,13 @@
 // that, since nobody gets so far before all have started, and thus left, what lies between.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
-#include <vector>
 
 #include "comm/communicator.h"
 #include "comm/message.h"
 #include "comm/rendezvous.h"
+#include "comm/seats.h"
 #include "trace/recorder.h"
 
 namespace stateline {
@@ -45,27 +44,6 @@ class InProcessGroup final : public Group {
  private:
   friend class InProcessCommunicator;
 
-  enum class Collective : uint8_t { all_reduce, reduce, broadcast, gather };
-
-  // What a rank says about its message, so that a mismatch is an error instead of a wrong sum.
-  struct Label {
-    Collective collective = Collective::all_reduce;
-    int root = 0;
-    int64_t rows = 0;
-    int64_t columns = 0;
-    Op name = Op::step;
-    WireType wire = WireType::none;
-    bool operator==(const Label&) const = default;
-  };
-
-  // Written by its rank alone; indexed by the parity of seq.
-  struct alignas(64) Seat {
-    std::array<Label, 2> label;
-    std::array<uint64_t, 2> hash{};
-    int64_t seq = 0;
-    int64_t sent = 0;
-  };
-
   struct FreeAligned {
     void operator()(std::byte* memory) const;
   };
@@ -80,7 +58,7 @@ class InProcessGroup final : public Group {
   Rendezvous rendezvous_;
   int64_t buffer_bytes_;
   Buffer wire_;
-  std::vector<Seat> seats_;
+  Seats seats_;
 };
 
 }  // namespace stateline

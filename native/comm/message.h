@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include "comm/communicator.h"
 #include "device/tensor.h"
@@ -17,19 +16,6 @@ struct Stripe {
   int64_t begin = 0;
   int64_t end = 0;
 };
-
-// FNV-1a over the bits of the values, to compare what ranks hold.
-inline uint64_t hash_bits(View<const float> values) {
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (int64_t row = 0; row < values.rows; ++row) {
-    for (int64_t column = 0; column < values.columns; ++column) {
-      uint32_t bits;
-      std::memcpy(&bits, values.row(row) + column, sizeof bits);
-      hash = (hash ^ bits) * 0x100000001b3u;
-    }
-  }
-  return hash;
-}
 
 class Message {
  public:

@@ -5,7 +5,7 @@
 
 import type { Collective } from "./collectives";
 import type { EventColumns } from "./events";
-import { quantile } from "./quantiles";
+import { median } from "./quantiles";
 import type { RankClock } from "./run";
 
 /** One rank's clock against the others': its time t reads `offsetNs + driftPerNs · t` too late. */
@@ -38,7 +38,7 @@ export function alignmentOf(
   for (const { spans } of collectives) {
     if (spans.length < 2) continue;
     const ends = spans.map((i) => (events.startNs[i] ?? 0) + (events.durNs[i] ?? 0));
-    const middle = quantile(Float64Array.from(ends).sort(), 0.5);
+    const middle = median(ends);
     spans.forEach((i, k) => {
       const rank = events.rank[i] ?? 0;
       let known = residuals.get(rank);
@@ -74,10 +74,6 @@ function driftOf(at: readonly number[], by: readonly number[]): number {
     if (dt > 0) slopes.push(((by[k + half] ?? 0) - (by[k] ?? 0)) / dt);
   }
   return slopes.length === 0 ? 0 : median(slopes);
-}
-
-function median(values: readonly number[]): number {
-  return values.length === 0 ? 0 : quantile(Float64Array.from(values).sort(), 0.5);
 }
 
 /** The events with the clocks of the ranks that need it corrected, by start time again. */

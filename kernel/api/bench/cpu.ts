@@ -1,7 +1,7 @@
 /** Where a step's time goes on this CPU, op by op, and how near each op is to what the machine could do. */
 
 import { mkdtemp, rm } from "node:fs/promises";
-import { availableParallelism, cpus, tmpdir } from "node:os";
+import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { formatRate, formatShare, formatTime } from "../../../profiler-ui/trace/format";
@@ -77,11 +77,12 @@ export async function benchCpu(model: Model, options?: CpuBenchOptions): Promise
     await rm(scratch, { recursive: true, force: true });
   }
   const floors = medians(measured);
+  const { isa, cores } = addon().cpuInfo();
   const against = { floors, computeType, statesPerToken: layers * inner * states };
   const bench: CpuBench = {
     date: new Date().toISOString().slice(0, 10),
-    machine: `${cpus()[0]?.model.trim() ?? "unknown"} × ${availableParallelism()}`,
-    isa: addon().cpuInfo().isa,
+    machine: `${cpus()[0]?.model.trim() ?? "unknown"} × ${cores}`,
+    isa,
     model: model.name,
     ...{ computeType, ranks, threadsPerRank, rounds, floors },
     ops: workloads.flatMap(({ name }, i) => opTimes(name, samples[i] ?? [], against)),

@@ -1,6 +1,7 @@
 /** Throughput of requests that come as a batch, over context length, batch, ranks and wire type: the figure of arXiv 2602.21144. */
 
 import { formatBytes, formatNumber, formatTime } from "../../../profiler-ui/trace/format";
+import { median } from "../../../profiler-ui/trace/quantiles";
 import { drawable } from "../display";
 import { htmlTable, textTable, type Table } from "../draw/table";
 import { loadModel, type LoadOptions } from "../model/load";
@@ -183,12 +184,6 @@ function pointsOf(load: Load, setups: readonly ThroughputSetup[], timings: reado
       speedUp: median(own.map((one, round) => (timings[0]?.[round]?.seconds ?? NaN) / one.seconds)),
     };
   });
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const [low = NaN, high = NaN] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]];
-  return (low + high) / 2;
 }
 
 function throughputTable({ model, computeType, threadsPerRank, newTokens, points }: ThroughputBench): Table {

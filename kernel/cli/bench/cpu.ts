@@ -6,11 +6,12 @@ import { join } from "node:path";
 
 import { Command, Option } from "commander";
 
-import type { CpuBench, LoadOptions, Progress } from "../../api/index";
-import { api, progress } from "../lazy";
+import type { CpuBench, LoadOptions } from "../../api/index";
+import { api } from "../lazy";
 import { withModel } from "../model";
 import { positiveInteger, withJson, type OutputFlags } from "../options";
 import { interruptible, note, printJson, printLine } from "../output";
+import { showing } from "../showing";
 import { plotPage, type PlotChart } from "./plot-page";
 
 interface Flags extends OutputFlags {
@@ -69,11 +70,6 @@ async function randomModel(like: string, out: string, signal: AbortSignal): Prom
     api().makeModel({ like, out, signal, onProgress }),
   );
   return made.directory;
-}
-
-function showing<T>(what: string, work: (onProgress: (state: Progress) => void) => Promise<T>): Promise<T> {
-  const view = progress().terminalProgress(what);
-  return work((state) => view?.update(state)).finally(() => view?.end());
 }
 
 function page(bench: CpuBench): string {

@@ -6,9 +6,10 @@ import { Command, Option } from "commander";
 
 import type { ThroughputBench, ThroughputBenchOptions } from "../../api/index";
 import { setupText } from "../../api/bench/setup";
-import { api, progress } from "../lazy";
+import { api } from "../lazy";
 import { positiveInteger, positiveIntegers, withJson, wordsOf, type OutputFlags } from "../options";
 import { interruptible, note, printJson, printLine } from "../output";
+import { showing } from "../showing";
 import { plotPage, type PlotChart } from "./plot-page";
 
 type Flags = OutputFlags &
@@ -54,13 +55,10 @@ export function throughputBenchCommand(): Command {
 async function measure(flags: Flags, signal: AbortSignal): Promise<void> {
   const { model, tp: ranks, compute: computeType, json, html, ...rest } = flags;
   const { benchThroughput, plainText } = api();
-  const view = progress().terminalProgress("measuring");
   const options = Object.entries({ ...rest, ranks, computeType }).filter(([, value]) => value !== undefined);
-  const bench = await benchThroughput(model, {
-    ...Object.fromEntries(options),
-    signal,
-    onProgress: (state) => view?.update(state),
-  }).finally(() => view?.end());
+  const bench = await showing("measuring", (onProgress) =>
+    benchThroughput(model, { ...Object.fromEntries(options), signal, onProgress }),
+  );
   if (json) printJson(bench);
   else printLine(plainText(bench));
   if (html === undefined) return;

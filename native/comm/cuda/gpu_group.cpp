@@ -1,7 +1,5 @@
 #include "comm/cuda/gpu_group.h"
 
-#include <algorithm>
-
 #include "device/cuda/check.h"
 #include "trace/names.h"
 
@@ -24,9 +22,7 @@ GpuGroup::GpuGroup(const InProcessOptions& options)
 
 void GpuGroup::reset() {
   rendezvous_.reset();
-  int64_t seq = 0;
-  for (const Seat& seat : seats_) seq = std::max(seq, seat.seq);
-  for (Seat& seat : seats_) seat.seq = seq;
+  seats_.reset();
 }
 
 void GpuCommunicator::barrier() {
@@ -55,7 +51,7 @@ void GpuCommunicator::finish() {
 }
 
 void GpuCommunicator::reduce(View<float> partial, int root, Reduction reduction, Op name) {
-  check_root(root);
+  check_root(root, size());
   if (size() == 1) return;
   open({Collective::reduce, root, partial.rows, partial.columns, name, reduction.wire}, Message(partial, reduction));
   contribute(true);
@@ -63,7 +59,7 @@ void GpuCommunicator::reduce(View<float> partial, int root, Reduction reduction,
 }
 
 void GpuCommunicator::broadcast(View<float> values, int root, Op name) {
-  check_root(root);
+  check_root(root, size());
   if (size() == 1) return;
   open({Collective::broadcast, root, values.rows, values.columns, name, WireType::f32}, Message(values, {}));
   contribute(rank_ == root);
@@ -72,7 +68,7 @@ void GpuCommunicator::broadcast(View<float> values, int root, Op name) {
 }
 
 void GpuCommunicator::gather(View<const float> part, View<float> all, int root, Op name) {
-  check_root(root);
+  check_root(root, size());
   if (rank_ == root && (all.rows != size() * part.rows || all.columns != part.columns)) {
     throw Error("E_COLLECTIVE_SIZE", std::string(name_of(name)) + " needs room for every rank's part");
   }
@@ -95,7 +91,7 @@ void GpuCommunicator::decode(const Message& out, const cuda::WireParts& parts) {
   check(decode_sum(cuda::payload_of(out), all.begin, all.end, parts, stream()), "decoding a message");
 }
 
-void GpuCommunicator::open(const GpuGroup::Label& label, const Message& message) {
+void GpuCommunicator::open(const Label& label, const Message& message) {
   if (message.bytes() > group_.message_bytes_) {
     throw Error("E_COLLECTIVE_SIZE", std::string(name_of(label.name)) + " is larger than the group's buffers");
   }
@@ -120,7 +116,7 @@ void GpuCommunicator::contribute(bool values) {
 // When all messages were there, in the stream's time.
 uint64_t GpuCommunicator::meet() {
   group_.rendezvous_.wait(rank_, ticket_);
-  check_labels();
+  group_.seats_.check_labels(seq_);
   met();
   const uint64_t arrived = stamp();
   if (message_.wire() != WireType::f32) record_part(Op::quantise, begin_, encoded_);
@@ -136,40 +132,14 @@ void GpuCommunicator::close(int64_t bytes) {
   recorder_.mark();
 }
 
-void GpuCommunicator::check_root(int root) const {
-  if (root >= 0 && root < size()) return;
-  throw Error("E_COLLECTIVE_ROOT",
-              "root must be a rank from 0 to " + std::to_string(size() - 1) + ", got " + std::to_string(root),
-              {{"root", std::to_string(root)}});
-}
-
-// All ranks compare with rank 0, so that all report the same.
-void GpuCommunicator::check_labels() const {
-  for (int r = 1; r < size(); ++r) {
-    if (group_.seats_[r].label[parity()] == group_.seats_[0].label[parity()]) continue;
-    throw Error("E_COLLECTIVE_MISMATCH", "ranks 0 and " + std::to_string(r) + " met in different collectives or shapes",
-                details(r));
-  }
-}
-
 void GpuCommunicator::verify() {
   const View<float> values = message_.values();
   std::vector<float> host(values.rows * values.columns);
   device_.download(values, {host.data(), values.rows, values.columns, values.columns});
   seat_.hash[parity()] = hash_bits({host.data(), values.rows, values.columns, values.columns});
   barrier();
-  for (int r = 1; r < size(); ++r) {
-    if (group_.seats_[r].hash[parity()] == group_.seats_[0].hash[parity()]) continue;
-    throw Error("E_RANKS_DIVERGED",
-                "ranks 0 and " + std::to_string(r) + " hold different bits after " + std::string(name_of(name_)) +
-                    " number " + std::to_string(seq_),
-                details(r));
-  }
+  group_.seats_.check_hashes(seq_);
   recorder_.mark();  // checking belongs to no op
-}
-
-std::map<std::string, std::string> GpuCommunicator::details(int other) const {
-  return {{"collective", std::string(name_of(name_))}, {"seq", std::to_string(seq_)}, {"rank", std::to_string(other)}};
 }
 
 void GpuCommunicator::record(Op op, uint64_t begin, uint64_t end, WireType wire, Algorithm algorithm,

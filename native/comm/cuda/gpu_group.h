@@ -3,15 +3,11 @@
 // message that will never come.
 #pragma once
 
-#include <array>
-#include <map>
-#include <string>
-#include <vector>
-
 #include "comm/communicator.h"
 #include "comm/cuda/payload.h"
 #include "comm/in_process.h"
 #include "comm/rendezvous.h"
+#include "comm/seats.h"
 #include "device/cuda/cuda_device.h"
 
 namespace stateline {
@@ -26,36 +22,14 @@ class GpuGroup : public Group {
  protected:
   friend class GpuCommunicator;
 
-  // What a rank says about its message, so that a mismatch is an error instead of a wrong sum.
-  enum class Collective : uint8_t { all_reduce, reduce, broadcast, gather };
-  struct Label {
-    Collective collective = Collective::all_reduce;
-    int root = 0;
-    int64_t rows = 0;
-    int64_t columns = 0;
-    Op name = Op::step;
-    WireType wire = WireType::none;
-    bool operator==(const Label&) const = default;
-  };
-
-  // Written by its rank alone, read by others behind a meeting; indexed by the parity of seq.
-  struct alignas(64) Seat {
-    std::array<Label, 2> label;
-    std::array<uint64_t, 2> hash{};
-    int64_t seq = 0;
-    int64_t sent = 0;
-  };
-
   InProcessOptions options_;
   Rendezvous rendezvous_;
   int64_t message_bytes_;  // room for a message
-  std::vector<Seat> seats_;
+  Seats seats_;
 };
 
 // A back end says how messages travel, on the communication stream.
 class GpuCommunicator : public Communicator {
-  using Collective = GpuGroup::Collective;
-
  public:
   GpuCommunicator(GpuGroup& group, int rank, CudaDevice& device, Recorder& recorder)
       : group_(group), seat_(group.seats_[rank]), device_(device), recorder_(recorder), rank_(rank) {}
@@ -94,20 +68,18 @@ class GpuCommunicator : public Communicator {
   void record_part(Op op, uint64_t begin, uint64_t end) { record(op, begin, end, message_.wire(), algorithm(), 0); }
   // values of `out` = Σ of the parts' groups, in their order.
   void decode(const Message& out, const cuda::WireParts& parts);
+  void decode(const Message& out, cuda::WireMemory part) { decode(out, cuda::WireParts{{part}, 1}); }
 
  private:
-  void open(const GpuGroup::Label& label, const Message& message);
+  void open(const Label& label, const Message& message);
   void contribute(bool values);
   uint64_t meet();
   void close(int64_t bytes);
-  void check_root(int root) const;
-  void check_labels() const;
   void verify();
-  std::map<std::string, std::string> details(int other) const;
   void record(Op op, uint64_t begin, uint64_t end, WireType wire, Algorithm algorithm, int64_t wire_bytes);
 
   GpuGroup& group_;
-  GpuGroup::Seat& seat_;
+  Seat& seat_;
   CudaDevice& device_;
   Recorder& recorder_;
   int rank_;

@@ -84,13 +84,13 @@ class PeerMemoryCommunicator final : public GpuCommunicator {
   }
   int64_t copy_from(int root) override {
     if (rank() == root) return message().bytes_of(message().whole()) * (size() - 1);
-    decode(message(), one(part(group_.places_[root])));
+    decode(message(), part(group_.places_[root]));
     return 0;
   }
   int64_t collect_on(int root, View<float> all) override {
     if (rank() != root) return message().bytes_of(message().whole());
     const int64_t rows = all.rows / size();
-    for (int r = 0; r < size(); ++r) decode(Message(all.rows_from(r * rows, rows), {}), one(part(group_.places_[r])));
+    for (int r = 0; r < size(); ++r) decode(Message(all.rows_from(r * rows, rows), {}), part(group_.places_[r]));
     return 0;
   }
 
@@ -98,11 +98,6 @@ class PeerMemoryCommunicator final : public GpuCommunicator {
   // The first rank keeps the sum of all.
   cuda::WireMemory total() const {
     return cuda::wire_memory(message(), group_.places_[0].message[parity()] + 2 * group_.message_bytes_);
-  }
-  static cuda::WireParts one(cuda::WireMemory part) {
-    cuda::WireParts parts;
-    parts.part[parts.count++] = part;
-    return parts;
   }
   cuda::WireParts all() const {
     cuda::WireParts parts;
@@ -129,7 +124,7 @@ class PeerMemoryCommunicator final : public GpuCommunicator {
     }
     const uint64_t gathered = stamp();
     record_part(Op::exchange, reduced, gathered);
-    decode(message(), one(total()));
+    decode(message(), total());
     record_part(Op::dequantise, gathered, stamp());
     const int64_t own_bytes = message().bytes_of(own_stripe);
     return message().bytes_of(message().whole()) - own_bytes + own_bytes * (size() - 1);

@@ -65,7 +65,7 @@ class NcclCommunicator final : public GpuCommunicator {
         library_.all_reduce(at(0), at(0), message().count(), type_of(message().wire()), nccl::kSum, comm_, stream()),
         "ncclAllReduce");
     record_part(Op::exchange, arrived, stamp());
-    decode(message(), one(own()));
+    decode(message(), own());
     return 2 * (size() - 1) * message().bytes_of(message().whole()) / size();  // as a ring sends
   }
 
@@ -90,7 +90,7 @@ class NcclCommunicator final : public GpuCommunicator {
     });
     const uint64_t gathered = stamp();
     record_part(Op::exchange, reduced, gathered);
-    decode(message(), one(memory_of(1)));
+    decode(message(), memory_of(1));
     record_part(Op::dequantise, gathered, stamp());
     return bytes;
   }
@@ -105,7 +105,7 @@ class NcclCommunicator final : public GpuCommunicator {
   int64_t copy_from(int root) override {
     const int64_t bytes = message().bytes();
     library_.check(library_.broadcast(at(0), at(0), bytes, nccl::Type::bytes, root, comm_, stream()), "ncclBroadcast");
-    if (rank() != root) decode(message(), one(own()));
+    if (rank() != root) decode(message(), own());
     return rank() == root ? bytes : 0;
   }
 
@@ -113,7 +113,7 @@ class NcclCommunicator final : public GpuCommunicator {
     const int64_t bytes = send_to(root);
     const int64_t rows = all.rows / size();
     for (int r = 0; r < size() && rank() == root; ++r) {
-      decode(Message(all.rows_from(r * rows, rows), {}), one(memory_of(inbox(r))));
+      decode(Message(all.rows_from(r * rows, rows), {}), memory_of(inbox(r)));
     }
     return bytes;
   }
@@ -167,11 +167,6 @@ class NcclCommunicator final : public GpuCommunicator {
   int inbox(int rank) const { return rank == this->rank() ? 0 : 2 + rank; }
   std::byte* at(int place) const { return memory_.data() + place * group_.message_bytes_; }
   cuda::WireMemory memory_of(int place) const { return cuda::wire_memory(message(), at(place)); }
-  static cuda::WireParts one(cuda::WireMemory part) {
-    cuda::WireParts parts;
-    parts.part[parts.count++] = part;
-    return parts;
-  }
   cuda::WireParts all() const {
     cuda::WireParts parts;
     for (int r = 0; r < size(); ++r) parts.part[parts.count++] = memory_of(inbox(r));
