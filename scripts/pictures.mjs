@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
+import { ensureChromium } from "./chromium.mjs";
 import { ensureBuilt } from "./ensure.mjs";
 import { root } from "./lib.mjs";
 
@@ -33,7 +34,7 @@ const runs = mkdtempSync(join(tmpdir(), "stateline-pictures-"));
 const args = [join(root, "dist/kernel/cli/main.js"), "start", "--runs", runs];
 const server = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
 const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  executablePath: ensureChromium(),
   args: ["--disable-gpu", "--force-color-profile=srgb", ...(process.getuid?.() === 0 ? ["--no-sandbox"] : [])],
 });
 try {
