@@ -45,11 +45,12 @@ if(STATELINE_HAS_CUDA)
   file(GLOB CUDA_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.cu)
   add_library(stateline_cuda_kernels OBJECT ${CUDA_SOURCES})
   target_include_directories(stateline_cuda_kernels PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+  # Keeps what ptxas says of registers and spills beside each object: scripts/cuda-table.mjs reads it.
+  set(launcher sh ${CMAKE_CURRENT_LIST_DIR}/compile.sh ${CMAKE_CXX_COMPILER_LAUNCHER})
   set_target_properties(stateline_cuda_kernels PROPERTIES
     CUDA_STANDARD 17  # CMake 3.25 knows no later one for nvcc 13
     CUDA_STANDARD_REQUIRED ON
-    # Keeps what ptxas says of registers and spills beside each object: scripts/cuda-table.mjs reads it.
-    CUDA_COMPILER_LAUNCHER "sh;${CMAKE_CURRENT_LIST_DIR}/compile.sh;${CMAKE_CXX_COMPILER_LAUNCHER}")
+    CUDA_COMPILER_LAUNCHER "${launcher}")
   target_compile_options(stateline_cuda_kernels PRIVATE
     $<$<COMPILE_LANGUAGE:CUDA>:-Xptxas=-v -Xcompiler=-Wall>)
   target_link_libraries(stateline_cuda_kernels PUBLIC stateline_cudart)
