@@ -26,6 +26,7 @@ export interface CellHost {
   /** Any content by MIME type. With an id, `update` can replace it. */
   display(bundle: Readonly<Record<string, unknown>>, displayId?: string): void;
   update(bundle: Readonly<Record<string, unknown>>, displayId: string): void;
+  clear(wait: boolean): void;
   /** To the notebook's page (comms.ts). */
   sendComm(message: CommMessage): void;
 }
@@ -33,6 +34,16 @@ export interface CellHost {
 /** The running cell, if this code runs in one. */
 export function cellHost(): CellHost | undefined {
   return (globalThis as unknown as Record<symbol, CellHost | undefined>)[hostSymbol];
+}
+
+/**
+ * Takes away what the running cell has shown so far; does nothing outside notebooks.
+ *
+ * @example
+ * clearOutput({ wait: true }); // only when the next output is there: nothing flickers
+ */
+export function clearOutput({ wait = false }: { readonly wait?: boolean } = {}): void {
+  cellHost()?.clear(wait);
 }
 
 /** Number of the running cell, -1 outside notebooks: what spans carry. */

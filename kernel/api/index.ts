@@ -49,7 +49,7 @@ export {
 export type { ThroughputSetup } from "./bench/setup";
 export { doctor, type Health } from "./doctor";
 export { Comm, openComm, registerCommTarget, type CommContent, type CommData, type CommMessage } from "./comms";
-export { displaySymbol, plainText, type CellHost, type MimeBundle } from "./display";
+export { clearOutput, displaySymbol, plainText, type CellHost, type MimeBundle } from "./display";
 
 export {
   AbortedError,

@@ -32,6 +32,7 @@ export class CellContext {
       signal: this.#abort.signal,
       display: (bundle, displayId) => outputs.display(run, bundle, displayId),
       update: (bundle, displayId) => outputs.update(run, bundle, displayId),
+      clear: (wait) => outputs.clear(run, wait),
       sendComm: (message) => outputs.comm(run, message),
     };
   }

@@ -45,7 +45,12 @@ export interface ErrorReport {
 }
 
 export type CompileReply =
-  | { readonly kind: "compiled"; readonly cell: CompiledCell }
+  | {
+      readonly kind: "compiled";
+      readonly cell: CompiledCell;
+      /** What the types forbid, where that does not refuse a cell (type-errors.ts). */
+      readonly warning?: string;
+    }
   | { readonly kind: "refused"; readonly error: ErrorReport };
 
 /** `start` and `end` are UTF-16 offsets into the source. */
@@ -61,4 +66,4 @@ export interface Inspection {
 }
 
 export type Completeness =
-  { readonly status: "complete" | "invalid" | "unknown" } | { readonly status: "incomplete"; readonly indent: string };
+  { readonly status: "complete" | "invalid" } | { readonly status: "incomplete"; readonly indent: string };

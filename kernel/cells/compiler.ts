@@ -1,13 +1,22 @@
 /** Compiles cells, one after the other: types and values of earlier cells are known in later ones. */
 import type { Converter, ConvertResult, Diagnostic } from "tslab/dist/converter";
-import type { CompiledCell, CompileReply, Completeness, Completion, Inspection, SideModule } from "./compiled-cell";
+import type {
+  CompiledCell,
+  CompileReply,
+  Completeness,
+  Completion,
+  ErrorReport,
+  Inspection,
+  SideModule,
+} from "./compiled-cell";
 import { cellFunction, type CellFunction } from "./cell-function";
 import { completeness } from "./completeness";
-import { diagnosticsReport } from "./diagnostics";
+import { diagnosticsReport, isSyntax } from "./diagnostics";
 import { blankExportModifiers } from "./export-modifiers";
 import { completeMagic, inspectMagic, readMagics, type CellMagic } from "./magics";
 import { describe, isModule } from "./quick-info";
 import { loadTslab, type TslabCompiler } from "./tslab-compiler";
+import type { TypeErrors } from "./type-errors";
 
 /** tslab puts `export {};` on a line of its own before a cell. */
 const PREFIX_LINES = 1;
@@ -16,6 +25,7 @@ const MODULE_NOT_FOUND = 2307;
 
 export class CellCompiler {
   readonly #tslab: TslabCompiler;
+  readonly #typeErrors: TypeErrors | ErrorReport;
   #converter: Converter;
   /** Declarations of the cells so far. */
   #declarations = "";
@@ -23,7 +33,8 @@ export class CellCompiler {
   #missingModules = new Set<string>();
 
   /** Takes about a second, most of it to read TypeScript's libraries. */
-  constructor(cwd: string) {
+  constructor(cwd: string, typeErrors: TypeErrors | ErrorReport) {
+    this.#typeErrors = typeErrors;
     this.#tslab = loadTslab(cwd);
     this.#converter = this.#tslab.createConverter();
     this.#converter.convert("", "1"); // the first conversion is slow: have it behind us
@@ -31,6 +42,7 @@ export class CellCompiler {
 
   /** @param keep Later cells see what this one declares, also when it fails half-way, as in other kernels. */
   compile(source: string, keep: boolean): CompileReply {
+    if (typeof this.#typeErrors === "object") return { kind: "refused", error: this.#typeErrors };
     const text = readMagics(source);
     switch (text.kind) {
       case "typescript":
@@ -47,15 +59,20 @@ export class CellCompiler {
   /** @param text `source` without its magics. */
   #compile(source: string, text: string, magics: readonly CellMagic[], keep: boolean): CompileReply {
     this.#refresh(text);
-    const result = this.#converter.convert(this.#declarations, blankExportModifiers(this.#tslab.typescript, text));
+    const plain = blankExportModifiers(this.#tslab.typescript, text);
+    const convert = (): ConvertResult => this.#converter.convert(this.#declarations, plain);
+    let result = convert();
     const errors = result.diagnostics.filter(({ category }) => category === ERROR_CATEGORY);
-    if (errors.length > 0) {
+    const report = errors.length > 0 ? diagnosticsReport(source, errors) : undefined;
+    if (report !== undefined) {
       for (const error of errors) this.#noteMissingModule(error);
-      return { kind: "refused", error: diagnosticsReport(source, errors) };
+      if (this.#typeErrors === "error" || errors.some(isSyntax)) return { kind: "refused", error: report };
+      result = this.#tslab.withoutTypeErrors(convert);
     }
     const { cell, names, hoisted } = this.#executable(source, magics, result);
     if (keep) this.#declarations = declarations(result, names) + this.#hoistedDeclarations(result, hoisted);
-    return { kind: "compiled", cell };
+    const warning = this.#typeErrors === "warn" && report !== undefined ? report.traceback.join("\n") : undefined;
+    return { kind: "compiled", cell, ...(warning === undefined ? {} : { warning }) };
   }
 
   /** Candidates at a position; those that begin as what is typed come first and alone. */

@@ -4,7 +4,7 @@ import type { ErrorReport } from "./compiled-cell";
 import { excerpt, red } from "./excerpt";
 
 /** TypeScript's codes below 2000 are about syntax, those from 2000 on about types and names. */
-const isSyntax = ({ code }: Diagnostic): boolean => code < 2000;
+export const isSyntax = ({ code }: Pick<Diagnostic, "code">): boolean => code < 2000;
 
 export function diagnosticsReport(source: string, diagnostics: readonly Diagnostic[]): ErrorReport {
   const ename = diagnostics.some(isSyntax) ? "SyntaxError" : "TypeScriptError";

@@ -14,6 +14,7 @@
 import { join } from "node:path";
 import type * as ts from "@tslab/typescript-for-tslab";
 import type { Converter } from "tslab/dist/converter";
+import { isSyntax } from "./diagnostics";
 import { libAdditions } from "./lib-additions";
 import { packageRoot } from "../api/package-root";
 import { nodeTypesRoot, requireFromTslab } from "./tslab-package";
@@ -24,6 +25,8 @@ export interface TslabCompiler {
   readonly typescript: TypeScript;
   /** A fresh converter; takes about a second. */
   createConverter(): Converter;
+  /** What `convert` gives when errors of types are left out of account. */
+  withoutTypeErrors<T>(convert: () => T): T;
   /** Tells the converter which of the user's files changed since the last call. */
   noticeChangedFiles(): void;
   /** TypeScript for the type of a variable of the cell that was converted last. */
@@ -65,6 +68,7 @@ export function loadTslab(cwd: string): TslabCompiler {
   const watched = new Map<string, WatchedFile>();
   const sys = systemFor(typescript, cwd, watched);
   let program: ts.Program | undefined;
+  let onlySyntax = false;
 
   const adapted = {
     ...typescript,
@@ -100,7 +104,7 @@ export function loadTslab(cwd: string): TslabCompiler {
     getPreEmitDiagnosticsOfFiles: (program: ts.Program, files: readonly ts.SourceFile[]): readonly ts.Diagnostic[] =>
       typescript
         .getPreEmitDiagnosticsOfFiles(program, files)
-        .filter((diagnostic) => !isDeclarationDiagnostic(diagnostic.code)),
+        .filter((diagnostic) => !isDeclarationDiagnostic(diagnostic.code) && (!onlySyntax || isSyntax(diagnostic))),
     // The converter's last step, ES module to CommonJS, is cell-function.ts's.
     transpileModule: (input: string): ts.TranspileOutput => ({ outputText: input }),
   };
@@ -123,6 +127,14 @@ export function loadTslab(cwd: string): TslabCompiler {
       const checker = program.getTypeChecker();
       const type = checker.getTypeOfSymbolAtLocation(symbol, file);
       return checker.typeToString(type, undefined, typescript.TypeFormatFlags.NoTruncation);
+    },
+    withoutTypeErrors(convert) {
+      onlySyntax = true;
+      try {
+        return convert();
+      } finally {
+        onlySyntax = false;
+      }
     },
     noticeChangedFiles(): void {
       for (const [path, file] of watched) {

@@ -10,8 +10,11 @@ import type { Content, Message, Outgoing } from "./wire";
 
 interface Request {
   readonly message: Message;
-  readonly answer: (reply: Content) => void;
+  readonly answer: Answer;
 }
+
+/** Takes content and metadata of execute_reply. */
+type Answer = (reply: Content, metadata: Content) => void;
 
 interface Execution {
   readonly message: Message;
@@ -61,8 +64,7 @@ export class ExecutionQueue {
     return this.#current?.message;
   }
 
-  /** Resolves with the content of execute_reply. */
-  add(message: Message, answer: (reply: Content) => void): void {
+  add(message: Message, answer: Answer): void {
     this.#queue.push({ message, answer });
     if (!this.#working) void this.#work();
   }
@@ -89,12 +91,14 @@ export class ExecutionQueue {
   async #abortQueue(): Promise<void> {
     for (const { message, answer } of this.#queue.splice(0))
       await this.#parts.busy(message, () => {
-        answer({ ...errorContent(ABORTED), execution_count: this.#executionCount });
+        const content = { ...errorContent(ABORTED), execution_count: this.#executionCount };
+        answer(content, replyMetadata(message, new Date(), "aborted"));
         return Promise.resolve();
       });
   }
 
-  async #execute(message: Message, answer: (reply: Content) => void): Promise<ErrorReport | undefined> {
+  async #execute(message: Message, answer: Answer): Promise<ErrorReport | undefined> {
+    const started = new Date();
     const { content } = message;
     const code = typeof content["code"] === "string" ? content["code"] : "";
     const silent = content["silent"] === true;
@@ -117,7 +121,8 @@ export class ExecutionQueue {
     this.#current = undefined;
     const outcome =
       error === undefined ? { status: "ok", payload, user_expressions: userExpressions } : errorContent(error);
-    answer({ ...outcome, execution_count: this.#executionCount });
+    const metadata = replyMetadata(message, started, outcome.status);
+    answer({ ...outcome, execution_count: this.#executionCount }, metadata);
     return error;
   }
 
@@ -164,6 +169,8 @@ export class ExecutionQueue {
       if (execution.interrupted) return { error: INTERRUPTED };
       const { silent, count, message } = execution;
       const run = outputs.begin({ parent: message.header, silent, executionCount: count });
+      if (compiled.warning !== undefined)
+        outputs.handle({ type: "stream", run, name: "stderr", text: `${compiled.warning}\n` });
       const ask =
         message.content["allow_stdin"] === true
           ? (prompt: string, password: boolean): Promise<string> => this.#parts.ask(message, prompt, password)
@@ -176,6 +183,12 @@ export class ExecutionQueue {
   }
 }
 
-function errorContent(error: ErrorReport): Content {
+function errorContent(error: ErrorReport): Content & { readonly status: string } {
   return { status: "error", ...error };
+}
+
+/** As ipykernel has it: JupyterLab records a cell's timing by `started`. */
+function replyMetadata({ metadata }: Message, started: Date, status: string): Content {
+  const { cellId } = metadata;
+  return { started: started.toISOString(), status, ...(typeof cellId === "string" ? { cellId } : {}) };
 }

@@ -103,8 +103,8 @@ export class Kernel {
       if (type === "input_reply") this.#engine.questions.answer(message);
       return;
     }
-    const reply = (content: Content): void =>
-      this.#sockets.reply(channel, message, { type: replyType(type), parent: message.header, content });
+    const reply = (content: Content, metadata: Content = {}): void =>
+      this.#sockets.reply(channel, message, { type: replyType(type), parent: message.header, content, metadata });
     if (type === "execute_request") {
       this.#engine.executions.add(message, reply);
       return;

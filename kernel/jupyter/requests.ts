@@ -87,8 +87,13 @@ async function inspect({ content }: Message, { compiler }: RequestParts): Promis
   return { status: "ok", found: true, data: inspectionBundle(inspection), metadata: {} };
 }
 
-async function isComplete({ content }: Message, { compiler }: RequestParts): Promise<Content> {
-  return { ...(await compiler.call("isComplete", { source: position(content).code })) };
+async function isComplete({ content: { code } }: Message, { compiler }: RequestParts): Promise<Content> {
+  if (typeof code !== "string") return { status: "unknown" };
+  const answer = compiler.call("isComplete", { source: code });
+  return answer.then(
+    (completeness) => ({ ...completeness }),
+    () => ({ status: "unknown" }), // the compiler has failed: the console decides
+  );
 }
 
 /** Code and cursor of a request; without a cursor it is at the end. */

@@ -1,6 +1,7 @@
-/** Memory and processor of the kernel's two processes, for the resource views of JupyterLab and VS Code (usage_request). */
+/** Memory and processor of the kernel's two processes, and memory of the GPUs, for the resource views of JupyterLab and VS Code (usage_request). */
 import { readFileSync } from "node:fs";
 import { cpus, freemem, hostname, totalmem } from "node:os";
+import { gpuMemory } from "./gpu-memory";
 import type { Content } from "./wire";
 
 interface Times {
@@ -20,7 +21,8 @@ export class Usage {
   #last: Times | undefined;
 
   /** @param worker Process id of the worker, if there is one. */
-  reply(worker: number | undefined): Content {
+  async reply(worker: number | undefined): Promise<Content> {
+    const gpus = await gpuMemory();
     const last = this.#last;
     const now = times(worker);
     this.#last = now;
@@ -42,6 +44,7 @@ export class Usage {
         used: total - available,
         free: freemem(),
       },
+      gpus,
     };
   }
 }

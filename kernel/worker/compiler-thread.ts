@@ -1,6 +1,7 @@
 /** The thread that compiles cells. The front starts it in its own process, so that it lives on when a worker dies. */
 import { parentPort } from "node:worker_threads";
 import { CellCompiler } from "../cells/compiler";
+import { chosenTypeErrors } from "../cells/type-errors";
 import type { CompilerCalls, CompilerRequest, CompilerResponse } from "./messages";
 
 type Handlers = { readonly [Call in keyof CompilerCalls]: (request: never) => ReturnType<CompilerCalls[Call]> };
@@ -18,7 +19,7 @@ function handlers(compiler: CellCompiler): Handlers {
 function serve(): void {
   const port = parentPort;
   if (port === null) throw new Error("compiler-thread runs as a worker thread only");
-  const calls = handlers(new CellCompiler(process.cwd()));
+  const calls = handlers(new CellCompiler(process.cwd(), chosenTypeErrors(process.env)));
   port.on("message", ({ id, call, request }: CompilerRequest) => {
     const handle = calls[call] as (request: unknown) => unknown;
     let response: CompilerResponse;

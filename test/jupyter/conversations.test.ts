@@ -1,6 +1,6 @@
 /** What goes both ways between a cell and the page: questions, comms; and what is remembered: history, usage. */
-import { readdirSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
 import { KernelClient, result, stopKernels, traceback, type Content } from "./support/client";
 import { temporaryFolder } from "./support/environment";
 
@@ -152,4 +152,18 @@ test("usage says what the kernel's processes take", async () => {
   );
   if (process.platform === "linux") expect(Number(reply["kernel_cpu"])).toBeGreaterThan(1);
   expect(Number((reply["host_virtual_memory"] as Content)["available"])).toBeGreaterThan(0);
+});
+
+test("usage names each GPU's memory as the driver gives it, and leaves out a GPU that does not tell", async () => {
+  const folder = temporaryFolder();
+  const asked = join(folder, "asked");
+  const answer = "0, NVIDIA H100 80GB HBM3, 1024, 81559\\n1, NVIDIA GB10, [N/A], [N/A]\\n";
+  const program = `#!/bin/sh\necho "$@" > ${asked}\nprintf '${answer}'\n`;
+  writeFileSync(join(folder, "nvidia-smi"), program, { mode: 0o755 });
+  const client = await KernelClient.start({ env: { PATH: `${folder}${delimiter}${process.env["PATH"] ?? ""}` } });
+  const { reply } = await client.request("usage_request", {}, "control");
+  expect(reply["gpus"]).toEqual([
+    { index: 0, name: "NVIDIA H100 80GB HBM3", used: 1024 * 2 ** 20, total: 81559 * 2 ** 20 },
+  ]);
+  expect(readFileSync(asked, "utf8")).toContain("--query-gpu=index,name,memory.used,memory.total");
 });

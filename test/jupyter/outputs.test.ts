@@ -19,6 +19,16 @@ test("a hundred thousand lines printed in one go arrive complete, in order and i
   expect(answer.outputs.length).toBeLessThan(2000);
 });
 
+test("thousands of displays in one go arrive complete and in order, and the cell ends", async () => {
+  const { outputs, reply } = await kernel.execute(
+    "import { display } from 'tslab';\nfor (let i = 0; i < 5000; i++) display.text(`display ${i}`);",
+  );
+  expect(reply["status"]).toBe("ok");
+  expect(outputs.map(({ content }) => (content["data"] as Content)["text/plain"])).toEqual(
+    Array.from({ length: 5000 }, (_, i) => `display ${i}`),
+  );
+});
+
 test("one piece of twenty megabytes arrives whole", async () => {
   const answer = await kernel.execute("process.stdout.write('x'.repeat(20_000_000))");
   expect(kernel.text(answer)).toHaveLength(20_000_000);
@@ -104,6 +114,27 @@ test("the API's cell host shows, updates and knows the cell's number", async () 
     host.cell`);
   expect(outputs.map(({ type }) => type)).toEqual(["display_data", "update_display_data", "execute_result"]);
   expect((outputs[2]?.content["data"] as Content)["text/plain"]).toBe(String(reply["execution_count"]));
+});
+
+test("a cell's output can be cleared at once, or when the next output is there", async () => {
+  const { outputs } = await kernel.execute(
+    "import { clearOutput } from 'stateline';\nconsole.log('gone'); clearOutput(); clearOutput({ wait: true }); console.log('stays');",
+  );
+  expect(outputs.map(({ type, content }) => [type, content["wait"] ?? content["text"]])).toEqual([
+    ["stream", "gone\n"],
+    ["clear_output", false],
+    ["clear_output", true],
+    ["stream", "stays\n"],
+  ]);
+});
+
+test("a reply says when its cell began, how it ended and which cell of the notebook it was", async () => {
+  const before = Date.now();
+  const { metadata } = await kernel.execute("1", {}, { cellId: "cell-of-the-page" });
+  expect(metadata).toEqual({ started: expect.any(String) as string, status: "ok", cellId: "cell-of-the-page" });
+  expect(new Date(String(metadata["started"])).getTime()).toBeGreaterThanOrEqual(before);
+  const [failed, aborted] = await Promise.all([kernel.execute("throw 1"), kernel.execute("2")]);
+  expect([failed.metadata["status"], aborted.metadata["status"]]).toEqual(["error", "aborted"]);
 });
 
 test("silent code shows nothing and has no number", async () => {

@@ -177,6 +177,27 @@ test("requests whose content makes no sense are answered all the same", async ()
   }
 });
 
+test("is_complete knows complete, incomplete, invalid, and that of no text nothing is known", async () => {
+  for (const [code, status] of [
+    ["1 + 1", "complete"],
+    ["for (;;) {", "incomplete"],
+    ["1 )", "invalid"],
+    [7, "unknown"],
+  ])
+    expect((await kernel.request("is_complete_request", { code })).reply["status"]).toBe(status);
+});
+
+test("kernel_info says who it is and how its code is shown, on shell and on control", async () => {
+  for (const channel of ["shell", "control"] as const)
+    expect((await kernel.request("kernel_info_request", {}, channel)).reply).toMatchObject({
+      status: "ok",
+      protocol_version: "5.5",
+      language_info: { name: "typescript", mimetype: "application/typescript", file_extension: ".ts" },
+      supported_features: [],
+      help_links: [{ url: "https://www.typescriptlang.org/docs/" }, {}],
+    });
+});
+
 test("heartbeat, control and kernel_info answer while a cell blocks its process", async () => {
   const { ended } = await kernel.begin(
     "console.log('begun'); Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);",

@@ -12,6 +12,7 @@ export type Content = Record<string, unknown>;
 export interface Received {
   readonly type: string;
   readonly parent: string | undefined;
+  readonly metadata: Content;
   readonly content: Content;
   readonly buffers: readonly Buffer[];
 }
@@ -20,6 +21,8 @@ export interface Answer {
   readonly id: string;
   readonly reply: Content;
   readonly replyType: string;
+  /** Of the reply. */
+  readonly metadata: Content;
   /** What came on iopub for this request until it was idle, without status and execute_input. */
   readonly outputs: readonly Received[];
 }
@@ -139,9 +142,9 @@ export class KernelClient {
   }
 
   /** Frames of a signed message. */
-  frames(type: string, content: Content, id: string = randomUUID()): string[] {
+  frames(type: string, content: Content, id: string = randomUUID(), metadata: Content = {}): string[] {
     const header = { msg_id: id, msg_type: type, session: "test", username: "test", date: "", version: "5.5" };
-    const parts = [header, {}, {}, content].map((part) => JSON.stringify(part));
+    const parts = [header, {}, metadata, content].map((part) => JSON.stringify(part));
     return [DELIMITER, this.sign(parts), ...parts];
   }
 
@@ -165,14 +168,15 @@ export class KernelClient {
     content: Content,
     channel: "shell" | "control" = "shell",
     id: string = randomUUID(),
+    metadata: Content = {},
   ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { idle: false, resolve });
-      (channel === "shell" ? this.shell : this.control).send(this.frames(type, content, id)).catch(reject);
+      (channel === "shell" ? this.shell : this.control).send(this.frames(type, content, id, metadata)).catch(reject);
     });
   }
 
-  execute(code: string, options: Content = {}, id: string = randomUUID()): Promise<Answer> {
+  execute(code: string, options: Content = {}, metadata: Content = {}, id: string = randomUUID()): Promise<Answer> {
     const defaults = {
       silent: false,
       store_history: true,
@@ -180,14 +184,14 @@ export class KernelClient {
       allow_stdin: false,
       stop_on_error: true,
     };
-    return this.request("execute_request", { code, ...defaults, ...options }, "shell", id);
+    return this.request("execute_request", { code, ...defaults, ...options }, "shell", id, metadata);
   }
 
   /** Runs a cell until it has printed "begun"; fails when it ends without. */
   async begin(code: string): Promise<{ readonly ended: Promise<Answer> }> {
     const id = randomUUID();
     let answer: Answer | undefined;
-    const ended = this.execute(code, {}, id).then((given) => (answer = given));
+    const ended = this.execute(code, {}, {}, id).then((given) => (answer = given));
     const printed = (): string => this.#printed(id, "stdout");
     await this.until(() => answer !== undefined || printed().includes("begun\n"));
     if (!printed().includes("begun\n")) throw new Error(`ended before it had begun: ${JSON.stringify(answer)}`);
@@ -275,19 +279,21 @@ export class KernelClient {
     if (waiting?.reply === undefined || !waiting.idle) return;
     this.#waiting.delete(id);
     const outputs = [...(this.#outputs.get(id) ?? [])];
-    waiting.resolve({ id, reply: waiting.reply.content, replyType: waiting.reply.type, outputs });
+    const { content: reply, type: replyType, metadata } = waiting.reply;
+    waiting.resolve({ id, reply, replyType, metadata, outputs });
   }
 }
 
 function parse(frames: readonly Buffer[]): Received {
   const start = frames.findIndex((frame) => frame.toString() === DELIMITER) + 2;
-  const [header, parent, , content] = frames
+  const [header, parent, metadata, content] = frames
     .slice(start, start + 4)
     .map((frame) => JSON.parse(frame.toString()) as Content);
   const parentId = parent?.["msg_id"];
   return {
     type: String(header?.["msg_type"]),
     parent: typeof parentId === "string" ? parentId : undefined,
+    metadata: metadata ?? {},
     content: content ?? {},
     buffers: frames.slice(start + 4),
   };
