@@ -20,6 +20,7 @@ export type { Split } from "./plan/split";
 export type { CacheMiss, CacheStats, EngineMemory, NativeState, RankSlice, RowRun, StateArrays } from "./native";
 
 export { profile, type ProfileModelOptions, type ProfileOptions } from "./runs/profile";
+export { profileByTurns, type ProfileByTurnsOptions } from "./runs/by-turns";
 export { compare, listRuns, openRun, type RunsOptions } from "./runs/open";
 export { importRun, type ImportOptions } from "./runs/import/index";
 export { Run, type ExportFormat, type Timeline } from "./runs/run";

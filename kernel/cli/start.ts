@@ -1,5 +1,5 @@
 /**
- * `stateline start`: the demonstration. The bundled model on two ranks, once with f16 and once with int8 on the wire;
+ * `stateline start`: the demonstration. The bundled model on two ranks, with f16 and with int8 on the wire by turns;
  * what each did, as a table; both runs in the profiler, side by side.
  */
 
@@ -7,13 +7,16 @@ import { join } from "node:path";
 
 import { Command } from "commander";
 
-import { formatBytes, formatNumber, formatShare } from "../../profiler-ui/trace/format";
+import { formatBytes, formatShare, formatSpeed, formatTime } from "../../profiler-ui/trace/format";
+import { servedSpeed } from "../../profiler-ui/trace/served";
 import { kindTime, type RunSummary } from "../../profiler-ui/trace/summary";
 import { textTable } from "../api/draw/table";
-import type { Generation, Run } from "../api/index";
+import type { Model, Run, RunInfo } from "../api/index";
 import { packageRoot } from "../api/package-root";
-import { api, profiling, server } from "./lazy";
+import type { WireType } from "../api/native";
+import { api, server } from "./lazy";
 import { withModel } from "./model";
+import { showing } from "./showing";
 import { integerFromZero, positiveInteger, runsOption } from "./options";
 import { aborted, interruptible, printLine } from "./output";
 import { openBrowser } from "./serve";
@@ -24,6 +27,7 @@ interface Flags {
   readonly port: number;
   readonly prompt: string;
   readonly maxNewTokens: number;
+  readonly rounds: number;
   readonly runs?: string;
 }
 
@@ -36,13 +40,16 @@ export function startCommand(): Command {
     .option("--open", "open the browser")
     .option("--port <number>", "of the profiler, 0 takes a free one", integerFromZero, 0)
     .option("--prompt <text>", "text to continue", "Sherlock Holmes took")
-    .option("--max-new-tokens <count>", "tokens to add", positiveInteger, 160)
+    .option("--max-new-tokens <count>", "tokens to add", positiveInteger, 60)
+    .option("--rounds <count>", "generations recorded with each, by turns", positiveInteger, 8)
     .option("--runs <folder>", "folder of runs (default: $STATELINE_RUNS or runs)")
     .action((flags: Flags) => interruptible((signal) => start(flags, signal)));
 }
 
 async function start(flags: Flags, signal: AbortSignal): Promise<void> {
-  const [first, second] = [await demonstrate("f16", flags, signal), await demonstrate("int8", flags, signal)];
+  const [first, second] = await withWire("f16", signal, (f16) =>
+    withWire("int8", signal, (int8) => record(f16, int8, flags, signal)),
+  );
   const { compare, FolderRunSource } = api();
   printLine((await compare(first, second)).verdict);
   if (flags.once) return;
@@ -54,26 +61,33 @@ async function start(flags: Flags, signal: AbortSignal): Promise<void> {
   await profiler.close();
 }
 
-/** Generates with one wire type, streaming the text, and prints where its time went. */
-async function demonstrate(allReduce: "f16" | "int8", flags: Flags, signal: AbortSignal): Promise<Run> {
-  const directory = join(packageRoot(), "models/tiny-mamba");
-  return withModel(directory, { tensorParallel: RANKS, allReduce, signal }, async (model) => {
-    printLine(`${model.name} on ${RANKS} ranks, ${allReduce} AllReduce\n`);
-    const options = { maxNewTokens: flags.maxNewTokens, temperature: 0.8, topP: 0.95, seed: 7, cache: false, signal };
-    // The first steps pay for pages, caches and cores that ranks share at first; they are not what is to be compared.
-    await model.generate(flags.prompt, options);
-    process.stdout.write(flags.prompt);
-    const onToken = ({ text }: { readonly text: string }): void => void process.stdout.write(text);
-    const { run, value } = await profiling().recorded(() => model.generate(flags.prompt, { ...options, onToken }), {
-      label: `${allReduce} AllReduce`,
-      ...runsOption(flags.runs),
-    });
-    printLine(`\n\n${figures(value, await run.summary())}\n`);
-    return run;
-  });
+function withWire<T>(allReduce: WireType, signal: AbortSignal, work: (model: Model) => Promise<T>): Promise<T> {
+  return withModel(join(packageRoot(), "models/tiny-mamba"), { tensorParallel: RANKS, allReduce, signal }, work);
 }
 
-function figures({ ttftMs, decodeTokensPerSecond, wireBytes }: Generation, { ranks }: RunSummary): string {
+/** Both models by turns; what each wrote, and where its time went. */
+async function record(f16: Model, int8: Model, flags: Flags, signal: AbortSignal): Promise<readonly [Run, Run]> {
+  const { prompt, maxNewTokens, rounds } = flags;
+  const generation = { maxNewTokens, temperature: 0.8, topP: 0.95, seed: 7, cache: false, signal };
+  // The first steps pay for pages, caches and cores that ranks share at first; they are not what is to be compared.
+  for (const model of [f16, int8]) {
+    printLine(`${model.name} on ${RANKS} ranks, ${model.plan.allReduce.outProj} AllReduce\n`);
+    process.stdout.write(prompt);
+    const onToken = ({ text }: { readonly text: string }): void => void process.stdout.write(text);
+    await model.generate(prompt, { ...generation, onToken });
+    printLine("\n");
+  }
+  const labels = ["f16 AllReduce", "int8 AllReduce"];
+  const runs = await showing("recording both by turns", (onProgress) =>
+    api().profileByTurns([f16, int8], { ...generation, prompt, rounds, labels, onProgress, ...runsOption(flags.runs) }),
+  );
+  for (const run of runs) printLine(`${run.info.label}: ${figures(run.info, await run.summary())}\n`);
+  return runs;
+}
+
+function figures({ requests }: RunInfo, { ranks }: RunSummary): string {
+  const speed = servedSpeed(requests);
+  if (!speed) return "nothing was generated";
   const kinds = ["scan", "conv", "gemm", "collective"] as const;
   const table = textTable({
     columns: [
@@ -87,7 +101,7 @@ function figures({ ttftMs, decodeTokensPerSecond, wireBytes }: Generation, { ran
     }),
   });
   return (
-    `first token after ${formatNumber(ttftMs)} ms, then ${formatNumber(decodeTokensPerSecond)} tokens/s; ` +
-    `${formatBytes(wireBytes)} on the wire; share of each rank's time:\n\n${table}`
+    `first token after ${formatTime(speed.firstTokenNs)}, then ${formatSpeed(speed.decode)}, ` +
+    `medians of ${speed.requests} generations; share of each rank's time:\n\n${table}`
   );
 }

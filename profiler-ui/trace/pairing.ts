@@ -12,30 +12,27 @@ export interface PairedOp {
   readonly pairs: number;
   readonly medianDifferenceNs: number;
   readonly meanDifferenceNs: number;
-  /** Where the mean difference lies with 95 % confidence: whole steps are resampled; null for too few. */
+  /** Where the mean difference lies with 95 % confidence: whole requests, or steps where they are few, are resampled; null for too few. */
   readonly interval: Interval | null;
   /** Share of pairs in which b was the shorter, 0..1. */
   readonly fasterShare: number;
 }
 
-/** Differences while they are collected: all, and by step. */
+/** Differences while they are collected: all, by request and by step. */
 class Differences {
   readonly #all = new Sample();
-  readonly #steps = new Map<number, { sum: number; count: number }>();
+  readonly #requests = new Blocks();
+  readonly #steps = new Blocks();
   readonly #each: Block[] = [];
   #faster = 0;
 
-  add(difference: number, step: number): void {
+  /** Of the span `i` of `a`. */
+  add(difference: number, a: EventColumns, i: number): void {
     this.#all.add(difference);
     if (difference < 0) this.#faster++;
-    // Where a run has too few steps, the calls themselves are resampled.
     if (this.#each.length < 2000) this.#each.push({ sum: difference, count: 1 });
-    const block = this.#steps.get(step);
-    if (!block) this.#steps.set(step, { sum: difference, count: 1 });
-    else {
-      block.sum += difference;
-      block.count++;
-    }
+    this.#requests.add(difference, a.request[i] ?? -1);
+    this.#steps.add(difference, a.step[i] ?? 0);
   }
 
   get count(): number {
@@ -48,9 +45,40 @@ class Differences {
       pairs,
       medianDifferenceNs: quantile(this.#all.sorted(), 0.5),
       meanDifferenceNs: this.#all.mean,
-      interval: bootstrapMean(this.#steps.size >= 5 ? [...this.#steps.values()] : this.#each),
+      interval: bootstrapMean(this.#blocks()),
       fasterShare: this.#faster / pairs,
     };
+  }
+
+  /**
+   * What is resampled. Calls of one step depend on each other; so do the steps of one request, by the cores that the
+   * system gave the ranks and by what else the machine did then.
+   */
+  #blocks(): readonly Block[] {
+    const whole = [this.#requests, this.#steps].find(({ size }) => size >= 5);
+    return whole?.list() ?? this.#each;
+  }
+}
+
+/** Sums by a key. */
+class Blocks {
+  readonly #sums = new Map<number, { sum: number; count: number }>();
+
+  add(value: number, key: number): void {
+    const block = this.#sums.get(key);
+    if (!block) this.#sums.set(key, { sum: value, count: 1 });
+    else {
+      block.sum += value;
+      block.count++;
+    }
+  }
+
+  get size(): number {
+    return this.#sums.size;
+  }
+
+  list(): Block[] {
+    return [...this.#sums.values()];
   }
 }
 
@@ -71,7 +99,7 @@ export function pairOps(a: EventColumns, b: EventColumns): Map<string, PairedOp>
       if (ahead <= 0) i++;
       if (ahead >= 0) j++;
       if (ahead !== 0 || a.tokens[spanA] !== b.tokens[spanB]) continue;
-      op.add((b.durNs[spanB] ?? 0) - (a.durNs[spanA] ?? 0), a.step[spanA] ?? 0);
+      op.add((b.durNs[spanB] ?? 0) - (a.durNs[spanA] ?? 0), a, spanA);
     }
   }
   return results(differences);
@@ -94,10 +122,10 @@ export function pairCollectives(
   const inB = collectivesByPlace(b, ofB);
   const transfer = new Map<string, Differences>();
   const skew = new Map<string, Differences>();
-  const add = (to: Map<string, Differences>, name: string, difference: number, step: number): void => {
+  const add = (to: Map<string, Differences>, name: string, difference: number, i: number): void => {
     let known = to.get(name);
     if (!known) to.set(name, (known = new Differences()));
-    known.add(difference, step);
+    known.add(difference, a, i);
   };
   for (const [place, one] of collectivesByPlace(a, ofA)) {
     const other = inB.get(place);
@@ -105,8 +133,8 @@ export function pairCollectives(
     const [j = 0] = other?.spans ?? [];
     if (!other || a.tokens[i] !== b.tokens[j]) continue;
     const name = a.name.texts[a.name.codes[i] ?? 0] ?? "";
-    add(transfer, name, transferOf(other) - transferOf(one), a.step[i] ?? 0);
-    add(skew, name, skewOf(other) - skewOf(one), a.step[i] ?? 0);
+    add(transfer, name, transferOf(other) - transferOf(one), i);
+    add(skew, name, skewOf(other) - skewOf(one), i);
   }
   return { transfer: results(transfer), skew: results(skew) };
 }
@@ -138,24 +166,31 @@ export function isConsistent({ pairs, fasterShare }: PairedOp): boolean {
 export function pairSteps(a: EventColumns, b: EventColumns): Map<string, PairedOp> {
   const inB = stepsOf(b);
   const differences = new Map<string, Differences>();
-  for (const [step, { phase, tokens, ns }] of stepsOf(a)) {
+  for (const [step, { phase, tokens, ns, span }] of stepsOf(a)) {
     const other = inB.get(step);
     if (!other || other.phase !== phase || other.tokens !== tokens) continue;
     let steps = differences.get(phase);
     if (!steps) differences.set(phase, (steps = new Differences()));
-    steps.add(other.ns - ns, step);
+    steps.add(other.ns - ns, a, span);
   }
   return results(differences);
 }
 
-function stepsOf(events: EventColumns): Map<number, { phase: string; tokens: number; ns: number }> {
+interface Step {
+  readonly phase: string;
+  readonly tokens: number;
+  readonly ns: number;
+  readonly span: number;
+}
+
+function stepsOf(events: EventColumns): Map<number, Step> {
   const code = events.name.texts.indexOf(STEP);
-  const steps = new Map<number, { phase: string; tokens: number; ns: number }>();
+  const steps = new Map<number, Step>();
   const first = firstRank(events);
   for (let i = 0; i < events.count; i++) {
     if (events.name.codes[i] !== code || events.rank[i] !== first) continue;
     const phase = events.phase.texts[events.phase.codes[i] ?? 0] ?? "";
-    steps.set(events.step[i] ?? 0, { phase, tokens: events.tokens[i] ?? 0, ns: events.durNs[i] ?? 0 });
+    steps.set(events.step[i] ?? 0, { phase, tokens: events.tokens[i] ?? 0, ns: events.durNs[i] ?? 0, span: i });
   }
   return steps;
 }

@@ -28,14 +28,14 @@ function speedClause(phase: Facts["phases"][number]): string {
   }
   const change = changeOf(phase.tokensPerSecond);
   if (Math.abs(change) < NOTICEABLE) return `${phase.phase} shows no difference (${rates})`;
-  if (!isDifferent(phase)) return `${phase.phase} differs in total but not step by step (${rates})`;
+  if (!isDifferent(phase)) return `${phase.phase} differs in total but not beyond chance (${rates})`;
   return `${phase.phase} is ${formatShare(Math.abs(change))} ${change > 0 ? "faster" : "slower"} (${rates})`;
 }
 
-/** A difference in speed is one when it is noticeable and most steps went the same way as their sum. */
+/** A difference in speed is one when it is noticeable, beyond chance, and most steps went the same way as their sum. */
 export function isDifferent({ tokensPerSecond, paired }: ComparedPhase): boolean {
   const change = changeOf(tokensPerSecond);
-  if (Math.abs(change) < NOTICEABLE || !paired || !isConsistent(paired)) return false;
+  if (Math.abs(change) < NOTICEABLE || !paired || !isConsistent(paired) || !excludesZero(paired.interval)) return false;
   return paired.fasterShare > 0.5 === change > 0;
 }
 

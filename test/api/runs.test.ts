@@ -12,13 +12,15 @@ import type { RunInfo } from "../../profiler-ui/trace/run";
 import { RunError } from "../../kernel/api/errors";
 import type { SpanColumns, SpanNames } from "../../kernel/api/native";
 import { createRunFolder, eventFiles, readInfo, writeInfo } from "../../kernel/api/runs/folder";
+import { loadModel } from "../../kernel/api/model/load";
+import { profileByTurns } from "../../kernel/api/runs/by-turns";
 import { compare, listRuns, openRun } from "../../kernel/api/runs/open";
 import { readEvents } from "../../kernel/api/runs/parquet-reader";
 import { ParquetWriter } from "../../kernel/api/runs/parquet-writer";
 import { profile } from "../../kernel/api/runs/profile";
 import { Run } from "../../kernel/api/runs/run";
 import { plainText } from "../../kernel/api/display";
-import { temporaryFolder } from "../support/fixtures";
+import { temporaryFolder, tinyMamba } from "../support/fixtures";
 
 const names: SpanNames = {
   name: ["norm", "all_reduce.out_proj", "step"],
@@ -300,6 +302,44 @@ test("a runs folder that cannot be written is refused before anything runs", asy
     message: expect.stringContaining("STATELINE_RUNS") as unknown,
   });
   expect(ran).toBe(false);
+});
+
+test("models that take turns get a run each, with their own spans and requests alone", async () => {
+  const runs = temporaryFolder();
+  const load = (allReduce: "f16" | "int8") => loadModel(tinyMamba, { tensorParallel: 2, allReduce });
+  await using f16 = await load("f16");
+  await using int8 = await load("int8");
+  const progress: number[] = [];
+  const options = { rounds: 3, maxNewTokens: 4, temperature: 0, labels: ["a", "b"], runs };
+  const [a, b] = await profileByTurns([f16, int8], { ...options, onProgress: ({ done }) => progress.push(done) });
+  expect(progress).toEqual([1, 2, 3, 4, 5, 6]);
+  for (const [run, wire] of [
+    [a, "f16"],
+    [b, "int8"],
+  ] as const) {
+    expect(run.info).toMatchObject({
+      status: "complete",
+      allReduce: { out_proj: wire },
+      label: wire === "f16" ? "a" : "b",
+    });
+    expect(run.info.requests.map(({ request, newTokens }) => [request, newTokens])).toEqual(
+      [0, 1, 2].map((k) => [k, 4]),
+    );
+    const events = await run.events();
+    expect(new Set(events.rank)).toEqual(new Set([0, 1]));
+    expect(new Set(events.request)).toEqual(new Set([0, 1, 2]));
+  }
+  const steps = (await compare(a, b)).phases.map(({ phase, paired }) => [phase, paired?.pairs]);
+  expect(steps).toEqual([
+    ["prefill", 3],
+    ["decode", 9],
+  ]);
+  await expect(profileByTurns([f16, f16], options)).rejects.toMatchObject({ code: "E_OPTION_INVALID" });
+  const shared = profile(() => profileByTurns([f16, int8], { runs }), { models: [int8], runs });
+  await expect(shared).rejects.toMatchObject({ code: "E_RECORDING" });
+  expect(
+    (await listRuns({ runs })).map(({ label }) => label).filter((label) => label === "a" || label === "b"),
+  ).toHaveLength(2);
 });
 
 test("recordings do not overlap, end with the function, and pass its error on", async () => {

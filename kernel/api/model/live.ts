@@ -1,11 +1,13 @@
-/** The models that are open, and the recording that watches them. Each side finds the other here. */
+/** The models that are open, and the recordings that watch them. Each side finds the other here. */
 
 import type { Model } from "./model";
 import type { RunRequest } from "../../../profiler-ui/trace/run";
 
 /** What a recording wants to know while it is on. */
 export interface Watcher {
-  /** A model was loaded. */
+  /** Whether it is this model's; no two watchers share one. */
+  watches(model: Model): boolean;
+  /** A model of its was loaded. */
   opened(model: Model): void;
   /** A model is about to close: its spans must be taken now. */
   closing(model: Model): void;
@@ -16,7 +18,7 @@ export interface Watcher {
 
 // Weak, so that a model nobody closed can still be collected.
 const open = new Set<WeakRef<Model>>();
-let current: Watcher | undefined;
+const watchers = new Set<Watcher>();
 
 export function openModels(): Model[] {
   for (const reference of open) if (!reference.deref()) open.delete(reference);
@@ -25,19 +27,27 @@ export function openModels(): Model[] {
 
 export function modelOpened(model: Model): void {
   open.add(new WeakRef(model));
-  current?.opened(model);
+  watcherOf(model)?.opened(model);
 }
 
 export function modelClosing(model: Model): void {
-  current?.closing(model);
+  watcherOf(model)?.closing(model);
   for (const reference of open) if (reference.deref() === model) open.delete(reference);
 }
 
-/** The recording that is on, if any. */
-export function watcher(): Watcher | undefined {
-  return current;
+/** The recording that a model is part of, if any. */
+export function watcherOf(model: Model): Watcher | undefined {
+  return [...watchers].find((watcher) => watcher.watches(model));
 }
 
-export function setWatcher(next: Watcher | undefined): void {
-  current = next;
+export function activeWatchers(): ReadonlySet<Watcher> {
+  return watchers;
+}
+
+export function addWatcher(watcher: Watcher): void {
+  watchers.add(watcher);
+}
+
+export function removeWatcher(watcher: Watcher): void {
+  watchers.delete(watcher);
 }

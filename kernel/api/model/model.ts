@@ -30,7 +30,7 @@ import {
 } from "./hidden";
 import { drawCache } from "./cache";
 import { cancellable, newJob, together } from "./jobs";
-import { modelClosing, modelOpened, watcher } from "./live";
+import { modelClosing, modelOpened, watcherOf } from "./live";
 import { perplexity, perplexityRules, type Perplexity, type PerplexityOptions } from "./perplexity";
 import { isPromptList, tokensOf, type Prompt } from "./prompt";
 
@@ -280,7 +280,7 @@ export class Model {
     options: GenerateOptions,
     sequence?: Sequence,
   ): Promise<Generation> {
-    const recording = watcher();
+    const recording = watcherOf(this);
     const request = recording?.nextRequest() ?? -1;
     const total = options.maxNewTokens ?? 128;
     const view = options.onToken ? undefined : cellProgress(`generating with ${this.name}`);

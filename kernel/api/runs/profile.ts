@@ -22,7 +22,7 @@ export interface ProfileModelOptions extends ProfileOptions, GenerateOptions {
 }
 
 /**
- * Records everything the ranks of all open models do while `work` runs, or while a model generates.
+ * Records everything the ranks of all open models (or of `models`) do while `work` runs, or while a model generates.
  * When `work` throws, the run is completed and the error thrown on.
  *
  * @throws RunError `E_RUNS_NOT_WRITABLE` before anything runs, `E_RECORDING`, `E_RUN_NOT_WRITTEN`
@@ -33,16 +33,24 @@ export function profile(work: () => unknown, options?: ProfileOptions): Promise<
 export function profile(model: Model, options?: ProfileModelOptions): Promise<Run>;
 export async function profile(work: Model | (() => unknown), options: ProfileModelOptions = {}): Promise<Run> {
   if (work instanceof Model) {
-    const { prompt = "The", label, runs, ...generation } = options;
+    const { prompt = "The", label, runs, models, ...generation } = options;
     checkOptions("profile", generation, generateRules);
-    const checked = checkOptions("profile", { label, runs }, recordingRules);
+    const checked = checkOptions("profile", { label, runs, models }, recordingRules);
     return (await recorded(() => work.generate(prompt, { cache: false, ...generation }), checked)).run;
   }
   if (typeof work !== "function") invalid("work", "a function or a model", work);
   return (await recorded(work, checkOptions("profile", options, recordingRules))).run;
 }
 
-const recordingRules: Rules<RecordingOptions> = { label: text, runs: nonEmptyText };
+export const recordingRules: Rules<RecordingOptions> = {
+  label: text,
+  runs: nonEmptyText,
+  models: {
+    expected: "a list of models, each once",
+    accepts: (v): v is readonly Model[] =>
+      Array.isArray(v) && v.length > 0 && new Set(v).size === v.length && v.every((one) => one instanceof Model),
+  },
+};
 
 /** A run, and what the function gave that was recorded. */
 export interface Recorded<T> {

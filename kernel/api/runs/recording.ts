@@ -1,5 +1,5 @@
 /**
- * A recording: while it is on, every open model's ranks record spans; they are drained and written as a run.
+ * A recording: while it is on, the ranks of its models record spans; they are drained and written as a run.
  *
  * Draining and writing take time from the ranks, so both wait: for a buffer to be half full, for a chunk's worth of
  * spans. A short run is drained and written once, at its end.
@@ -17,7 +17,7 @@ import {
 import { addon } from "../addon";
 import { RunError } from "../errors";
 import { wireText, wireWord } from "../model/all-reduce";
-import { openModels, setWatcher, watcher, type Watcher } from "../model/live";
+import { activeWatchers, addWatcher, openModels, removeWatcher, type Watcher } from "../model/live";
 import type { Model } from "../model/model";
 import type { EngineMemory, SpanColumns } from "../native";
 import { packageVersion } from "../package-root";
@@ -36,6 +36,8 @@ export interface RecordingOptions {
   readonly label?: string;
   /** Folder of runs; STATELINE_RUNS or `runs` unless given. */
   readonly runs?: string;
+  /** The models to record; unless given, all that are open now or later. */
+  readonly models?: readonly Model[];
 }
 
 interface Watched {
@@ -49,6 +51,7 @@ interface Watched {
 
 export class Recording implements Watcher {
   readonly folder: string;
+  readonly #models: ReadonlySet<Model> | undefined;
   /** Host clock at the run's time 0: when its ranks began to record. */
   #originNs = 0n;
   readonly #created: Pick<RunInfo, "id" | "label" | "createdAt">;
@@ -72,21 +75,22 @@ export class Recording implements Watcher {
   private constructor(
     folder: string,
     created: Pick<RunInfo, "id" | "label" | "createdAt">,
-    subject: Model | undefined,
+    models: readonly Model[] | undefined,
   ) {
     this.folder = folder;
     this.#created = created;
-    this.#subject = subject;
+    this.#models = models && new Set(models);
+    this.#subject = this.#candidates()[0];
   }
 
   /** @throws RunError `E_RECORDING`, `E_RUNS_NOT_WRITABLE` */
   static async start(options: RecordingOptions = {}): Promise<Recording> {
-    if (watcher()) throw new RunError("E_RECORDING", "a run is being recorded already; end it before starting another");
+    refuseOverlap(options.models);
     const created = new Date();
-    const models = openModels();
+    const models = options.models ?? openModels();
     const { id, folder } = await createRunFolder(runsFolder(options.runs), idFor(created, models));
     const about = { id, label: options.label ?? "", createdAt: created.toISOString() };
-    const recording = new Recording(folder, about, models[0]);
+    const recording = new Recording(folder, about, options.models);
     try {
       await writeInfo(folder, recording.#info("recording"));
       // Loading DuckDB later would hold up the thread that takes the model's tokens.
@@ -102,12 +106,21 @@ export class Recording implements Watcher {
 
   #begin(): void {
     // Another one may have begun while this one waited for the disk.
-    if (watcher()) throw new RunError("E_RECORDING", "a run is being recorded already; end it before starting another");
-    setWatcher(this);
+    refuseOverlap(this.#models);
+    addWatcher(this);
     this.#originNs = process.hrtime.bigint();
-    for (const model of openModels()) this.opened(model);
+    for (const model of this.#candidates()) this.opened(model);
     this.#timer = setInterval(() => this.#look(), LOOK_MS);
     this.#timer.unref();
+  }
+
+  watches(model: Model): boolean {
+    return this.#models?.has(model) ?? true;
+  }
+
+  /** Its models that are open. */
+  #candidates(): Model[] {
+    return openModels().filter((model) => this.watches(model));
   }
 
   opened(model: Model): void {
@@ -136,7 +149,7 @@ export class Recording implements Watcher {
   /** Ends the recording and completes the run's folder. */
   async finish(): Promise<RunInfo> {
     clearInterval(this.#timer);
-    setWatcher(undefined);
+    removeWatcher(this);
     for (const { model } of this.#open()) this.closing(model);
     await this.#write();
     const info = this.#info(this.#failure ? "interrupted" : "complete");
@@ -238,6 +251,12 @@ export class Recording implements Watcher {
       { cause },
     );
   }
+}
+
+/** @throws RunError `E_RECORDING` where a model would be part of two recordings */
+function refuseOverlap(models: Iterable<Model> | undefined): void {
+  const taken = [...activeWatchers()].some((watcher) => !models || [...models].some((model) => watcher.watches(model)));
+  if (taken) throw new RunError("E_RECORDING", "a run is being recorded already; end it before starting another");
 }
 
 /** GPUs stamp by events against an anchor that the host's clock brackets. */

@@ -12,6 +12,7 @@ export interface EventRow {
   readonly stream?: number;
   readonly phase?: string;
   readonly step?: number;
+  readonly request?: number;
   readonly layer?: number;
   readonly tokens?: number;
   readonly flops?: number;
@@ -73,6 +74,6 @@ export function eventsOf(rows: readonly EventRow[]): EventColumns {
     group: Int16Array.from(numbers((row) => row.group ?? (row.seq === undefined ? -1 : 0))),
     seq: Float64Array.from(numbers((row) => row.seq ?? -1)),
     cell: Int32Array.from(numbers(() => -1)),
-    request: Int32Array.from(numbers(() => 0)),
+    request: Int32Array.from(numbers(({ request }) => request ?? 0)),
   };
 }
