@@ -303,7 +303,7 @@ function pairedColumn<Row>(label: string, pick: (row: Row) => PairedOp | null): 
   return {
     label,
     title:
-      "Mean difference of the same call in both runs, and where it lies with 95 % confidence (bootstrap over steps); grey where it may be chance",
+      "Mean difference of the same call in both runs, and where it lies with 95 % confidence (bootstrap over whole requests, or steps where requests are few); grey where it may be chance",
     cell: (row) => {
       const paired = pick(row);
       if (!paired) return "";
