@@ -67,8 +67,8 @@ const measurements = {
   async scaling() {
     const scaling = await measureScaling(stateline, large, rounds);
     print(
-      "mamba-130m shape, bf16, one thread a rank: two ranks over one, and twice the work by two models over one",
-      scaling.map(({ what, ...figures }) => ({ what, ...texts(figures) })),
+      "mamba-130m shape, one thread a rank: two ranks over one, and twice the work by two models over one",
+      scaling.map(({ what, computeType, ...figures }) => ({ what, "arithmetic in": computeType, ...texts(figures) })),
     );
     return scaling;
   },

@@ -1,14 +1,22 @@
 // How much faster two ranks of one thread are than one: a prefill of 512 tokens, and a decode of 8 sequences side by side.
 // Beside it the machine's own bound: two models that know nothing of each other, each on one thread, do the work twice.
 // What the cores share (memory, cache, clock) slows those as much; ranks can only add waiting and what both compute.
+// In bf16 and in int8, whose weights are half the bytes: a batch's decode in bf16 may wait for memory, which cores share.
 import { spread } from "./statistics.mjs";
 
 const batch = 8;
 const newTokens = 33;
 
 export async function measureScaling(stateline, directory, rounds) {
+  return [
+    ...(await measure(stateline, directory, rounds, "bf16")),
+    ...(await measure(stateline, directory, rounds, "int8")),
+  ];
+}
+
+async function measure(stateline, directory, rounds, computeType) {
   const load = (tensorParallel) =>
-    stateline.loadModel(directory, { tensorParallel, threadsPerRank: 1, computeType: "bf16", cacheBytes: 0 });
+    stateline.loadModel(directory, { tensorParallel, threadsPerRank: 1, computeType, cacheBytes: 0 });
   const models = [];
   try {
     for (const ranks of [1, 2, 1]) models.push(await load(ranks));
@@ -41,7 +49,7 @@ export async function measureScaling(stateline, directory, rounds) {
         samples.bound.push((2 * oneMs) / Math.max(...both));
       }
       const all = Object.entries(samples).map(([name, values]) => [name, spread(values)]);
-      figures.push({ what, ...Object.fromEntries(all) });
+      figures.push({ what, computeType, ...Object.fromEntries(all) });
     }
     return figures;
   } finally {
