@@ -59,8 +59,13 @@ export function drawable<T extends object>(value: T, draw: () => MimeBundle): T 
   return value;
 }
 
+/** What a value draws. */
+export function drawn(value: object): MimeBundle {
+  const draw = (value as { readonly [displaySymbol]?: () => MimeBundle })[displaySymbol];
+  return draw ? draw.call(value) : { "text/plain": inspect(value) };
+}
+
 /** What a value draws for consoles. */
 export function plainText(value: object): string {
-  const draw = (value as { readonly [displaySymbol]?: () => MimeBundle })[displaySymbol];
-  return draw ? draw.call(value)["text/plain"] : inspect(value);
+  return drawn(value)["text/plain"];
 }

@@ -21,10 +21,12 @@ export type { CacheMiss, CacheStats, EngineMemory, NativeState, RankSlice, RowRu
 
 export { profile, type ProfileModelOptions, type ProfileOptions } from "./runs/profile";
 export { profileByTurns, type ProfileByTurnsOptions } from "./runs/by-turns";
-export { compare, listRuns, openRun, type RunsOptions } from "./runs/open";
+export { compare, listRuns, openRun, type Comparison, type RunsOptions } from "./runs/open";
 export { importRun, type ImportOptions } from "./runs/import/index";
 export { Run, type ExportFormat, type Timeline } from "./runs/run";
-export type { Chart, RunCharts } from "./draw/charts";
+export type { Chart } from "./draw/chart";
+export type { RunCharts } from "./draw/charts";
+export type { ComparisonCharts } from "./draw/comparison-charts";
 export { FolderRunSource } from "./runs/source";
 export type { SqlOptions, SqlResult } from "./runs/sql";
 export type { EventColumns } from "../../profiler-ui/trace/events";

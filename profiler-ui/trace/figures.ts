@@ -1,22 +1,12 @@
 /** Charts of a run in Plotly's terms: the page draws them, and notebooks do. */
 
 import type { RankSplit, RunAnalysis, TransferSeries } from "./analysis";
+import type { Axis, Figure, ScatterTrace, TextPosition } from "./figure";
 import { formatBytes, formatCount, formatRate, formatTime } from "./format";
+import type { Line } from "./line-fit";
 import { KIND_COLOURS, wirePattern, type WirePattern } from "./palette";
 
-type Json = Readonly<Record<string, unknown>>;
-
-export interface Figure {
-  readonly title: string;
-  /** What the picture counts. */
-  readonly counts: string;
-  /** Pixels. */
-  readonly height: number;
-  readonly traces: readonly Json[];
-  readonly layout: Json;
-}
-
-const ms = (ns: number): number => ns / 1e6;
+export const ms = (ns: number): number => ns / 1e6;
 export const rankName = (rank: number): string => `rank ${rank}`;
 
 export function timeByOpFigure({ opTimes: { ranks, ops } }: RunAnalysis): Figure {
@@ -43,7 +33,7 @@ export function timeByOpFigure({ opTimes: { ranks, ops } }: RunAnalysis): Figure
 }
 
 /** Above the bars it would cover the first of them. */
-const LEGEND_BELOW = { orientation: "h", y: -0.5, x: 0, traceorder: "normal" };
+export const LEGEND_BELOW = { orientation: "h", y: -0.5, x: 0, traceorder: "normal" } as const;
 
 /** Parts of a rank's time: name, where it stands, colour. */
 export const SPLIT: readonly (readonly [name: string, part: Exclude<keyof RankSplit, "rank">, colour: string])[] = [
@@ -121,8 +111,8 @@ export function rooflineFigure({ roofline: { points, bestFlops, bestBytes } }: R
 }
 
 /** Where each point's label stands so that labels of close points keep apart; the nearest neighbours share the sides. */
-function labelPlaces(points: readonly (readonly [x: number, y: number])[]): string[] {
-  const sides = ["middle right", "middle left", "top center", "bottom center"];
+function labelPlaces(points: readonly (readonly [x: number, y: number])[]): TextPosition[] {
+  const sides = ["middle right", "middle left", "top center", "bottom center"] as const;
   const taken: { readonly at: readonly [number, number]; readonly side: number }[] = [];
   return points.map((at) => {
     const near = taken.filter((other) => Math.abs(other.at[0] - at[0]) < 0.5 && Math.abs(other.at[1] - at[1]) < 0.12);
@@ -132,7 +122,7 @@ function labelPlaces(points: readonly (readonly [x: number, y: number])[]): stri
   });
 }
 
-const SYMBOLS: Readonly<Record<WirePattern, string>> = {
+const SYMBOLS: Readonly<Record<WirePattern, "circle" | "square" | "diamond" | "x">> = {
   none: "circle",
   dots: "square",
   lines: "diamond",
@@ -156,7 +146,7 @@ export function transfersFigure({ transfers: series, crossovers }: RunAnalysis):
     title: "AllReduce time and message size",
     counts: `Median transfer, from the last rank's arrival to the end, of messages of one size; bars from the 10th to the 90th percentile. ${lines.join("; ")}.`,
     height: 360,
-    traces: series.flatMap(({ wireType, points, fit }) => {
+    traces: series.flatMap(({ wireType, points, fit }): ScatterTrace[] => {
       const color = SHADES[wireType] ?? KIND_COLOURS.collective;
       const xs = points.map(({ bytes }) => bytes);
       return [
@@ -177,20 +167,7 @@ export function transfersFigure({ transfers: series, crossovers }: RunAnalysis):
           marker: { color, size: 9, symbol: SYMBOLS[wirePattern(wireType)] },
           hovertemplate: `${wireType}, %{x:.4~s}B: %{y:.4~g} µs<extra></extra>`,
         },
-        ...(fit
-          ? [
-              {
-                type: "scatter",
-                mode: "lines",
-                name: `${wireType}, line`,
-                showlegend: false,
-                x: xs,
-                y: xs.map((x) => (fit.intercept + fit.slope * x) / 1e3),
-                line: { color, width: 1.5, dash: "dot" },
-                hoverinfo: "skip",
-              },
-            ]
-          : []),
+        ...(fit ? [lineTrace(wireType, xs, fit, color)] : []),
       ];
     }),
     layout: {
@@ -200,8 +177,21 @@ export function transfersFigure({ transfers: series, crossovers }: RunAnalysis):
   };
 }
 
+function lineTrace(wireType: string, xs: readonly number[], { intercept, slope }: Line, color: string): ScatterTrace {
+  return {
+    type: "scatter",
+    mode: "lines",
+    name: `${wireType}, line`,
+    showlegend: false,
+    x: xs,
+    y: xs.map((x) => (intercept + slope * x) / 1e3),
+    line: { color, width: 1.5, dash: "dot" },
+    hoverinfo: "skip",
+  };
+}
+
 /** Marks at the sizes themselves where they are few, else at powers of ten. */
-function sizeTicks(sizes: readonly number[]): Readonly<Record<string, unknown>> {
+function sizeTicks(sizes: readonly number[]): Axis {
   const distinct = [...new Set(sizes)].sort((a, b) => a - b);
   // Labels closer than this run into each other.
   const apart = distinct.every((size, k) => k === 0 || size / (distinct[k - 1] ?? size) > 1.2);
@@ -256,7 +246,7 @@ export function memoryFigure({ memory: kinds }: RunAnalysis): Figure {
       name: kind,
       y: ranks.map(rankName),
       x: bytes,
-      marker: { color: MEMORY_SHADES[k % MEMORY_SHADES.length] },
+      marker: { color: MEMORY_SHADES[k % MEMORY_SHADES.length] ?? KIND_COLOURS.host },
       hovertemplate: `${kind}: %{x:.4~s}B<extra>%{y}</extra>`,
     })),
     layout: {

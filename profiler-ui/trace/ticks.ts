@@ -14,12 +14,17 @@ export interface Tick {
   readonly text: string;
 }
 
+/** The next 1, 2 or 5 times a power of ten. */
+export function roundStep(rough: number): number {
+  const power = 10 ** Math.floor(Math.log10(rough));
+  return power * ([1, 2, 5, 10].find((factor) => factor * power >= rough) ?? 10);
+}
+
 /** About `count` marks in [from, to] at 1, 2 or 5 times a power of ten. */
 export function timeTicks(from: number, to: number, count: number): Tick[] {
   const rough = (to - from) / Math.max(1, count);
   if (!(rough > 0)) return [];
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = Math.max(1, power * ([1, 2, 5, 10].find((factor) => factor * power >= rough) ?? 10));
+  const step = Math.max(1, roundStep(rough));
   const unit = UNITS.find(({ ns }) => (to > ns || ns === 1) && step >= ns / 1000) ?? UNITS[3];
   const digits = Math.max(0, Math.ceil(-Math.log10(step / unit.ns) - 1e-9));
   const ticks: Tick[] = [];

@@ -7,6 +7,7 @@ import { buildLanes, extentOf, isNested, type Lane } from "./lanes";
 import { buildForest, visitVisible } from "./level-of-detail";
 import { colourOf, inkOn, KIND_COLOURS, mix, wirePattern } from "./palette";
 import { timeTicks } from "./ticks";
+import { escapeXml } from "./xml";
 
 export interface TimelineSvgOptions {
   /** Pixels, 960 unless given. */
@@ -137,15 +138,4 @@ function labelOf(events: EventColumns, options: TimelineSvgOptions, from: number
   const ranks = new Set(events.rank).size;
   const title = options.title ? `${options.title}: ` : "";
   return `${title}timeline of ${ranks} ${ranks === 1 ? "rank" : "ranks"} from ${formatTime(from)} to ${formatTime(to)}, ${events.count} spans`;
-}
-
-function escapeXml(text: string): string {
-  const entities: Readonly<Record<string, string>> = {
-    "&": "&amp;",
-    "<": "&lt;",
-    ">": "&gt;",
-    '"': "&quot;",
-    "'": "&#39;",
-  };
-  return text.replace(/[&<>"']/g, (character) => entities[character] ?? "");
 }

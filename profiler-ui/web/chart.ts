@@ -1,6 +1,6 @@
 /** A chart with what it counts and its numbers as a table. Plotly is loaded when the first one is drawn. */
 
-import type { Figure } from "../trace/figures";
+import type { Figure } from "../trace/figure";
 import { el } from "./dom";
 import { onThemeChange } from "./page";
 

@@ -4,15 +4,28 @@ import { once } from "node:events";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
-import { listRuns, loadModel, openRun, plainText, profile, type Model } from "../../kernel/api/index";
-import { displaySymbol, type MimeBundle } from "../../kernel/api/display";
+import {
+  compare,
+  listRuns,
+  loadModel,
+  openRun,
+  plainText,
+  profile,
+  type Model,
+  type Run,
+} from "../../kernel/api/index";
+import { drawn } from "../../kernel/api/display";
 import { startCli } from "../support/cli";
 import { temporaryFolder, tinyMamba } from "../support/fixtures";
 
 const prompt = "Sherlock Holmes took";
 
-/** What a value shows in a notebook. */
-const drawn = (value: object): MimeBundle => (value as { [displaySymbol](): MimeBundle })[displaySymbol]();
+/** The SVG of the image that a value shows in a notebook. */
+function pictureOf(value: object): string {
+  const [, data = ""] =
+    /<img [^>]*src="data:image\/svg\+xml;base64,([^"]+)"/.exec(drawn(value)["text/html"] ?? "") ?? [];
+  return Buffer.from(data, "base64").toString();
+}
 
 const runs = temporaryFolder();
 let model: Model;
@@ -150,12 +163,13 @@ test("profile(model) records a generation; summary, collectives and timeline dra
   expect(await openRun(run.id, { runs })).toMatchObject({ info: run.info });
 });
 
-test("a run's charts are Plotly's figures, with the numbers that SQL finds, and tables for viewers without it", async () => {
+test("a run's charts are Plotly's figures, with the numbers that SQL finds, and pictures and tables for viewers without it", async () => {
   const run = await profile(model, { prompt, maxNewTokens: 6, runs });
   const { timeByOp, roofline, latencies, memory } = await run.charts();
   const bundle = drawn(timeByOp);
   expect(bundle["text/plain"]).toMatch(/^Time by op and rank\nop +rank 0 +rank 1\n/);
   expect(bundle["text/html"]).toContain("<table>");
+  expect(pictureOf(timeByOp)).toBe(timeByOp.svg);
   const { data } = JSON.parse(JSON.stringify(bundle["application/vnd.plotly.v1+json"])) as {
     data: readonly { readonly name: string; readonly x: readonly number[]; readonly y: readonly string[] }[];
   };
@@ -171,6 +185,22 @@ test("a run's charts are Plotly's figures, with the numbers that SQL finds, and 
   expect(latencies.length).toBeGreaterThan(0);
   expect(memory?.title).toBe("Memory by kind");
   expect(plainText(await run.charts())).toContain("Roofline");
+});
+
+test("a comparison's charts show both runs, by the comparison's numbers", async () => {
+  const record = (label: string): Promise<Run> => profile(model, { prompt, maxNewTokens: 4, runs, label });
+  const comparison = await compare(await record("one"), await record("two"));
+  const { kinds, ops, allReduce } = comparison.charts();
+  expect(drawn(kinds)["text/plain"]).toMatch(/^A rank's time by kind\nkind +one +two\n/);
+  const scan = comparison.kinds.find(({ kind }) => kind === "scan");
+  expect(kinds.traces.find((trace) => "name" in trace && trace.name === "scan")).toMatchObject({
+    y: ["one", "two"],
+    x: [(scan?.a ?? NaN) / 1e6, (scan?.b ?? NaN) / 1e6],
+  });
+  expect(pictureOf(kinds)).toContain("AllReduce");
+  expect(ops?.traces).toHaveLength(2);
+  expect(allReduce?.title).toBe("Where the AllReduces' time went");
+  expect(String(drawn(comparison.charts())["text/html"]).match(/<img /g)).toHaveLength(3);
 });
 
 test("a recording that outlasts its buffers is drained while it runs, and loses nothing", async () => {

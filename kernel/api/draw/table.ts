@@ -1,5 +1,9 @@
 /** One table, drawn as text for terminals and as script-free HTML for notebooks. */
 
+import { escapeXml as escapeHtml } from "../../../profiler-ui/trace/xml";
+
+export { escapeHtml };
+
 export interface Column {
   readonly title: string;
   readonly align?: "left" | "right";
@@ -50,17 +54,6 @@ export function htmlTable({ title, columns, rows, note }: Table): string {
     "</tbody></table>",
     note ? `<p>${escapeHtml(note)}</p>` : "",
   ].join("");
-}
-
-export function escapeHtml(text: string): string {
-  const entities: Readonly<Record<string, string>> = {
-    "&": "&amp;",
-    "<": "&lt;",
-    ">": "&gt;",
-    '"': "&quot;",
-    "'": "&#39;",
-  };
-  return text.replace(/[&<>"']/g, (character) => entities[character] ?? character);
 }
 
 /** Columns a terminal gives the text. */

@@ -7,6 +7,7 @@ import { compareRuns, type RunComparison } from "../../../profiler-ui/trace/comp
 import type { RunInfo } from "../../../profiler-ui/trace/run";
 import { timelineSvg } from "../../../profiler-ui/trace/timeline-svg";
 import { drawable } from "../display";
+import { comparisonCharts, type ComparisonCharts } from "../draw/comparison-charts";
 import { htmlPicture } from "../draw/picture";
 import { comparisonTable } from "../draw/summary";
 import { htmlTable, textTable, type Table } from "../draw/table";
@@ -73,17 +74,24 @@ async function opened(run: Run | string): Promise<Run> {
   return run instanceof Run ? run : openRun(run);
 }
 
+/** Two runs side by side: draws itself. */
+export interface Comparison extends RunComparison {
+  /** Its charts; each draws itself. */
+  charts(): ComparisonCharts;
+}
+
 /**
  * Compares run `b` with run `a`, the baseline: time by kind and op, the wire, a sentence that says it.
  *
  * @example
  * const difference = compare(await openRun(f16), await openRun(int8));
  */
-export async function compare(a: Run | string, b: Run | string): Promise<RunComparison> {
+export async function compare(a: Run | string, b: Run | string): Promise<Comparison> {
   const [first, second] = [await opened(a), await opened(b)];
   const [ofA, ofB] = await Promise.all([first.events(), second.events()]);
   const comparison = compareRuns({ info: first.info, events: ofA }, { info: second.info, events: ofB });
-  return drawable(comparison, () => {
+  const whole: Comparison = { ...comparison, charts: () => comparisonCharts(comparison) };
+  return drawable(whole, () => {
     const table = comparisonTable(comparison);
     // One scale for both, or the shorter run would look as long as the other.
     const toNs = Math.max(comparison.summaries.a.durationNs, comparison.summaries.b.durationNs);

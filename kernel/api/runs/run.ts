@@ -76,7 +76,7 @@ export class Run {
   }
 
   /**
-   * The charts of the profiler's page; each draws itself, by Plotly where the viewer has it.
+   * The charts of the profiler's page; each draws itself, by Plotly where the viewer has it and as a picture elsewhere.
    *
    * @example
    * (await run.charts()).roofline;
