@@ -7,9 +7,14 @@ type Attributes = Readonly<Record<string, string>>;
 
 /** Elements with one of these fills, in order. */
 function rects(svg: string, fill: string): Attributes[] {
-  return [...svg.matchAll(/<(rect|path) ([^>]*)>/g)]
-    .map(([, , text = ""]) => Object.fromEntries([...text.matchAll(/([\w-]+)="([^"]*)"/g)].map((m) => [m[1], m[2]])))
-    .filter((attributes) => attributes["fill"] === fill && attributes["rx"] === undefined) as Attributes[];
+  return [...svg.matchAll(/<(?:rect|path) ([^>]*)>/g)]
+    .map(([, text = ""]): Attributes => {
+      const pairs = [...text.matchAll(/([\w-]+)="([^"]*)"/g)].map(
+        ([, name = "", value = ""]) => [name, value] as const,
+      );
+      return Object.fromEntries(pairs);
+    })
+    .filter((attributes) => attributes["fill"] === fill && attributes["rx"] === undefined);
 }
 
 const widths = (marks: readonly Attributes[]): number[] => marks.map((mark) => Number(mark["width"]));
