@@ -29,11 +29,16 @@ export class Analyst {
     // A run that was still being read when the server closed must not start another thread.
     if (this.#closed) return Promise.reject(new StatelineError("E_ANALYSIS_ENDED", "The server is closed."));
     const id = ++this.#tasks;
-    const worker = (this.#worker ??= this.#start());
+    const worker = this.#started();
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
       worker.postMessage({ id, task } satisfies Request, given);
     });
+  }
+
+  /** Begins what the first task would wait for. */
+  start(): void {
+    if (!this.#closed) this.#started();
   }
 
   async close(): Promise<void> {
@@ -43,7 +48,11 @@ export class Analyst {
     await worker?.terminate();
   }
 
-  #start(): Worker {
+  #started(): Worker {
+    return (this.#worker ??= this.#launch());
+  }
+
+  #launch(): Worker {
     const worker = new Worker(builtPath("profiler-ui/server/analysis-thread.js"));
     worker.on("message", (reply: Reply) => {
       const waiting = this.#waiting.get(reply.id);

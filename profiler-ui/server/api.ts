@@ -8,6 +8,7 @@
  *     GET /api/runs/:id/summary                   RunSummary
  *     GET /api/runs/:id/analysis                  RunAnalysis
  *     GET /api/runs/:id/lanes                     LaneInfo[]
+ *     GET /api/runs/:id/sketch                    events that draw the run soonest (wire-format)
  *     GET /api/runs/:id/overview                  events that draw the whole run (wire-format)
  *     GET /api/runs/:id/lanes/:rank/:stream/:tile events of a lane (wire-format)
  *     GET /api/runs/:id/collectives?name&class&sort&order&offset&limit   CollectivePage
@@ -48,6 +49,12 @@ export function apiRoutes(runs: RunCache): Router {
   router.get(
     "/runs/:id",
     handle(async ({ params }, response) => void response.json(await runs.source.info(validRunId(params["id"])))),
+  );
+  router.get(
+    "/runs/:id/sketch",
+    handle(async (request, response) => {
+      send(response, request, await runs.sketch(validRunId(request.params["id"])));
+    }),
   );
   ask("summary", () => ({ kind: "summary" }));
   ask("lanes", () => ({ kind: "lanes" }));

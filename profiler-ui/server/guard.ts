@@ -122,13 +122,17 @@ function equal(a: string, b: string): boolean {
 
 const RUN_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
+export function isRunId(id: unknown): id is string {
+  return typeof id === "string" && RUN_ID.test(id);
+}
+
 /**
  * A run's id as it may reach a RunSource: one path segment without a leading dot, hence no way out of a folder.
  *
  * @throws StatelineError `E_RUN_ID_INVALID`
  */
 export function validRunId(id: unknown): string {
-  if (typeof id === "string" && RUN_ID.test(id)) return id;
+  if (isRunId(id)) return id;
   const shown = typeof id === "string" ? id : typeof id;
   throw new StatelineError(
     "E_RUN_ID_INVALID",

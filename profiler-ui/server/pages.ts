@@ -2,7 +2,7 @@
 
 import { dirname } from "node:path";
 import express, { Router, type RequestHandler } from "express";
-import { validRunId } from "./guard";
+import { isRunId, validRunId } from "./guard";
 import { builtPath } from "./package-folder";
 import type { RunCache } from "./run-cache";
 
@@ -40,6 +40,14 @@ export function pageRoutes(runs: RunCache): Router {
     },
     page("run.html"),
   );
-  router.get("/compare", page("compare.html"));
+  router.get(
+    "/compare",
+    ({ query }, _response, next) => {
+      // What is no id is said by the page, which asks for it.
+      for (const id of [query["a"], query["b"]]) if (isRunId(id)) runs.prepare(id);
+      next();
+    },
+    page("compare.html"),
+  );
   return router;
 }

@@ -2,12 +2,18 @@
 
 import { buffersOf } from "../trace/columns";
 import type { RunInfo, RunSource } from "../trace/run";
-import { BYTES_PER_EVENT } from "../trace/wire-format";
+import { BYTES_PER_EVENT, encodeEvents } from "../trace/wire-format";
 import type { Answer, Question } from "./analysis";
 import { Analyst } from "./analyst";
 
 /** What is kept of runs, in bytes of events; the one in use is kept whatever its size. */
 const KEEP_BYTES = 400e6;
+
+/** Events from which on a run is sketched while it is read: less are read as soon. */
+const SKETCHED = 200_000;
+
+/** Marks a lane of a sketch has at most. */
+const SKETCH_PIXELS = 512;
 
 /** A run that the thread holds under a number. */
 interface HeldRun {
@@ -18,6 +24,8 @@ interface HeldRun {
 export class RunCache {
   /** In order of use, the latest last. */
   readonly #runs = new Map<string, Promise<HeldRun>>();
+  /** Long runs drawn roughly, while they are read. */
+  readonly #sketches = new Map<string, Promise<Answer>>();
   readonly #analyst = new Analyst(() => this.#runs.clear());
   #numbers = 0;
 
@@ -26,6 +34,14 @@ export class RunCache {
   /** Begins to read a run that will be asked about; what goes wrong is said to those who ask. */
   prepare(id: string): void {
     void this.#held(id).catch(() => undefined);
+  }
+
+  /** What draws a run soonest: a sketch of a long one that is being read, else its overview. */
+  async sketch(id: string): Promise<Answer> {
+    const held = this.#asOf(await this.source.info(id));
+    // Why it cannot be read is said by the sketch or the overview.
+    held.catch(() => undefined);
+    return (await this.#sketches.get(id)) ?? this.ask(id, { kind: "overview" });
   }
 
   /** Answers a question about a run as it is now. */
@@ -45,7 +61,11 @@ export class RunCache {
 
   /** The run as it is now: one that has grown since it was read is read again. */
   async #held(id: string): Promise<HeldRun> {
-    const info = await this.source.info(id);
+    return this.#asOf(await this.source.info(id));
+  }
+
+  async #asOf(info: RunInfo): Promise<HeldRun> {
+    const { id } = info;
     const known = this.#runs.get(id);
     if (known) {
       const run = await known;
@@ -68,10 +88,25 @@ export class RunCache {
   }
 
   async #read(info: RunInfo): Promise<HeldRun> {
-    const events = await this.source.events(info.id);
-    const number = ++this.#numbers;
-    await this.#analyst.perform({ kind: "load", run: number, info, events }, buffersOf(events));
-    return { number, info };
+    this.#analyst.start();
+    const sketch = this.#sketchOf(info);
+    this.#sketches.set(info.id, sketch);
+    try {
+      // One after the other: together, the first to be looked at would have to share the cores.
+      await sketch;
+      const events = await this.source.events(info.id);
+      const number = ++this.#numbers;
+      await this.#analyst.perform({ kind: "load", run: number, info, events }, buffersOf(events));
+      return { number, info };
+    } finally {
+      this.#sketches.delete(info.id);
+    }
+  }
+
+  async #sketchOf({ id, events }: RunInfo): Promise<Answer> {
+    if (events < SKETCHED) return null;
+    const sketch = await this.source.sketch?.(id, SKETCH_PIXELS);
+    return sketch ? encodeEvents(sketch) : null;
   }
 
   #drop({ number }: HeldRun): void {

@@ -127,6 +127,10 @@ export interface RunSource {
   info(id: string): Promise<RunInfo>;
   /** All events of a run, by start time, for the caller to keep: their memory may be handed to another thread. */
   events(id: string): Promise<EventColumns>;
+  /** Where the runs lie in files: what draws a long run roughly, found without reading all of it; null if it cannot. */
+  sketch?(id: string, pixels: number): Promise<EventColumns | null>;
+  /** Loads what the first reading needs, so that it need not wait for that. */
+  warm?(): Promise<void>;
   /** Where the runs lie in files: SQL on one, read only and bounded. @throws RunError `E_SQL`, `E_ABORTED` */
   sql?(id: string, text: string, limits: SqlLimits): Promise<SqlAnswer>;
   readonly store?: RunStore;

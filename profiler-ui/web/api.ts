@@ -57,6 +57,11 @@ export function fetchLanes(id: string): Promise<LaneInfo[]> {
   return json<LaneInfo[]>(`/api/runs/${encodeURIComponent(id)}/lanes`);
 }
 
+/** What draws a run soonest, less than its overview if it is long. */
+export function fetchSketch(id: string): Promise<EventColumns> {
+  return columns(`/api/runs/${encodeURIComponent(id)}/sketch`);
+}
+
 export function fetchOverview(id: string): Promise<EventColumns> {
   return columns(`/api/runs/${encodeURIComponent(id)}/overview`);
 }

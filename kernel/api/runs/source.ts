@@ -10,7 +10,9 @@ import { RunError } from "../errors";
 import { exportParquet } from "./export";
 import { folderOf, readInfo, runIds, runsFolder } from "./folder";
 import { importUpload } from "./import/upload";
+import { openDatabase } from "./duckdb";
 import { readEvents } from "./parquet-reader";
+import { sketchEvents } from "./sketch";
 import { runSql } from "./sql";
 import { annotate, readNotes, removeRun, restoreRun } from "./store";
 
@@ -57,6 +59,17 @@ export class FolderRunSource implements RunSource {
   async events(id: string): Promise<EventColumns> {
     await this.info(id);
     return readEvents(folderOf(this.folder, id));
+  }
+
+  /** @throws RunError `E_RUN_NOT_FOUND`, `E_RUN_UNREADABLE` */
+  async sketch(id: string, pixels: number): Promise<EventColumns | null> {
+    await this.info(id);
+    return sketchEvents(folderOf(this.folder, id), pixels);
+  }
+
+  /** DuckDB takes a while to load. */
+  async warm(): Promise<void> {
+    (await openDatabase()).close();
   }
 
   /** @throws RunError `E_RUN_NOT_FOUND`, `E_SQL`; AbortedError `E_ABORTED` */

@@ -6,7 +6,7 @@ import type { EventColumns } from "../../trace/events";
 import { KINDS, kindIndex, type Kind } from "../../trace/kinds";
 import { buildLanes, lowerBound, type Lane } from "../../trace/lanes";
 import { buildForest, type Forest } from "../../trace/level-of-detail";
-import { fetchLanes, fetchOverview, fetchTile, type LaneInfo } from "../api";
+import { fetchLanes, fetchOverview, fetchSketch, fetchTile, type LaneInfo } from "../api";
 
 export interface LaneView {
   readonly rank: number;
@@ -75,14 +75,24 @@ export function alignLanes(
   });
 }
 
-/** A run's overview: its lanes as far as they can be seen at once, and the time they span. */
-export interface Overview {
-  readonly infos: readonly LaneInfo[];
+/** A run's lanes as far as they can be seen at once, and the time they span. */
+export interface Outline {
   readonly lanes: readonly LaneView[];
   /** Start of the run's first span, nanoseconds from the run's start. The page counts time from here. */
   readonly origin: number;
   /** From there to the end of the last span. */
   readonly length: number;
+}
+
+export interface Overview extends Outline {
+  readonly infos: readonly LaneInfo[];
+}
+
+export async function loadSketch(id: string): Promise<Outline> {
+  const events = await fetchSketch(id);
+  const [origin = 0] = events.startNs;
+  const last = events.startNs.reduce((end, start, i) => Math.max(end, start + (events.durNs[i] ?? 0)), origin);
+  return { lanes: laneViews(from(origin, events)), origin, length: last - origin };
 }
 
 export async function loadOverview(id: string): Promise<Overview> {

@@ -19,9 +19,12 @@ import {
   findSpan,
   loadLanes,
   loadOverview,
+  loadSketch,
   spanKey,
   spanRef,
   type LaneView,
+  type Outline,
+  type SpanKey,
   type SpanRef,
 } from "./lane-view";
 import { Minimap } from "./minimap";
@@ -56,6 +59,9 @@ export class TimelinePane {
   );
   readonly #help = helpSheet();
   #length = 1;
+  #shown = false;
+  /** The address's span until it is there: an overview may be without it. */
+  #sought: { readonly run: number; readonly span: SpanKey } | null = null;
   /** The first run's time at which the page's time begins, and its lanes before clocks were corrected. */
   #origin = 0;
   #recorded: readonly LaneView[] | undefined;
@@ -147,17 +153,9 @@ export class TimelinePane {
    * `onShown` is called when the whole of them is to be seen: what else is asked of the server should wait for it.
    */
   async load(onShown: () => void = () => undefined): Promise<void> {
+    if (!this.#shown) this.#show(await Promise.all(this.runs.map(({ id }) => loadSketch(id))));
     const overviews = await Promise.all(this.runs.map(({ id }) => loadOverview(id)));
-    this.#origin = overviews[0]?.origin ?? 0;
-    this.#length = Math.max(1, ...overviews.map(({ length }) => length));
-    this.#timelines.forEach((timeline, k) => {
-      timeline.setLength(this.#length);
-      timeline.setLanes(overviews[k]?.lanes ?? []);
-    });
-    this.#toolbar.setView({ from: 0, to: this.#length });
-    this.#minimap.setLanes(overviews[0]?.lanes ?? [], this.#length);
-    this.#minimap.setView({ from: 0, to: this.#length });
-    this.#restore();
+    this.#show(overviews);
     onShown();
     const done = this.runs.map(() => 0);
     const loading = overviews.map((overview, k) =>
@@ -172,9 +170,26 @@ export class TimelinePane {
     this.#minimap.setLanes(this.#timelines[0]?.lanes ?? [], this.#length);
     this.#find(this.#query);
     this.#restoreSelection();
+    this.#sought = null;
     this.#progress.classList.add("done");
     this.element.dataset["loaded"] = "true";
     this.#fillTables();
+  }
+
+  /** Shows runs as far as they are known; the window stays where it is. */
+  #show(outlines: readonly Outline[]): void {
+    if (this.#shown) this.#writeAddress();
+    this.#shown = true;
+    this.#origin = outlines[0]?.origin ?? 0;
+    this.#length = Math.max(1, ...outlines.map(({ length }) => length));
+    this.#timelines.forEach((timeline, k) => {
+      timeline.setLength(this.#length);
+      timeline.setLanes(outlines[k]?.lanes ?? []);
+    });
+    this.#toolbar.setView({ from: 0, to: this.#length });
+    this.#minimap.setLanes(outlines[0]?.lanes ?? [], this.#length);
+    this.#minimap.setView({ from: 0, to: this.#length });
+    this.#restore();
   }
 
   /** Draws the first run with its ranks' clocks corrected, or as recorded. */
@@ -227,6 +242,7 @@ export class TimelinePane {
     const timeline = this.#timelines[state.run] ?? this.#active;
     if (state.area) this.#selectArea(timeline, state.area);
     const span = state.span && findSpan(timeline.lanes, state.span);
+    this.#sought = state.span && !span ? { run: state.run, span: state.span } : null;
     if (span) timeline.select(span);
   }
 
@@ -312,17 +328,18 @@ export class TimelinePane {
   #writeAddress(): void {
     const { view } = this.#active;
     const whole = view.from <= 0 && view.to >= this.#length;
-    const run = this.#timelines.findIndex(({ selected, area }) => selected !== null || area !== null);
-    const span = this.#timelines[run]?.selected ?? null;
+    const chosen = this.#timelines.findIndex(({ selected, area }) => selected !== null || area !== null);
+    const run = chosen < 0 ? (this.#sought?.run ?? 0) : chosen;
+    const span = this.#timelines[chosen]?.selected ?? null;
     const hash = writeState({
       view: whole ? null : view,
-      span: span && spanKey(span),
-      run: Math.max(0, run),
+      span: chosen < 0 ? (this.#sought?.span ?? null) : span && spanKey(span),
+      run,
       hidden: [...this.#hidden],
       pinned: [...this.#arrangement.pinned],
       folded: [...this.#arrangement.folded],
       find: this.#query.kind === "all" ? "" : this.#search.text.trim(),
-      area: this.#timelines[run]?.area ?? null,
+      area: this.#timelines[chosen]?.area ?? null,
     });
     history.replaceState(null, "", `${location.pathname}${location.search}${hash}`);
   }
