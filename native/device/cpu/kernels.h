@@ -13,16 +13,19 @@ namespace stateline::cpu {
 // int8 has four neighbours a word, in groups of kGroup neighbours that share a scale, amax/127 of each lane: a group is
 // a word of scales a lane (for activations as many again that the product asks for), then its words.
 constexpr int64_t kGroup = 128;
+constexpr int64_t kBlockBytes = 24 << 10;  // of a widened block of a panel: most of a usual first-level cache
 using Interleave = void (*)(const void* const* rows, int64_t count, int64_t columns, int64_t lanes, void* out);
 
-// out[i][0..columns) = Σ_k a[k][i] · panel[k][0..columns) + bias for the `rows` rows of one tile and one panel.
+// out[i][0..columns) = Σ_k a[k][i] · panel[k][0..columns) + bias for the `rows` rows of one tile and one panel, or for
+// some words of them: a product that resumes adds to `out`, and so sums in the order of one that takes them all.
 struct Product {
   const void* activations;  // interleaved, `rows` lanes
   int64_t rows;             // 1..tile
   const void* panel;        // interleaved weights, Kernels::panel lanes
   const float* bias;        // Kernels::panel values, or null
   int64_t words;            // of a row of weights, scales not counted
-  int64_t columns;          // 1..panel; the rest of the panel is padding
+  bool resume;
+  int64_t columns;  // 1..panel; the rest of the panel is padding
   float* out;
   int64_t out_stride;
 };
@@ -89,6 +92,12 @@ struct Kernels {
   Interleave interleave_weights[3][3];   // [stored DType][ComputeType]
   Interleave interleave_activations[3];  // from f32; bf16 and int8 round to nearest even
   void (*product[3])(const Product& product);
+
+  // Products of more rows than a tile take each panel in blocks, which stay in the first-level cache for all tiles and
+  // which `widen` writes as `block_product` reads them; null where that is how they lie in the panel.
+  int64_t block_words[3];  // of a weight row
+  void (*widen[3])(const void* panel, int64_t words, void* out);
+  void (*block_product[3])(const Product& product);
 
   // Channels [begin, end) of one segment.
   int64_t channel_block;  // begin is a multiple of this

@@ -10,26 +10,26 @@
 namespace stateline::cpu {
 namespace {
 
-constexpr int64_t kBlockBytes = 512 << 10;  // of activations: half a usual second-level cache
-constexpr int64_t kLeastTiles = 8;          // a block, or long rows would read the weights too often
-constexpr int64_t kSerialBytes = 64 << 10;  // of weights: less is done before another thread has woken
+constexpr int64_t kActivationBytes = 512 << 10;  // at a time: half a usual second-level cache
+constexpr int64_t kLeastTiles = 8;               // a block, or long rows would read the weights too often
+constexpr int64_t kSerialBytes = 64 << 10;       // of weights: less is done before another thread has woken
 constexpr int64_t kMaxTile = 16;
 
 }  // namespace
 
-int64_t Matmul::row_bytes(const PackedMatrix& matrix) const {
-  const int64_t words = matrix.words() * kernels_.activation_words[static_cast<int>(matrix.type())];
-  return (words + matrix.groups() * kernels_.activation_header) * 4;
+int64_t Matmul::row_bytes(const PackedMatrix& matrix, int64_t words) const {
+  const int64_t own = words * kernels_.activation_words[static_cast<int>(matrix.type())];
+  return (own + matrix.groups(words) * kernels_.activation_header) * 4;
 }
 
 int64_t Matmul::block_rows(const PackedMatrix& matrix) const {
-  const int64_t fit = kBlockBytes / (row_bytes(matrix) * tile(matrix));
+  const int64_t fit = kActivationBytes / (row_bytes(matrix, matrix.words()) * tile(matrix));
   return std::max(fit, kLeastTiles) * tile(matrix);
 }
 
 void Matmul::reserve(const PackedMatrix& matrix) {
   const int64_t rows = std::max(block_rows(matrix), team_.size() * tile(matrix));
-  const auto bytes = static_cast<size_t>(rows * row_bytes(matrix));
+  const auto bytes = static_cast<size_t>(rows * row_bytes(matrix, matrix.words()));
   if (bytes > scratch_.bytes()) scratch_ = Memory(bytes);
 }
 
@@ -55,34 +55,67 @@ void Matmul::few_rows(const PackedMatrix& matrix, View<const float> in, View<flo
     } else {
       interleave(matrix, in, 0, in.rows, scratch);
     }
-    for (int64_t panel = begin; panel < end; ++panel) product(matrix, activations, in.rows, panel, out);
+    for (int64_t panel = begin; panel < end; ++panel) {
+      Product whole = product_of(matrix, panel, out);
+      whole.activations = activations;
+      whole.rows = in.rows;
+      kernels_.product[static_cast<int>(matrix.type())](whole);
+    }
   };
   const int64_t panels = matrix.panels();
-  if (panels * matrix.panel_bytes() < kSerialBytes) {
+  if (panels * matrix.panel_bytes(matrix.words()) < kSerialBytes) {
     stream(scratch_.data(), 0, panels);
     return;
   }
   team_.run([&](int part) {
     const int64_t begin = panels * part / team_.size(), end = panels * (part + 1) / team_.size();
-    if (begin < end) stream(scratch_.data() + part * tile(matrix) * row_bytes(matrix), begin, end);
+    if (begin < end) stream(scratch_.data() + part * tile(matrix) * row_bytes(matrix, matrix.words()), begin, end);
   });
 }
 
 void Matmul::many_rows(const PackedMatrix& matrix, View<const float> in, View<float> out) {
-  const int64_t tiles = (in.rows + tile(matrix) - 1) / tile(matrix);
-  const int64_t bytes = row_bytes(matrix);
-  const auto first_row = [&](int64_t index) { return in.rows * index / tiles; };
-  team_.split(tiles, 1, [&](int64_t begin, int64_t end) {
+  const Tiles tiles{in.rows, (in.rows + tile(matrix) - 1) / tile(matrix)};
+  const int64_t bytes = row_bytes(matrix, matrix.words());
+  team_.split(tiles.count, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      interleave(matrix, in, first_row(i), first_row(i + 1) - first_row(i), scratch_.data() + first_row(i) * bytes);
+      interleave(matrix, in, tiles.row(i), tiles.row(i + 1) - tiles.row(i), scratch_.data() + tiles.row(i) * bytes);
     }
   });
-  team_.split(matrix.panels() * tiles, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t unit = begin; unit < end; ++unit) {
-      const int64_t row = first_row(unit % tiles), count = first_row(unit % tiles + 1) - row;
-      product(matrix, scratch_.data() + row * bytes, count, unit / tiles, out.rows_from(row, count));
+  team_.split(matrix.panels() * tiles.count, 1, [&](int64_t begin, int64_t end) {
+    while (begin < end) {
+      const int64_t panel = begin / tiles.count, first = begin % tiles.count;
+      const int64_t past = std::min(tiles.count, first + end - begin);
+      panel_of_tiles(matrix, panel, tiles, first, past, out);
+      begin += past - first;
     }
   });
+}
+
+void Matmul::panel_of_tiles(const PackedMatrix& matrix, int64_t panel, Tiles tiles, int64_t begin, int64_t end,
+                            View<float> out) const {
+  const int type = static_cast<int>(matrix.type());
+  const int64_t bytes = row_bytes(matrix, matrix.words());
+  alignas(64) std::array<std::byte, kBlockBytes> wide;
+  Product part = product_of(matrix, panel, out);
+  for (int64_t word = 0, words; word < matrix.words(); word += words) {
+    words = std::min(kernels_.block_words[type], matrix.words() - word);
+    part.words = words;
+    part.resume = word > 0;
+    part.bias = word + words == matrix.words() ? matrix.bias(panel) : nullptr;
+    part.panel = matrix.panel(panel) + matrix.panel_bytes(word);
+    if (kernels_.widen[type]) {
+      kernels_.widen[type](part.panel, words, wide.data());
+      part.panel = wide.data();
+      part.words *= kernels_.activation_words[type];
+    }
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t row = tiles.row(i);
+      part.rows = tiles.row(i + 1) - row;
+      part.activations = scratch_.data() + row * bytes + part.rows * row_bytes(matrix, word);
+      part.out = out.row(row) + panel * kernels_.panel;
+      kernels_.block_product[type](part);
+    }
+  }
 }
 
 void Matmul::interleave(const PackedMatrix& matrix, View<const float> in, int64_t row, int64_t count,
@@ -92,19 +125,19 @@ void Matmul::interleave(const PackedMatrix& matrix, View<const float> in, int64_
   kernels_.interleave_activations[static_cast<int>(matrix.type())](rows.data(), count, matrix.columns(), count, to);
 }
 
-void Matmul::product(const PackedMatrix& matrix, const void* activations, int64_t rows, int64_t panel,
-                     View<float> out) const {
+Product Matmul::product_of(const PackedMatrix& matrix, int64_t panel, View<float> out) const {
   const int64_t column = panel * kernels_.panel;
-  kernels_.product[static_cast<int>(matrix.type())]({
-      .activations = activations,
-      .rows = rows,
+  return {
+      .activations = nullptr,
+      .rows = 0,
       .panel = matrix.panel(panel),
       .bias = matrix.bias(panel),
       .words = matrix.words(),
+      .resume = false,
       .columns = std::min(kernels_.panel, matrix.rows() - column),
       .out = out.data + column,
       .out_stride = out.stride,
-  });
+  };
 }
 
 }  // namespace stateline::cpu

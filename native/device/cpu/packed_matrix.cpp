@@ -24,7 +24,7 @@ PackedMatrix::PackedMatrix(const Kernels& kernels, const TensorSlice& weight, co
       type_(type),
       panel_(kernels.panel),
       words_(words_of(type, columns_)),
-      panels_(arena.take(static_cast<size_t>(panels() * panel_bytes()))),
+      panels_(arena.take(static_cast<size_t>(panels() * panel_bytes(words_)))),
       bias_(bias ? static_cast<size_t>(panels() * panel_) * sizeof(float) : 0) {
   const Interleave interleave = kernels.interleave_weights[static_cast<int>(weight.dtype)][static_cast<int>(type)];
   std::vector<std::vector<const void*>> sources(team.size(), std::vector<const void*>(panel_));
@@ -35,7 +35,7 @@ PackedMatrix::PackedMatrix(const Kernels& kernels, const TensorSlice& weight, co
     for (int64_t index = begin; index < end; ++index) {
       const int64_t count = std::min(panel_, rows_ - index * panel_);
       for (int64_t i = 0; i < count; ++i) rows[i] = walk.next();
-      interleave(rows, count, columns_, panel_, panels_.data() + index * panel_bytes());
+      interleave(rows, count, columns_, panel_, panels_.data() + index * panel_bytes(words_));
     }
   });
   if (bias) load(kernels, *bias, reinterpret_cast<float*>(bias_.data()));

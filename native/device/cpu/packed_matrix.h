@@ -21,10 +21,10 @@ class PackedMatrix final : public Matrix {
 
   ComputeType type() const { return type_; }
   int64_t words() const { return words_; }  // of a row, scales not counted
-  int64_t groups() const { return type_ == ComputeType::int8 ? (columns_ + kGroup - 1) / kGroup : 0; }
+  int64_t groups(int64_t words) const { return type_ == ComputeType::int8 ? (words * 4 + kGroup - 1) / kGroup : 0; }
   int64_t panels() const { return (rows_ + panel_ - 1) / panel_; }
-  const std::byte* panel(int64_t index) const { return panels_.data() + index * panel_bytes(); }
-  int64_t panel_bytes() const { return (words_ + groups()) * panel_ * 4; }
+  const std::byte* panel(int64_t index) const { return panels_.data() + index * panel_bytes(words_); }
+  int64_t panel_bytes(int64_t words) const { return (words + groups(words)) * panel_ * 4; }
   // Of the panel's rows; null without a bias.
   const float* bias(int64_t panel) const {
     return bias_.data() ? reinterpret_cast<const float*>(bias_.data()) + panel * panel_ : nullptr;

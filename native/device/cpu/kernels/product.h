@@ -1,8 +1,10 @@
-// What the matrix kernels of both compute types share.
+// What the matrix kernels of all compute types share.
 //
-// Every output is one sum over k in order, whatever the tile: a token's numbers do not depend, to the last bit, on how
-// many others are computed beside it.
+// Every output is one sum over k in order, whatever the tile and the block: a token's numbers do not depend, to the
+// last bit, on how many others are computed beside it.
 #pragma once
+
+#include <utility>
 
 #include "device/cpu/kernels/ops.h"
 #include "device/cpu/kernels/shape.h"
@@ -22,6 +24,29 @@ STATELINE_INLINE void prefetch(const void* w) {
 #else
   (void)w;
 #endif
+}
+
+// Rows of `out` so far, of `columns` columns.
+STATELINE_INLINE void load_row(const float* out, int64_t columns, vf (&sums)[kPanelVectors]) {
+  if (columns == kPanel) {
+    sums[0] = load(out);
+    sums[1] = load(out + kLanes);
+  } else if (columns > kLanes) {
+    sums[0] = load(out);
+    sums[1] = load(out + kLanes, columns - kLanes);
+  } else {
+    sums[0] = load(out, columns);
+  }
+}
+
+template <int M>
+STATELINE_INLINE void start(const Product& product, Sums<M>& sums) {
+  if (!product.resume) return;
+#pragma GCC unroll 14
+  for (int i = 0; i < M; ++i) {
+    load_row(product.out + i * product.out_stride, product.columns, sums[i]);
+    __builtin_prefetch(product.out + (M + i) * product.out_stride, 1);  // the next tile's
+  }
 }
 
 template <int M>
@@ -45,6 +70,17 @@ STATELINE_INLINE void finish(const Product& product, const Sums<M>& sums) {
       store(out, left, columns);
     }
   }
+}
+
+// Tile<rows>::run, for up to Most rows.
+template <template <int> class Tile, int... M>
+STATELINE_INLINE void run(const Product& product, std::integer_sequence<int, M...>) {
+  static constexpr void (*kTiles[])(const Product&) = {Tile<M + 1>::run...};
+  kTiles[product.rows - 1](product);
+}
+template <template <int> class Tile, int Most>
+STATELINE_INLINE void run(const Product& product) {
+  run<Tile>(product, std::make_integer_sequence<int, Most>());
 }
 
 }  // namespace stateline::cpu::STATELINE_ISA

@@ -23,6 +23,7 @@ STATELINE_INLINE void multiply_word(const uint32_t* a, const uint32_t* w, Sums<M
   const float* values = (const float*)a;
 #pragma GCC unroll 2
   for (int half = 0; half < 2; ++half, values += M) {
+    __asm__("" : "+r"(w));  // loads both halves again: kept, they would push sums out of the registers
     const vu left = bits(load(w)), right = bits(load(w + kLanes));
     const vf wide_left = floats(half == 0 ? left << 16 : left & 0xffff0000u);
     const vf wide_right = floats(half == 0 ? right << 16 : right & 0xffff0000u);
@@ -37,31 +38,38 @@ STATELINE_INLINE void multiply_word(const uint32_t* a, const uint32_t* w, Sums<M
 }
 
 template <int M>
-void tile(const Product& product) {
-  Sums<M> sums = {};
-  const uint32_t* a = static_cast<const uint32_t*>(product.activations);
-  const uint32_t* w = static_cast<const uint32_t*>(product.panel);
+struct Tile {
+  static void run(const Product& product) {
+    Sums<M> sums = {};
+    start<M>(product, sums);
+    const uint32_t* a = static_cast<const uint32_t*>(product.activations);
+    const uint32_t* w = static_cast<const uint32_t*>(product.panel);
 #pragma GCC unroll 4
-  for (int64_t k = 0; k < product.words; ++k, a += M * kActivationWordsBf16, w += kPanel) {
-    prefetch(w);
-    multiply_word<M>(a, w, sums);
+    for (int64_t k = 0; k < product.words; ++k, a += M * kActivationWordsBf16, w += kPanel) {
+      prefetch(w);
+      multiply_word<M>(a, w, sums);
+    }
+    finish<M>(product, sums);
   }
-  finish<M>(product, sums);
-}
-
-using Tile = void (*)(const Product&);
-constexpr Tile kTiles[kTileBf16] = {
-    tile<1>,  tile<2>,  tile<3>, tile<4>,  tile<5>,  tile<6>,
-#if STATELINE_AVX512
-    tile<7>,  tile<8>,  tile<9>, tile<10>, tile<11>, tile<12>,
-#endif
-#if defined(STATELINE_ISA_avx512bf16)
-    tile<13>, tile<14>,
-#endif
 };
 
 }  // namespace
 
-void product_bf16(const Product& product) { kTiles[product.rows - 1](product); }
+#if !STATELINE_AVX512
+void widen_bf16(const void* panel, int64_t words, void* out) {
+  const uint32_t* w = static_cast<const uint32_t*>(panel);
+  float* to = static_cast<float*>(out);
+  for (int64_t k = 0; k < words; ++k, w += kPanel, to += 2 * kPanel) {
+    prefetch(w);
+    const vu left = bits(load(w)), right = bits(load(w + kLanes));
+    store(to, floats(left << 16));
+    store(to + kLanes, floats(right << 16));
+    store(to + kPanel, floats(left & 0xffff0000u));
+    store(to + kPanel + kLanes, floats(right & 0xffff0000u));
+  }
+}
+#endif
+
+void product_bf16(const Product& product) { run<Tile, kTileBf16>(product); }
 
 }  // namespace stateline::cpu::STATELINE_ISA

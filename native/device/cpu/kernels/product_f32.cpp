@@ -8,34 +8,29 @@ namespace stateline::cpu::STATELINE_ISA {
 namespace {
 
 template <int M>
-void tile(const Product& product) {
-  Sums<M> sums = {};
-  const float* a = static_cast<const float*>(product.activations);
-  const float* w = static_cast<const float*>(product.panel);
+struct Tile {
+  static void run(const Product& product) {
+    Sums<M> sums = {};
+    start<M>(product, sums);
+    const float* a = static_cast<const float*>(product.activations);
+    const float* w = static_cast<const float*>(product.panel);
 #pragma GCC unroll 4
-  for (int64_t k = 0; k < product.words; ++k, a += M, w += kPanel) {
-    prefetch(w);
-    const vf left = load(w), right = load(w + kLanes);
+    for (int64_t k = 0; k < product.words; ++k, a += M, w += kPanel) {
+      prefetch(w);
+      const vf left = load(w), right = load(w + kLanes);
 #pragma GCC unroll 14
-    for (int i = 0; i < M; ++i) {
-      const vf x = set(a[i]);
-      sums[i][0] = fma(x, left, sums[i][0]);
-      sums[i][1] = fma(x, right, sums[i][1]);
+      for (int i = 0; i < M; ++i) {
+        const vf x = set(a[i]);
+        sums[i][0] = fma(x, left, sums[i][0]);
+        sums[i][1] = fma(x, right, sums[i][1]);
+      }
     }
+    finish<M>(product, sums);
   }
-  finish<M>(product, sums);
-}
-
-using Tile = void (*)(const Product&);
-constexpr Tile kTiles[kTileF32] = {
-    tile<1>, tile<2>, tile<3>, tile<4>,  tile<5>,  tile<6>,
-#if STATELINE_AVX512
-    tile<7>, tile<8>, tile<9>, tile<10>, tile<11>, tile<12>, tile<13>, tile<14>,
-#endif
 };
 
 }  // namespace
 
-void product_f32(const Product& product) { kTiles[product.rows - 1](product); }
+void product_f32(const Product& product) { run<Tile, kTileF32>(product); }
 
 }  // namespace stateline::cpu::STATELINE_ISA

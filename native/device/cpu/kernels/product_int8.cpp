@@ -41,44 +41,36 @@ STATELINE_INLINE void multiply_word(const uint32_t* a, const uint32_t* w, Intege
 }
 
 template <int M>
-void tile(const Product& product) {
-  Sums<M> sums = {};
-  const uint32_t* a = static_cast<const uint32_t*>(product.activations);
-  const uint32_t* w = static_cast<const uint32_t*>(product.panel);
-  for (int64_t rest = product.words; rest > 0; rest -= kGroupWords) {
-    const int64_t words = rest < kGroupWords ? rest : kGroupWords;
-    const float* scales = (const float*)a;
-    const vf left = load(w), right = load(w + kLanes);
-    Integers<M> integers = {};
+struct Tile {
+  static void run(const Product& product) {
+    Sums<M> sums = {};
+    start<M>(product, sums);
+    const uint32_t* a = static_cast<const uint32_t*>(product.activations);
+    const uint32_t* w = static_cast<const uint32_t*>(product.panel);
+    for (int64_t rest = product.words; rest > 0; rest -= kGroupWords) {
+      const int64_t words = rest < kGroupWords ? rest : kGroupWords;
+      const float* scales = (const float*)a;
+      const vf left = load(w), right = load(w + kLanes);
+      Integers<M> integers = {};
 #if STATELINE_VNNI
-    for (int i = 0; i < M; ++i) integers[i][0] = integers[i][1] = broadcast(a[M + i]);
+      for (int i = 0; i < M; ++i) integers[i][0] = integers[i][1] = broadcast(a[M + i]);
 #endif
-    a += kActivationHeader * M;
-    w += kPanel;
-    for (int64_t k = 0; k < words; ++k, a += M * kActivationWordsInt8, w += kPanel) multiply_word<M>(a, w, integers);
+      a += kActivationHeader * M;
+      w += kPanel;
+      for (int64_t k = 0; k < words; ++k, a += M * kActivationWordsInt8, w += kPanel) multiply_word<M>(a, w, integers);
 #pragma GCC unroll 14
-    for (int i = 0; i < M; ++i) {
-      const vf scale = set(scales[i]);
-      sums[i][0] = fma(to_floats(integers[i][0]), left * scale, sums[i][0]);
-      sums[i][1] = fma(to_floats(integers[i][1]), right * scale, sums[i][1]);
+      for (int i = 0; i < M; ++i) {
+        const vf scale = set(scales[i]);
+        sums[i][0] = fma(to_floats(integers[i][0]), left * scale, sums[i][0]);
+        sums[i][1] = fma(to_floats(integers[i][1]), right * scale, sums[i][1]);
+      }
     }
+    finish<M>(product, sums);
   }
-  finish<M>(product, sums);
-}
-
-using Tile = void (*)(const Product&);
-constexpr Tile kTiles[kTileInt8] = {
-    tile<1>,  tile<2>,  tile<3>, tile<4>,  tile<5>,  tile<6>,
-#if STATELINE_AVX512
-    tile<7>,  tile<8>,  tile<9>, tile<10>, tile<11>, tile<12>,
-#endif
-#if STATELINE_VNNI
-    tile<13>, tile<14>,
-#endif
 };
 
 }  // namespace
 
-void product_int8(const Product& product) { kTiles[product.rows - 1](product); }
+void product_int8(const Product& product) { run<Tile, kTileInt8>(product); }
 
 }  // namespace stateline::cpu::STATELINE_ISA

@@ -1,6 +1,7 @@
 // Sizes the kernels are built around.
 #pragma once
 
+#include "device/cpu/kernels.h"
 #include "device/cpu/kernels/simd.h"
 
 namespace stateline::cpu::STATELINE_ISA {
@@ -34,6 +35,16 @@ constexpr int64_t kActivationHeader = 2;     // a scale, and what undoes the wei
 constexpr int64_t kActivationWordsInt8 = 2;  // four values of 16 bits
 constexpr int64_t kActivationHeader = 1;
 #endif
+
+// Words of a weight row in a block of a panel. Cores with AVX-512 reach their floor with whole panels.
+#if STATELINE_AVX512
+constexpr int64_t kBlockWordsF32 = INT64_MAX;
+constexpr int64_t kBlockWordsBf16 = INT64_MAX;
+#else
+constexpr int64_t kBlockWordsF32 = kBlockBytes / (kPanel * 4);
+constexpr int64_t kBlockWordsBf16 = kBlockWordsF32 / 2;
+#endif
+constexpr int64_t kBlockWordsInt8 = INT64_MAX;
 
 constexpr int64_t kChannelBlock = 64;  // four cache lines of a row of activations
 

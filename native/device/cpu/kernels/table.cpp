@@ -18,6 +18,14 @@ const Kernels table = {
                            {weights_f32_from_bf16, weights_bf16_from_bf16, weights_int8_from_bf16}},
     .interleave_activations = {weights_f32_from_f32, activations_bf16, activations_int8},
     .product = {product_f32, product_bf16, product_int8},
+    .block_words = {kBlockWordsF32, kBlockWordsBf16, kBlockWordsInt8},
+#if STATELINE_AVX512
+    .widen = {nullptr, nullptr, nullptr},
+    .block_product = {product_f32, product_bf16, product_int8},
+#else
+    .widen = {nullptr, widen_bf16, nullptr},
+    .block_product = {product_f32, product_f32, product_int8},
+#endif
     .channel_block = kChannelBlock,
     .conv1d = conv1d,
     .scan = scan,
