@@ -31,6 +31,8 @@ export interface Health {
     readonly architectures: readonly string[];
     readonly gpus: readonly string[];
   };
+  /** What multiplies many rows on GPUs. `library`: the file that is opened. */
+  readonly cublas: Finding & { readonly available: boolean; readonly library: string | null };
   readonly nccl: Finding & { readonly available: boolean; readonly version: string | null };
   readonly mpi: Finding & { readonly available: boolean; readonly launcher: string | null };
   /** `command`: jupyter on PATH; `kernelspec`: the folder of the installed kernel. */
@@ -45,6 +47,7 @@ export function doctor(): Promise<Health> {
     cpu: examineCpu(),
     memory: { totalBytes: totalmem(), freeBytes: freemem(), todo: null },
     cuda: examineCuda(),
+    cublas: examineCublas(),
     nccl: examineNccl(),
     mpi: examineMpi(),
     jupyter: examineJupyter(),
@@ -73,6 +76,16 @@ function examineCuda(): Health["cuda"] {
   } catch (error) {
     if (!(error instanceof StatelineError)) throw error;
     return { compiled: false, architectures: [], gpus: [], todo: error.message };
+  }
+}
+
+function examineCublas(): Health["cublas"] {
+  try {
+    const { cublas, cublasProblem } = addon().cudaInfo();
+    return { available: cublas !== "", library: cublas || null, todo: cublasProblem || null };
+  } catch (error) {
+    if (!(error instanceof StatelineError)) throw error;
+    return { available: false, library: null, todo: error.message };
   }
 }
 
@@ -145,7 +158,7 @@ function onPath(...names: readonly string[]): string | null {
   return folders.flatMap((folder) => names.map((name) => join(folder, name))).find((path) => existsSync(path)) ?? null;
 }
 
-function healthTable({ versions, cpu, memory, cuda, nccl, mpi, jupyter, chromium }: Health): Table {
+function healthTable({ versions, cpu, memory, cuda, cublas, nccl, mpi, jupyter, chromium }: Health): Table {
   const row = (name: string, state: string, { todo }: Finding): string[] => [name, state, todo ?? ""];
   return {
     columns: [{ title: "" }, { title: "here" }, { title: "note" }],
@@ -154,6 +167,7 @@ function healthTable({ versions, cpu, memory, cuda, nccl, mpi, jupyter, chromium
       row("cpu", cpu.isa ? `${cpu.isa} (of ${cpu.isas.join(", ")}), ${cpu.cores} cores` : "engine not built", cpu),
       row("memory", `${formatBytes(memory.totalBytes)}, ${formatBytes(memory.freeBytes)} free`, memory),
       row("cuda", cuda.compiled ? cuda.gpus.join("; ") || "compiled, no GPU" : "not compiled", cuda),
+      row("cublas", cublas.library ?? "no", cublas),
       row("nccl", nccl.version ?? "no", nccl),
       row("mpi", mpi.launcher ?? "no", mpi),
       row("jupyter", [jupyter.command ?? "no jupyter", jupyter.kernelspec ?? "no kernelspec"].join(", "), jupyter),

@@ -345,6 +345,9 @@ export interface CudaInfo {
   /** Its version; empty where there is none. */
   readonly nccl: string;
   readonly ncclProblem: string;
+  /** Its file; empty where there is none. */
+  readonly cublas: string;
+  readonly cublasProblem: string;
 }
 
 export interface CpuInfo {

@@ -54,6 +54,8 @@ Napi::Value cuda_info(const Napi::CallbackInfo& info) {
     result.Set("problem", text(env, summary.problem));
     result.Set("nccl", text(env, summary.nccl));
     result.Set("ncclProblem", text(env, summary.nccl_problem));
+    result.Set("cublas", text(env, summary.cublas));
+    result.Set("cublasProblem", text(env, summary.cublas_problem));
     return result;
   });
 }

@@ -83,9 +83,25 @@ struct KvCache {
   int64_t slot_stride = 0;
 };
 
+// Several ops as one, on devices where that saves time.
+class FusedOps {
+ public:
+  // One token of each sequence: delta = dt · dt_projᵀ + bias, then as Device::selective_scan. dt [tokens, r]. out may
+  // be u.
+  virtual void state_update(const Matrix& dt_proj, const ScanParameters& scan, View<const float> u,
+                            View<const float> dt, View<const float> b, View<const float> c, View<const float> z,
+                            Segments segments, SsmState state, View<float> out) = 0;
+
+ protected:
+  ~FusedOps() = default;
+};
+
 class Device {
  public:
   virtual ~Device() = default;
+
+  // Null: it has none.
+  virtual FusedOps* fused() { return nullptr; }
 
   // --- memory and weights (load time) ---
   // Large blocks take room only once they are written to.

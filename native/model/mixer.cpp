@@ -16,8 +16,9 @@ View<const float> mixer(Step& step, const MixerWeights& w, float ssm_epsilon, Vi
   if (step.overlaps()) step.finish_all_reduce_x_proj();
 
   if (ssm_epsilon > 0) step.ssm_norm(w.heads, params, ssm_epsilon);
-  const auto delta = step.dt_proj(w.heads, params);
-  const auto y = step.selective_scan(w.heads, u, delta, params, z, state.ssm);
+  const auto y = step.fuses_state_update()
+                     ? step.state_update(w.heads, u, params, z, state.ssm)
+                     : step.selective_scan(w.heads, u, step.dt_proj(w.heads, params), params, z, state.ssm);
   const auto out = step.out_proj(*w.out_proj, y);
   step.all_reduce_out_proj(out);
   return out;

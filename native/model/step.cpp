@@ -30,6 +30,11 @@ ScanInputs inputs_of(const MixerHead& head, View<float> params) {
   return {params.columns_from(0, r), params.columns_from(r, n), params.columns_from(r + n, n)};
 }
 
+// Of one head, whose channels begin at `channel` of this rank's.
+SsmState state_of(const MixerHead& head, SsmState state, int64_t channel) {
+  return {state.data + channel * head.scan.states, state.slot_stride};
+}
+
 // Calls each(head, its first channel on this rank, its columns of `params`).
 template <class Each>
 void for_each_head(MixerHeads heads, View<float> params, Each each) {
@@ -49,7 +54,8 @@ Step::Step(Tools& tools, StepInputs inputs, const Cuts& cuts, bool record, const
       cuts_(cuts),
       segments_(inputs.segments),
       tokens_(total(inputs.segments)),
-      decode_(label.phase == Phase::decode) {
+      decode_(label.phase == Phase::decode),
+      single_tokens_(tokens_ == inputs.segments.count) {
   tools_.recorder.begin_step(record, label);
   staged_ = tools_.device.stage(inputs);
 }
@@ -150,12 +156,27 @@ View<float> Step::dt_proj(MixerHeads heads, View<float> params) {
   for_each_head(heads, params, [&](const MixerHead& head, int64_t channel, View<float> own) {
     tools_.device.matmul(*head.dt_proj, inputs_of(head, own).dt, delta.columns_from(channel, head.channels()));
   });
-  tools_.recorder.op(Op::dt_proj, [&] {
-    Work work;
-    for (const MixerHead& head : heads) work += work_of(*head.dt_proj, tokens_);
-    return work;
-  });
+  tools_.recorder.op(Op::dt_proj, [&] { return dt_proj_work(heads); });
   return delta;
+}
+
+Work Step::dt_proj_work(MixerHeads heads) const {
+  Work work;
+  for (const MixerHead& head : heads) work += work_of(*head.dt_proj, tokens_);
+  return work;
+}
+
+View<float> Step::state_update(MixerHeads heads, View<float> u, View<float> params, View<const float> z,
+                               SsmState state) {
+  for_each_head(heads, params, [&](const MixerHead& head, int64_t channel, View<float> own) {
+    const int64_t count = head.channels();
+    const auto in = inputs_of(head, own);
+    const auto y = u.columns_from(channel, count);
+    tools_.device.fused()->state_update(*head.dt_proj, head.scan, y, in.dt, in.b, in.c, z.columns_from(channel, count),
+                                        staged_.segments, state_of(head, state, channel), y);
+  });
+  tools_.recorder.op(Op::state_update, [&] { return scan_work(heads, u.columns) += dt_proj_work(heads); });
+  return u;
 }
 
 View<float> Step::selective_scan(MixerHeads heads, View<float> u, View<const float> delta, View<float> params,
@@ -165,18 +186,19 @@ View<float> Step::selective_scan(MixerHeads heads, View<float> u, View<const flo
       const int64_t count = head.channels();
       const auto in = inputs_of(head, own);
       const auto y = u.columns_from(channel, count);
-      const SsmState of_head{state.data + channel * head.scan.states, state.slot_stride};
       tools_.device.selective_scan(head.scan, y, delta.columns_from(channel, count), in.b, in.c,
-                                   z.columns_from(channel, count), segments, of_head, y);
+                                   z.columns_from(channel, count), segments, state_of(head, state, channel), y);
     });
   });
-  tools_.recorder.op(decode_ ? Op::state_update : Op::selective_scan, [&] {
-    const int64_t values = tokens_ * u.columns, states = heads.front().scan.states;
-    const int64_t inputs = 2 * tokens_ * states * static_cast<int64_t>(heads.size());
-    const int64_t floats = 4 * values + inputs + (1 + 2 * segments_.count) * states * u.columns;
-    return Work{values * (kScanStateFlops * states + kScanChannelFlops), floats * kFloat};
-  });
+  tools_.recorder.op(decode_ ? Op::state_update : Op::selective_scan, [&] { return scan_work(heads, u.columns); });
   return u;
+}
+
+Work Step::scan_work(MixerHeads heads, int64_t channels) const {
+  const int64_t values = tokens_ * channels, states = heads.front().scan.states;
+  const int64_t inputs = 2 * tokens_ * states * static_cast<int64_t>(heads.size());
+  const int64_t floats = 4 * values + inputs + (1 + 2 * segments_.count) * states * channels;
+  return {values * (kScanStateFlops * states + kScanChannelFlops), floats * kFloat};
 }
 
 View<float> Step::out_proj(const Matrix& weight, View<const float> y) {

@@ -69,6 +69,9 @@ class Step {
   View<float> x_proj(MixerHeads heads, View<const float> u);  // partial sums, head beside head
   // Falcon-Mamba's norms without weights, in place.
   void ssm_norm(MixerHeads heads, View<float> params, float epsilon);
+  // Whether state_update() replaces dt_proj() and selective_scan().
+  bool fuses_state_update() const { return single_tokens_ && cuts_.at.empty() && tools_.device.fused(); }
+  View<float> state_update(MixerHeads heads, View<float> u, View<float> params, View<const float> z, SsmState state);
   View<float> dt_proj(MixerHeads heads, View<float> params);
   View<float> selective_scan(MixerHeads heads, View<float> u, View<const float> delta, View<float> params,
                              View<const float> z, SsmState state);
@@ -104,6 +107,8 @@ class Step {
  private:
   View<float> embed(const Table& table, View<float> out);
   static Work work_of(const Matrix& weight, int64_t tokens);
+  Work dt_proj_work(MixerHeads heads) const;
+  Work scan_work(MixerHeads heads, int64_t channels) const;
   void matmul(Op op, const Matrix& weight, View<const float> in, View<float> out);
 
   // Calls run(segments) for those up to each cut in turn, and `reached` between.
@@ -117,6 +122,7 @@ class Step {
   StepInputs staged_;  // where the device's ops read them
   int64_t tokens_ = 0;
   bool decode_;
+  bool single_tokens_;  // one of each sequence
 };
 
 }  // namespace stateline

@@ -65,10 +65,17 @@ test("a run on GPUs says that events stamped it and how far they may be off", as
   }
 });
 
-test("doctor lists the GPUs", async () => {
+test("doctor lists the GPUs, and says which package brings a cuBLAS that is missing", async () => {
   const { cuda } = await doctor();
   expect(cuda).toMatchObject({ compiled: true, todo: null });
   expect(cuda.gpus).toHaveLength(2);
+  process.env["STATELINE_CUBLAS"] = "off";
+  const { cublas } = await doctor();
+  delete process.env["STATELINE_CUBLAS"];
+  expect(cublas).toMatchObject({
+    available: false,
+    todo: expect.stringContaining("pip install nvidia-cublas") as unknown,
+  });
 });
 
 test.each<[string, LoadOptions, string, string]>([

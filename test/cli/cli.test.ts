@@ -90,6 +90,7 @@ test("doctor says what this machine can do", async () => {
   expect(health).toMatchObject({
     cpu: { isa: expect.any(String) as unknown, cores: expect.any(Number) as unknown },
     cuda: { compiled: expect.any(Boolean) as unknown, architectures: expect.any(Array) as unknown },
+    cublas: { available: expect.any(Boolean) as unknown },
     nccl: { available: expect.any(Boolean) as unknown },
     jupyter: {},
   });

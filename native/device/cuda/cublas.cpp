@@ -17,36 +17,43 @@ constexpr int kF32 = 0, kF16 = 2, kBf16 = 14;
 constexpr int kComputeF32 = 68;
 constexpr int kDefault = -1;
 
+struct Opened {
+  void* library = nullptr;
+  std::string file;
+};
+
+Opened open_library() {
+  const char* named = std::getenv("STATELINE_CUBLAS");
+  if (named && *named) {
+    if (std::string_view(named) == "off") return {};
+    if (void* library = dlopen(named, RTLD_NOW | RTLD_LOCAL)) return {library, named};
+    const char* reason = dlerror();
+    throw Error("E_CUBLAS", std::string("STATELINE_CUBLAS names no cuBLAS: ") + (reason ? reason : named),
+                {{"file", named}});
+  }
+  for (const char* file : {"libcublas.so.13", "libcublas.so.12"}) {
+    if (void* library = dlopen(file, RTLD_NOW | RTLD_LOCAL)) return {library, file};
+  }
+  return {};
+}
+
 int type_of(DType type) { return type == DType::f32 ? kF32 : type == DType::f16 ? kF16 : kBf16; }
 
 }  // namespace
 
 std::unique_ptr<Cublas> Cublas::open(cudaStream_t stream) {
-  const char* named = std::getenv("STATELINE_CUBLAS");
-  if (named && *named) {
-    if (std::string_view(named) == "off") return nullptr;
-    void* library = dlopen(named, RTLD_NOW | RTLD_LOCAL);
-    if (!library) {
-      const char* reason = dlerror();
-      throw Error("E_CUBLAS", std::string("STATELINE_CUBLAS names no cuBLAS: ") + (reason ? reason : named),
-                  {{"file", named}});
-    }
-    return std::unique_ptr<Cublas>(new Cublas(library, named, stream));
-  }
-  for (const char* file : {"libcublas.so.13", "libcublas.so.12"}) {
-    if (void* library = dlopen(file, RTLD_NOW | RTLD_LOCAL)) {
-      return std::unique_ptr<Cublas>(new Cublas(library, file, stream));
-    }
-  }
-  return nullptr;
+  Opened found = open_library();
+  return found.library ? std::unique_ptr<Cublas>(new Cublas(found.library, std::move(found.file), stream)) : nullptr;
 }
 
+std::string Cublas::find() { return open_library().file; }
+
 Cublas::Cublas(void* library, std::string file, cudaStream_t stream) : library_(library), file_(std::move(file)) {
-  find(create_, "cublasCreate_v2");
-  find(destroy_, "cublasDestroy_v2");
-  find(set_stream_, "cublasSetStream_v2");
-  find(gemm_, "cublasGemmEx");
-  find(status_text_, "cublasGetStatusString");
+  bind(create_, "cublasCreate_v2");
+  bind(destroy_, "cublasDestroy_v2");
+  bind(set_stream_, "cublasSetStream_v2");
+  bind(gemm_, "cublasGemmEx");
+  bind(status_text_, "cublasGetStatusString");
   check(create_(&handle_), "cublasCreate");
   const Status status = set_stream_(handle_, stream);
   if (status != 0) destroy_(handle_);
@@ -56,7 +63,7 @@ Cublas::Cublas(void* library, std::string file, cudaStream_t stream) : library_(
 Cublas::~Cublas() { destroy_(handle_); }
 
 template <class Function>
-void Cublas::find(Function*& function, const char* symbol) {
+void Cublas::bind(Function*& function, const char* symbol) {
   function = reinterpret_cast<Function*>(dlsym(library_, symbol));
   if (function) return;
   throw Error("E_CUBLAS",

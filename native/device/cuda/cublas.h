@@ -16,6 +16,8 @@ class Cublas {
   // STATELINE_CUBLAS, or libcublas of CUDA 13 or 12 where the system's loader finds it. Null where there is none, or
   // the variable says "off". Throws E_CUBLAS where the named file is none.
   static std::unique_ptr<Cublas> open(cudaStream_t stream);
+  // The file that open() would take, "" for none. Throws as open() does.
+  static std::string find();
   ~Cublas();
   Cublas(const Cublas&) = delete;
 
@@ -30,7 +32,7 @@ class Cublas {
 
   Cublas(void* library, std::string file, cudaStream_t stream);
   template <class Function>
-  void find(Function*& function, const char* symbol);
+  void bind(Function*& function, const char* symbol);
   void check(Status status, const char* what) const;
 
   void* library_;  // never closed: it keeps threads and memory of its own

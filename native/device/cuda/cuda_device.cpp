@@ -37,7 +37,7 @@ struct Current {
   explicit Current(int gpu) { check(cudaSetDevice(gpu), "GPU " + std::to_string(gpu)); }
 };
 
-class KernelDevice final : public CudaDevice {
+class KernelDevice final : public CudaDevice, private FusedOps {
  public:
   explicit KernelDevice(const CudaDeviceOptions& options)
       : current_(options.gpu),
@@ -50,6 +50,7 @@ class KernelDevice final : public CudaDevice {
     if (!hangs_) cudaStreamSynchronize(compute_);
   }
 
+  FusedOps* fused() override { return this; }
   int gpu() const override { return options_.gpu; }
   cudaStream_t compute() const override { return compute_; }
   cudaStream_t communication() const override { return communication_; }
@@ -140,6 +141,15 @@ class KernelDevice final : public CudaDevice {
     done("selective_scan",
          cuda::selective_scan({scan.a, scan.d, scan.states, u, delta, b, c, z, state.data, state.slot_stride, out},
                               on_device(segments), compute_));
+  }
+
+  void state_update(const Matrix& dt_proj, const ScanParameters& scan, View<const float> u, View<const float> dt,
+                    View<const float> b, View<const float> c, View<const float> z, Segments segments, SsmState state,
+                    View<float> out) override {
+    const auto& projection = static_cast<const CudaMatrix&>(dt_proj);
+    done("state_update",
+         cuda::state_update({scan.a, scan.d, scan.states, u, {}, b, c, z, state.data, state.slot_stride, out}, dt,
+                            projection.weights(), projection.bias(), on_device(segments), compute_));
   }
 
   void attention(const AttentionParameters& attention, View<const float> q, View<const float> k, View<const float> v,

@@ -19,6 +19,8 @@ struct CudaSummary {
   std::vector<Gpu> gpus;
   std::string nccl;          // its version; empty: none
   std::string nccl_problem;  // why
+  std::string cublas;        // its file; empty: none
+  std::string cublas_problem;
 };
 
 CudaSummary cuda_summary();

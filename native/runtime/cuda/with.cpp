@@ -4,6 +4,7 @@
 
 #include "comm/cuda/peer_memory.h"
 #include "comm/nccl/nccl_group.h"
+#include "device/cuda/cublas.h"
 #include "device/cuda/cuda_device.h"
 #include "device/cuda/gpus.h"
 #include "runtime/back_end.h"
@@ -13,6 +14,10 @@
 
 namespace stateline {
 namespace {
+
+constexpr const char* kNoCublas =
+    "products of many rows use no tensor cores without cuBLAS: pip install nvidia-cublas, and set STATELINE_CUBLAS to "
+    "its libcublas.so.13";
 
 // A GPU a rank, in order, unless the spec names them.
 std::vector<int> placement(const EngineSpec& spec) {
@@ -86,6 +91,12 @@ CudaSummary cuda_summary() {
     summary.nccl = nccl::Library::open()->version();
   } catch (const Error& error) {
     summary.nccl_problem = error.message;
+  }
+  try {
+    summary.cublas = cuda::Cublas::find();
+    if (summary.cublas.empty()) summary.cublas_problem = kNoCublas;
+  } catch (const Error& error) {
+    summary.cublas_problem = error.message;
   }
   for (const cuda::Gpu& gpu : machine.gpus) {
     summary.gpus.push_back(

@@ -14,7 +14,7 @@ std::unique_ptr<BackEnd> make_cuda_back_end(const EngineSpec&) { throw Error("E_
 
 CudaSummary cuda_summary() {
   CudaSummary summary;
-  summary.problem = summary.nccl_problem = kProblem;
+  summary.problem = summary.nccl_problem = summary.cublas_problem = kProblem;
   return summary;
 }
 

@@ -165,18 +165,22 @@ TEST("ops and collectives on CUDA's streams are spans between the step's begin a
   CHECK_EQUAL(drained.lost, 0u);
   constexpr uint64_t kSlack = 2'000'000;  // ns, the anchor's error on a busy machine
   for (const auto& spans : drained.ranks) {
-    int scans = 0, sums = 0;
+    int scans = 0, updates = 0, projections = 0, sums = 0;
     for (const Span& step : spans) {
       if (step.op != Op::step) continue;
       for (const Span& span : spans) {
         if (span.step != step.step || span.op == Op::step) continue;
         CHECK(span.begin <= span.end);
         CHECK(span.begin + kSlack >= step.begin && span.end <= step.end + kSlack);
-        scans += span.op == Op::selective_scan || span.op == Op::state_update;
+        scans += span.op == Op::selective_scan;
+        updates += span.op == Op::state_update;
+        projections += span.op == Op::dt_proj;
         sums += span.op == Op::all_reduce_out_proj;
       }
     }
-    CHECK_EQUAL(scans, 3 * 3);
+    CHECK_EQUAL(scans, 3);        // prefill
+    CHECK_EQUAL(projections, 3);  // decode has them inside
+    CHECK_EQUAL(updates, 2 * 3);
     CHECK_EQUAL(sums, 3 * 3);
   }
 }
