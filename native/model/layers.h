@@ -15,7 +15,7 @@ namespace stateline {
 // embedding, layer -1, `delta` is empty. Both are memory of the device.
 using LayerObserver = std::function<void(int layer, View<const float> residual, View<const float> delta)>;
 
-// Hidden states after the final norm, [tokens, h].  `states`: one a layer; `observe` may be null.
+// Hidden states after the final norm, [tokens, h], in Workspace::normed.  `states`: one a layer; `observe` may be null.
 View<const float> hidden_states(Step& step, const ModelWeights& w, const ModelShape& shape,
                                 std::span<const LayerState> states, const LayerObserver* observe = nullptr);
 

@@ -54,8 +54,7 @@ Step::Step(Tools& tools, StepInputs inputs, const Cuts& cuts, bool record, const
       cuts_(cuts),
       segments_(inputs.segments),
       tokens_(total(inputs.segments)),
-      decode_(label.phase == Phase::decode),
-      single_tokens_(tokens_ == inputs.segments.count) {
+      decode_(label.phase == Phase::decode) {
   tools_.recorder.begin_step(record, label);
   staged_ = tools_.device.stage(inputs);
 }

@@ -53,6 +53,8 @@ class Step {
   Step& operator=(const Step&) = delete;
 
   int64_t tokens() const { return tokens_; }
+  // One of each sequence, and no state wanted in between.
+  bool single_tokens() const { return tokens_ == segments_.count && cuts_.at.empty(); }
   bool overlaps() const { return tools_.overlap; }
   void layer(int index) {
     layer_ = index;
@@ -70,7 +72,7 @@ class Step {
   // Falcon-Mamba's norms without weights, in place.
   void ssm_norm(MixerHeads heads, View<float> params, float epsilon);
   // Whether state_update() replaces dt_proj() and selective_scan().
-  bool fuses_state_update() const { return single_tokens_ && cuts_.at.empty() && tools_.device.fused(); }
+  bool fuses_state_update() const { return single_tokens() && tools_.device.fused(); }
   View<float> state_update(MixerHeads heads, View<float> u, View<float> params, View<const float> z, SsmState state);
   View<float> dt_proj(MixerHeads heads, View<float> params);
   View<float> selective_scan(MixerHeads heads, View<float> u, View<const float> delta, View<float> params,
@@ -122,7 +124,6 @@ class Step {
   StepInputs staged_;  // where the device's ops read them
   int64_t tokens_ = 0;
   bool decode_;
-  bool single_tokens_;  // one of each sequence
 };
 
 }  // namespace stateline

@@ -1,6 +1,7 @@
 // Where the ranks of an engine live: their devices, and the groups in which they meet.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "comm/communicator.h"
@@ -11,6 +12,14 @@
 
 namespace stateline {
 
+// Steps that put the same on a device again.
+class Repeats {
+ public:
+  virtual ~Repeats() = default;
+  // On the rank's thread, all ranks alike: runs `ops`, or does again what they did when they last ran for `key`.
+  virtual void run(int64_t key, const std::function<void()>& ops) = 0;
+};
+
 class BackEnd {
  public:
   virtual ~BackEnd() = default;
@@ -20,6 +29,10 @@ class BackEnd {
   virtual std::unique_ptr<Group> group(const InProcessOptions& options, int first) = 0;
   // What times the spans of a device that the back end made; null: the host. The device must outlive it.
   virtual std::unique_ptr<DeviceClock> clock(Device&) { return nullptr; }
+  // Null: ops are called. `communicator`: of all ranks. Both must outlive it.
+  virtual std::unique_ptr<Repeats> repeats(Device&, Communicator&) { return nullptr; }
+  // After an abort, once no rank is inside a job.
+  virtual void reset() {}
 };
 
 // By spec.device. Throws E_CUDA_NOT_BUILT and what the GPUs lack. The spec must outlive it.

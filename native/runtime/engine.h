@@ -57,6 +57,8 @@ class Engine {
   DrainedSpans drain();
   // Spans that wait in the fullest rank's buffer.
   size_t buffered() const;
+  // Steps that a device did again as a whole (BackEnd::repeats).
+  int64_t repeated_steps() const { return shared_->repeated; }
   CacheStatistics cache_statistics() const { return batch_->cache_statistics(); }
   // By rank: nanoseconds that times of its device may be off the host's clock; -1: the host stamps. Once loaded.
   std::vector<int64_t> clock_errors() const;

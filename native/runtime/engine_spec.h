@@ -52,6 +52,7 @@ struct EngineSpec {
   int slots = 1;                // sequences whose state is kept
   int64_t cache_bytes = 0;      // of states kept for later requests; 0: none are
   int64_t cache_interval = 64;  // tokens between those kept of a prompt
+  bool graphs = true;           // decode steps on GPUs as CUDA graphs
   bool verify_collectives = false;
   int64_t collective_timeout_ms = 600'000;  // that a rank waits for others
 };

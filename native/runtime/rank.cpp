@@ -64,6 +64,7 @@ void Shared::abort(const std::exception_ptr& reason) {
 }
 
 void Shared::reset() {
+  back_end->reset();
   group->reset();
   for (const auto& each : head_groups) each->reset();
 }
@@ -75,6 +76,7 @@ Rank::Rank(Shared& shared, Recorder& recorder, const TensorTable& tensors, int i
       clock_(shared.back_end->clock(*device_)),
       communicator_(shared.group->join(index, *device_, recorder)),
       head_group_(join_head_group(shared, index, *device_, recorder)),
+      repeats_(shared.back_end->repeats(*device_, *communicator_)),
       weights_(load_weights(*device_, tensors, shared.spec.shape, shared.spec.compute_type, index, progress)),
       states_(*device_, shared.spec.shape, weights_, shared.spec.slots),
       workspace_(*device_, shared.spec.shape, weights_, shared.spec.max_tokens),
@@ -86,7 +88,24 @@ Rank::Rank(Shared& shared, Recorder& recorder, const TensorTable& tensors, int i
   recorder.time_by(clock_.get());
 }
 
-int64_t Rank::sent() const { return communicator_->sent() + (head_group_ ? head_group_->sent() : 0); }
+int64_t Rank::sent() const { return communicator_->sent() + (head_group_ ? head_group_->sent() : 0) + sent_again_; }
+
+View<const float> Rank::repeated(Step& step) {
+  bool called = false;
+  const int64_t before = sent();
+  repeats_->run(step.tokens(), [&] {
+    called = true;
+    hidden_states(step, weights_, spec().shape, states_.layers());
+  });
+  int64_t& bytes = repeated_bytes_[step.tokens()];
+  if (called) {
+    bytes = sent() - before;
+  } else {
+    sent_again_ += bytes;
+    if (decides()) ++shared_.repeated;
+  }
+  return workspace_.normed(step.tokens());
+}
 
 void Rank::begin_job() {
   turn_ = 0;

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <map>
 #include <memory>
 #include <span>
 #include <vector>
@@ -44,6 +45,7 @@ struct Shared {
   LogitsBlock logits;
   std::array<Order, 2> orders;         // take turns like wire memory
   std::atomic<bool> recording{false};  // as last asked for
+  std::atomic<int64_t> repeated{0};    // steps whose ops were not called
 };
 
 class Rank {
@@ -83,7 +85,8 @@ class Rank {
       states_.advance(segment.slot, segment.length);
     }
     Step step(tools_, {ids.data(), {segments_.data(), static_cast<int32_t>(segments_.size())}}, cuts, record, label);
-    then(step, hidden_states(step, weights_, spec().shape, states_.layers(), observe));
+    const bool repeats = repeats_ && !record && !observe && step.single_tokens();
+    then(step, repeats ? repeated(step) : hidden_states(step, weights_, spec().shape, states_.layers(), observe));
   }
   // In memory of the host, like all logits.
   View<const float> logits(Step& step, View<const float> hidden) { return step.logits(weights_, hidden); }
@@ -102,13 +105,18 @@ class Rank {
   Memory memory() const;
 
  private:
+  View<const float> repeated(Step& step);
+
   // In the order in which they need each other: buffers and matrices die before their device.
   Shared& shared_;
   int index_;
   std::unique_ptr<Device> device_;
   std::unique_ptr<DeviceClock> clock_;  // of the device's spans; null: the host's
   std::unique_ptr<Communicator> communicator_;
-  std::unique_ptr<Communicator> head_group_;  // null unless Shared has head groups
+  std::unique_ptr<Communicator> head_group_;   // null unless Shared has head groups
+  std::unique_ptr<Repeats> repeats_;           // null: every step calls its ops
+  std::map<int64_t, int64_t> repeated_bytes_;  // that a repeated step sends, by its tokens
+  int64_t sent_again_ = 0;                     // by such steps
   ModelWeights weights_;
   StateCache states_;
   Workspace workspace_;

@@ -26,7 +26,11 @@ void GpuGroup::reset() {
 }
 
 void GpuCommunicator::barrier() {
-  if (size() > 1) group_.rendezvous_.wait(rank_, group_.rendezvous_.arrive(rank_));
+  if (size() > 1) wait(group_.rendezvous_.arrive(rank_));
+}
+
+void GpuCommunicator::wait(uint32_t ticket) {
+  device_.give_way([&] { group_.rendezvous_.wait(rank_, ticket); });
 }
 
 void GpuCommunicator::publish(Op name, int64_t bytes) {
@@ -41,12 +45,14 @@ void GpuCommunicator::publish(Op name, int64_t bytes) {
 void GpuCommunicator::start(View<float> partial, Reduction reduction, Op name) {
   if (size() == 1) return;
   open({Collective::all_reduce, 0, partial.rows, partial.columns, name, reduction.wire}, Message(partial, reduction));
-  contribute(true);
+  begin();
+  sent_at_once_ = sum_at_once();
+  if (sent_at_once_ < 0) contribute(true);
 }
 
 void GpuCommunicator::finish() {
   if (size() == 1) return;
-  close(sum(meet()));
+  close(sent_at_once_ < 0 ? sum(meet()) : sent_at_once_);
   if (group_.options_.verify) verify();
 }
 
@@ -54,6 +60,7 @@ void GpuCommunicator::reduce(View<float> partial, int root, Reduction reduction,
   check_root(root, size());
   if (size() == 1) return;
   open({Collective::reduce, root, partial.rows, partial.columns, name, reduction.wire}, Message(partial, reduction));
+  begin();
   contribute(true);
   close(sum_on(root, meet()));
 }
@@ -62,6 +69,7 @@ void GpuCommunicator::broadcast(View<float> values, int root, Op name) {
   check_root(root, size());
   if (size() == 1) return;
   open({Collective::broadcast, root, values.rows, values.columns, name, WireType::f32}, Message(values, {}));
+  begin();
   contribute(rank_ == root);
   meet();
   close(copy_from(root));
@@ -81,6 +89,7 @@ void GpuCommunicator::gather(View<const float> part, View<float> all, int root, 
   // Only read: the codec takes the same message both ways.
   const View<float> values{const_cast<float*>(part.data), part.rows, part.columns, part.stride};
   open({Collective::gather, root, part.rows, part.columns, name, WireType::f32}, Message(values, {}));
+  begin();
   contribute(true);
   meet();
   close(collect_on(root, all));
@@ -101,11 +110,15 @@ void GpuCommunicator::open(const Label& label, const Message& message) {
   seat_.label[parity()] = label;
 }
 
-// `values`: this rank has some to send.
-void GpuCommunicator::contribute(bool values) {
+// What the communication stream does from now on comes after all that was computed so far.
+void GpuCommunicator::begin() {
   computed_.record(device_.compute());
   computed_.hold(stream());
   begin_ = stamp();
+}
+
+// `values`: this rank has some to send.
+void GpuCommunicator::contribute(bool values) {
   const Stripe all = message_.whole();
   if (values) check(encode(cuda::payload_of(message_), all.begin, all.end, own(), stream()), "encoding a message");
   contributed();
@@ -115,7 +128,7 @@ void GpuCommunicator::contribute(bool values) {
 
 // When all messages were there, in the stream's time.
 uint64_t GpuCommunicator::meet() {
-  group_.rendezvous_.wait(rank_, ticket_);
+  wait(ticket_);
   group_.seats_.check_labels(seq_);
   met();
   const uint64_t arrived = stamp();

@@ -50,6 +50,8 @@ class GpuCommunicator : public Communicator {
   // Where this rank's message goes, as the codec writes it.
   virtual cuda::WireMemory own() const = 0;
   virtual Algorithm algorithm() const = 0;
+  // Puts all of an AllReduce on the stream, if the ranks order it there by themselves. Bytes sent; -1: they do not.
+  virtual int64_t sum_at_once() { return -1; }
   // Behind the message, before the ranks meet.
   virtual void contributed() {}
   // All have met: what follows on the stream reads the others' messages.
@@ -71,7 +73,9 @@ class GpuCommunicator : public Communicator {
   void decode(const Message& out, cuda::WireMemory part) { decode(out, cuda::WireParts{{part}, 1}); }
 
  private:
+  void wait(uint32_t ticket);
   void open(const Label& label, const Message& message);
+  void begin();
   void contribute(bool values);
   uint64_t meet();
   void close(int64_t bytes);
@@ -89,6 +93,7 @@ class GpuCommunicator : public Communicator {
   Message message_;
   Op name_ = Op::step;
   int64_t seq_ = 0;
+  int64_t sent_at_once_ = -1;  // what sum_at_once() said
   uint32_t ticket_ = 0;
   uint64_t begin_ = 0;
   uint64_t encoded_ = 0;

@@ -1,6 +1,8 @@
 #include "comm/cuda/peer_memory.h"
 
 #include <algorithm>
+#include <new>
+#include <set>
 #include <string>
 
 #include "device/cuda/check.h"
@@ -35,10 +37,40 @@ void reach(int own, int other) {
   }
 }
 
+// A decode step's sums, which are bound by latency; more is left to kernels that fill the GPU.
+constexpr int64_t kAtOnceValues = 1 << 18;
+
 }  // namespace
 
 PeerMemoryGroup::PeerMemoryGroup(const InProcessOptions& options, std::vector<int> gpus)
-    : GpuGroup(options), gpus_(std::move(gpus)), places_(options.ranks) {}
+    : GpuGroup(options), gpus_(std::move(gpus)), at_once_(at_once_values(gpus_)), places_(options.ranks) {}
+
+int64_t PeerMemoryGroup::at_once_values(const std::vector<int>& gpus) {
+  const bool apart = std::set<int>(gpus.begin(), gpus.end()).size() == gpus.size();
+  return apart && gpus.size() > 1 ? kAtOnceValues : 0;
+}
+
+int64_t PeerMemoryGroup::staging_bytes() const {
+  const int64_t values = std::min<int64_t>(at_once_, message_bytes_);           // a value is a byte at least
+  return values == 0 ? 0 : cuda::peer_staging(1, values, cuda::Wire::int8, 1);  // with a scale each, the most
+}
+
+int64_t PeerMemoryGroup::bytes() const {
+  return options_.ranks == 1 ? 0 : options_.ranks * (4 * message_bytes_ + staging_bytes());
+}
+
+void PeerMemoryGroup::abort(std::exception_ptr reason) {
+  GpuGroup::abort(std::move(reason));
+  const std::lock_guard lock(stops_);
+  for (const Place& place : places_) {
+    if (place.stop) place.stop->store(1);
+  }
+}
+
+void PeerMemoryGroup::reset() {
+  GpuGroup::reset();
+  ++generation_;
+}
 
 bool PeerMemoryGroup::serves(const std::vector<int>& gpus) {
   return std::all_of(gpus.begin(), gpus.end(), [&](int own) {
@@ -51,7 +83,10 @@ class PeerMemoryCommunicator final : public GpuCommunicator {
   PeerMemoryCommunicator(PeerMemoryGroup& group, int rank, CudaDevice& device, Recorder& recorder)
       : GpuCommunicator(group, rank, device, recorder),
         group_(group),
-        memory_(size() > 1 ? 4 * group.message_bytes_ : 0, "messages between ranks") {
+        memory_(size() > 1 ? 4 * group.message_bytes_ : 0, "messages between ranks"),
+        staging_(group.staging_bytes(), "messages between ranks"),
+        counters_(group.at_once_ ? cuda::peer_counters() * sizeof(uint32_t) : 0, "messages between ranks"),
+        stop_(group.at_once_ ? sizeof(std::atomic<uint32_t>) : 0) {
     for (const int gpu : group.gpus_) reach(device.gpu(), gpu);
     PeerMemoryGroup::Place& place = group.places_[rank];
     for (const int parity : {0, 1}) {
@@ -59,6 +94,15 @@ class PeerMemoryCommunicator final : public GpuCommunicator {
       place.written[parity] = written_[parity];
       place.summed[parity] = summed_[parity];
     }
+    if (group_.at_once_ == 0) return;
+    place.counters = counters_.as<uint32_t>();
+    place.staging = staging_.data();
+    const std::lock_guard lock(group_.stops_);
+    place.stop = new (stop_.data()) std::atomic<uint32_t>(0);
+  }
+  ~PeerMemoryCommunicator() override {
+    const std::lock_guard lock(group_.stops_);
+    group_.places_[rank()].stop = nullptr;
   }
 
  private:
@@ -66,8 +110,49 @@ class PeerMemoryCommunicator final : public GpuCommunicator {
 
   cuda::WireMemory own() const override { return part(group_.places_[rank()]); }
   Algorithm algorithm() const override { return two_shot_ ? Algorithm::two_shot : Algorithm::one_shot; }
-  void contributed() override {
+
+  int64_t sum_at_once() override {
+    if (message().count() > group_.at_once_) return -1;
+    renew_counters();
+    choose_algorithm();
+    cuda::PeerGroup peers;
+    peers.rank = rank();
+    peers.ranks = size();
+    for (int r = 0; r < size(); ++r) {
+      peers.counters[r] = group_.places_[r].counters;
+      peers.staging[r] = group_.places_[r].staging;
+    }
+    peers.staging_bytes = group_.staging_bytes();
+    peers.stop = reinterpret_cast<const volatile uint32_t*>(stop_.data());
+    const auto sum = two_shot_ ? cuda::two_shot : cuda::one_shot;
+    check(sum(peers, cuda::payload_of(message()), stream()), "summing messages");
+    return bytes_sent();
+  }
+
+  // Before the first sum, and after an abort, which may leave ranks in different ones.
+  void renew_counters() {
+    if (generation_ == group_.generation_) return;
+    check(cudaMemsetAsync(counters_.data(), 0, counters_.bytes(), stream()), "counting messages");
+    check(cudaStreamSynchronize(stream()), "messages of ranks that failed");
+    stop().store(0);
+    generation_ = group_.generation_;
+    barrier();
+  }
+
+  std::atomic<uint32_t>& stop() const { return *group_.places_[rank()].stop; }
+
+  void choose_algorithm() {
     two_shot_ = is_all_reduce() && size() > 2 && message().count() >= group_.options_.two_shot_from;
+  }
+  int64_t bytes_sent() const {
+    const int64_t whole = message().bytes_of(message().whole());
+    if (!two_shot_) return whole * (size() - 1);
+    const int64_t own = message().bytes_of(message().stripe(rank(), size()));
+    return whole - own + own * (size() - 1);
+  }
+
+  void contributed() override {
+    choose_algorithm();
     written_[parity()].record(stream());
   }
   void met() override {
@@ -108,7 +193,7 @@ class PeerMemoryCommunicator final : public GpuCommunicator {
   int64_t one_shot(uint64_t arrived) {
     decode(message(), all());
     record_part(Op::reduce, arrived, stamp());
-    return message().bytes_of(message().whole()) * (size() - 1);
+    return bytes_sent();
   }
 
   int64_t two_shot(uint64_t arrived) {
@@ -126,12 +211,15 @@ class PeerMemoryCommunicator final : public GpuCommunicator {
     record_part(Op::exchange, reduced, gathered);
     decode(message(), total());
     record_part(Op::dequantise, gathered, stamp());
-    const int64_t own_bytes = message().bytes_of(own_stripe);
-    return message().bytes_of(message().whole()) - own_bytes + own_bytes * (size() - 1);
+    return bytes_sent();
   }
 
   PeerMemoryGroup& group_;
-  cuda::DeviceMemory memory_;  // two messages, then two sums
+  cuda::DeviceMemory memory_;   // two messages, then two sums
+  cuda::DeviceMemory staging_;  // of sums at once
+  cuda::DeviceMemory counters_;
+  cuda::PinnedMemory stop_;
+  int generation_ = -1;  // of the counters
   std::array<cuda::CudaEvent, 2> written_, summed_;
   bool two_shot_ = false;
 };

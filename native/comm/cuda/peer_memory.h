@@ -1,10 +1,16 @@
 // Ranks whose GPUs read each other's memory: several on one GPU, or GPUs with peer access. Messages lie in that memory,
 // and events order what the ranks' streams write and read. Algorithms as in comm/in_process.h, sums by the kernels'
 // codecs, so a split model can be tested on a single GPU.
+//
+// Where each rank has a GPU of its own, a small AllReduce is one kernel a rank instead (device/cuda/peer.cu): they wait
+// for each other by flags in the GPUs' memory, and the host for nobody. Ranks on one GPU cannot do so, as nothing says
+// that their kernels run at the same time.
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "comm/cuda/gpu_group.h"
@@ -19,8 +25,13 @@ class PeerMemoryGroup final : public GpuGroup {
   // Whether each of these GPUs reads the others' memory.
   static bool serves(const std::vector<int>& gpus);
 
+  // Values of the largest AllReduce that one kernel a rank does; 0: none.
+  static int64_t at_once_values(const std::vector<int>& gpus);
+
   std::unique_ptr<Communicator> join(int rank, Device& device, Recorder& recorder) override;
-  int64_t bytes() const override { return options_.ranks == 1 ? 0 : 4 * options_.ranks * message_bytes_; }
+  void abort(std::exception_ptr reason) override;
+  void reset() override;
+  int64_t bytes() const override;
 
  private:
   friend class PeerMemoryCommunicator;
@@ -30,10 +41,18 @@ class PeerMemoryGroup final : public GpuGroup {
     std::array<std::byte*, 2> message{};   // in the GPU's memory
     std::array<cudaEvent_t, 2> written{};  // it is
     std::array<cudaEvent_t, 2> summed{};   // this rank's stripe of the sum is
+    uint32_t* counters = nullptr;          // of sums at once, in the GPU's memory
+    std::byte* staging = nullptr;
+    std::atomic<uint32_t>* stop = nullptr;  // in the host's: its kernel waits no longer
   };
 
+  int64_t staging_bytes() const;
+
   std::vector<int> gpus_;
+  int64_t at_once_;  // values
   std::vector<Place> places_;
+  std::mutex stops_;    // of Place::stop while ranks join and leave
+  int generation_ = 0;  // of the counters
 };
 
 }  // namespace stateline

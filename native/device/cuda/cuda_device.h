@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 
 #include "device/cuda/stream.h"
 #include "device/device.h"
@@ -18,9 +19,33 @@ struct CudaDeviceOptions {
 
 class CudaDevice : public Device {
  public:
+  // Ranks that fill one graph put their ops there one at a time; who waits for others gives way.
+  class Turn {
+   public:
+    Turn(CudaDevice& device, std::mutex& mutex) : device_(device), lock_(mutex) { device.turn_ = this; }
+    ~Turn() { device_.turn_ = nullptr; }
+    Turn(const Turn&) = delete;
+
+   private:
+    friend class CudaDevice;
+    CudaDevice& device_;
+    std::unique_lock<std::mutex> lock_;
+  };
+
+  // Calls wait(), which waits for other ranks.
+  template <class Wait>
+  void give_way(Wait wait) {
+    if (turn_) turn_->lock_.unlock();
+    wait();
+    if (turn_) turn_->lock_.lock();
+  }
+
   virtual int gpu() const = 0;
   virtual cudaStream_t compute() const = 0;
   virtual cudaStream_t communication() const = 0;
+
+ private:
+  Turn* turn_ = nullptr;  // that it has
 };
 
 // Throws E_CUDA, E_CUBLAS and E_DEVICE_MEMORY.

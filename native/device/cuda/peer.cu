@@ -13,6 +13,7 @@ namespace {
 constexpr int kWarps = 8;
 constexpr int kThreads = kWarps * kWarpSize;
 constexpr int64_t kAlignment = 256;
+constexpr uint32_t kLooks = 256;
 
 int64_t padded(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
@@ -54,8 +55,9 @@ __device__ void meet(const PeerGroup& group, uint32_t arrival) {
     const int64_t row = static_cast<int64_t>(blockIdx.x) * kMaxRanks;
     signal(group.counters[r] + row + group.rank, arrival);
     const uint32_t* theirs = group.counters[group.rank] + row + r;
-    while (static_cast<int32_t>(observe(theirs) - arrival) < 0) {
-      if (group.stop && *group.stop) {
+    for (uint32_t look = 1; static_cast<int32_t>(observe(theirs) - arrival) < 0; ++look) {
+      // Memory of the host: asked rarely, since its answer takes longer than most waits.
+      if (look % kLooks == 0 && group.stop && *group.stop) {
         if (group.missing) atomicOr_system(group.missing, 1u << r);
         break;
       }

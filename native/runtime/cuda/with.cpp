@@ -1,4 +1,5 @@
 // Builds with CUDA.
+#include <algorithm>
 #include <sstream>
 #include <string>
 
@@ -10,6 +11,7 @@
 #include "runtime/back_end.h"
 #include "runtime/cuda/event_clock.h"
 #include "runtime/cuda/gpus.h"
+#include "runtime/cuda/step_graphs.h"
 #include "runtime/error.h"
 
 namespace stateline {
@@ -48,7 +50,8 @@ std::vector<int> placement(const EngineSpec& spec) {
 
 class CudaBackEnd final : public BackEnd {
  public:
-  explicit CudaBackEnd(const EngineSpec& spec) : spec_(spec), gpus_(placement(spec)) {
+  explicit CudaBackEnd(const EngineSpec& spec)
+      : spec_(spec), gpus_(placement(spec)), graphs_(spec.ranks, apart_up_to()) {
     if (spec.compute_type == ComputeType::int8) {
       throw Error("E_OPTION", "computeType int8 needs device cpu; GPUs compute in f32, f16 or bf16",
                   {{"option", "computeType"}, {"value", "int8"}});
@@ -61,9 +64,7 @@ class CudaBackEnd final : public BackEnd {
   }
   std::unique_ptr<Group> group(const InProcessOptions& options, int first) override {
     std::vector<int> gpus(gpus_.begin() + first, gpus_.begin() + first + options.ranks);
-    const bool peer =
-        spec_.gpu_link == GpuLink::automatic ? PeerMemoryGroup::serves(gpus) : spec_.gpu_link == GpuLink::peer;
-    if (peer) return std::make_unique<PeerMemoryGroup>(options, std::move(gpus));
+    if (by_peer_memory(gpus)) return std::make_unique<PeerMemoryGroup>(options, std::move(gpus));
     return std::make_unique<NcclGroup>(options, gpus);
   }
   std::unique_ptr<DeviceClock> clock(Device& device) override {
@@ -71,9 +72,27 @@ class CudaBackEnd final : public BackEnd {
     return std::make_unique<cuda::EventClock>(own.compute(), own.communication());
   }
 
+  // Comparing bits needs the host in the middle of a step; ranks on NCCL meet there for each collective.
+  std::unique_ptr<Repeats> repeats(Device& device, Communicator& communicator) override {
+    if (!spec_.graphs || spec_.verify_collectives || !by_peer_memory(gpus_)) return nullptr;
+    return graphs_.join(static_cast<CudaDevice&>(device), communicator);
+  }
+
+  void reset() override { graphs_.reset(); }
+
  private:
+  bool by_peer_memory(const std::vector<int>& gpus) const {
+    return spec_.gpu_link == GpuLink::automatic ? PeerMemoryGroup::serves(gpus) : spec_.gpu_link == GpuLink::peer;
+  }
+
+  // Tokens of a step whose sums need no meeting on the host.
+  int64_t apart_up_to() const {
+    return PeerMemoryGroup::at_once_values(gpus_) / std::max(spec_.shape.hidden, spec_.shape.x_proj_rows());
+  }
+
   const EngineSpec& spec_;
   std::vector<int> gpus_;  // by rank
+  cuda::StepGraphs graphs_;
 };
 
 }  // namespace

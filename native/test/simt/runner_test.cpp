@@ -95,7 +95,7 @@ TEST("a barrier or shuffle that not all threads reach fails the launch and says 
   CHECK_EQUAL(start(adds, dim3(1), dim3(1025), 0, nullptr, &value), cudaErrorInvalidConfiguration);
 }
 
-TEST("a captured graph runs what two streams were given, as often as it is launched") {
+TEST("a captured graph runs what two streams were given, as often as it is launched, in any order their events allow") {
   cudaStream_t one, two;
   cudaEvent_t fork, join;
   CHECK_EQUAL(cudaStreamCreate(&one), cudaSuccess);
@@ -118,6 +118,32 @@ TEST("a captured graph runs what two streams were given, as often as it is launc
   for (int i = 0; i < 3; ++i) CHECK_EQUAL(cudaGraphLaunch(executable, one), cudaSuccess);
   CHECK_EQUAL(a, 21);
   CHECK_EQUAL(b, 15);
+  cudaGraphExecDestroy(executable);
+  cudaGraphDestroy(graph);
+
+  // A stream that joined and did not come back.
+  CHECK_EQUAL(cudaStreamBeginCapture(one, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+  CHECK_EQUAL(cudaEventRecord(fork, one), cudaSuccess);
+  CHECK_EQUAL(cudaStreamWaitEvent(two, fork), cudaSuccess);
+  CHECK_EQUAL(start(adds, dim3(1), dim3(5), 0, two, &b), cudaSuccess);
+  CHECK_EQUAL(cudaStreamEndCapture(one, &graph), cudaErrorStreamCaptureUnjoined);
+
+  // Writes to one place in two streams that nothing orders.
+  CHECK_EQUAL(cudaStreamBeginCapture(one, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+  CHECK_EQUAL(cudaEventRecord(fork, one), cudaSuccess);
+  CHECK_EQUAL(cudaStreamWaitEvent(two, fork), cudaSuccess);
+  CHECK_EQUAL(cudaMemsetAsync(&a, 1, 1, one), cudaSuccess);
+  CHECK_EQUAL(cudaMemsetAsync(&a, 2, 1, two), cudaSuccess);
+  CHECK_EQUAL(cudaEventRecord(join, two), cudaSuccess);
+  CHECK_EQUAL(cudaStreamWaitEvent(one, join), cudaSuccess);
+  CHECK_EQUAL(cudaStreamEndCapture(one, &graph), cudaSuccess);
+  CHECK_EQUAL(cudaGraphInstantiate(&executable, graph), cudaSuccess);
+  CHECK_EQUAL(cudaGraphLaunch(executable, one), cudaSuccess);
+  CHECK_EQUAL(a, 2);
+  setenv("STATELINE_SIMT_LAST_FIRST", "1", 1);
+  CHECK_EQUAL(cudaGraphLaunch(executable, one), cudaSuccess);
+  unsetenv("STATELINE_SIMT_LAST_FIRST");
+  CHECK_EQUAL(a, 1);
   cudaGraphExecDestroy(executable);
   cudaGraphDestroy(graph);
   cudaEventDestroy(fork);

@@ -6,22 +6,32 @@
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "cuda_runtime.h"
 #include "test/reference/number_formats.h"
 
+using Nodes = std::set<size_t>;
+
 struct SimtGraph {
-  std::vector<std::function<cudaError_t()>> operations;
-  std::vector<SimtStream*> streams;  // that capture into it
+  struct Node {
+    std::function<cudaError_t()> operation;
+    Nodes after;
+  };
+  std::vector<Node> nodes;           // each behind those that it comes after
+  std::vector<SimtStream*> streams;  // that capture into it, the first began
 };
 struct SimtStream {
   SimtGraph* capture = nullptr;
+  Nodes last;  // what the next operation captured comes after
 };
 struct SimtEvent {
   std::chrono::steady_clock::time_point time{};
   bool recorded = false;
   SimtGraph* capture = nullptr;
+  Nodes last;
 };
 
 unsigned short simt_float_to_half(float value) { return stateline::reference::encode_f16(value); }
@@ -75,7 +85,8 @@ cudaError_t make(T** out, Arguments... arguments) {
 
 cudaError_t simt::submit(cudaStream_t stream, std::function<cudaError_t()> operation) {
   if (stream && stream->capture) {
-    stream->capture->operations.push_back(std::move(operation));
+    auto& nodes = stream->capture->nodes;
+    nodes.push_back({std::move(operation), std::exchange(stream->last, {nodes.size()})});
     return cudaSuccess;
   }
   return note(operation());
@@ -279,10 +290,13 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
   return std::getenv("STATELINE_SIMT_HANGS") ? note(cudaErrorNotReady) : cudaStreamSynchronize(stream);
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned int) {
-  if (stream && event->capture && !stream->capture) {
+  if (!stream || !event->capture) return cudaSuccess;
+  if (stream->capture && stream->capture != event->capture) return note(cudaErrorStreamCaptureUnsupported);
+  if (!stream->capture) {
     stream->capture = event->capture;
     event->capture->streams.push_back(stream);
   }
+  stream->last.insert(event->last.begin(), event->last.end());
   return cudaSuccess;
 }
 cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* data) {
@@ -300,6 +314,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned int flags) {
   event->capture = stream ? stream->capture : nullptr;
+  event->last = stream ? stream->last : Nodes{};
   if (event->capture && flags != cudaEventRecordExternal) return cudaSuccess;
   return simt::submit(stream, [=] {
     event->time = std::chrono::steady_clock::now();
@@ -325,10 +340,21 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  *graph = nullptr;
   if (!stream || !stream->capture) return note(cudaErrorInvalidValue);
-  *graph = stream->capture;
-  for (SimtStream* joined : (*graph)->streams) joined->capture = nullptr;
-  (*graph)->streams.clear();
+  SimtGraph* captured = stream->capture;
+  if (captured->streams.front() != stream) return note(cudaErrorStreamCaptureUnmatched);
+  Nodes joined = stream->last;  // and all that they come after
+  for (size_t i = captured->nodes.size(); i-- > 0;) {
+    if (joined.contains(i)) joined.insert(captured->nodes[i].after.begin(), captured->nodes[i].after.end());
+  }
+  for (SimtStream* each : captured->streams) each->capture = nullptr, each->last.clear();
+  if (joined.size() < captured->nodes.size()) {
+    delete captured;
+    return note(cudaErrorStreamCaptureUnjoined);
+  }
+  captured->streams.clear();
+  *graph = captured;
   return cudaSuccess;
 }
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
@@ -339,9 +365,25 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
   *executable = new SimtGraph(*graph);
   return cudaSuccess;
 }
+// As captured, or, with STATELINE_SIMT_LAST_FIRST, always the last captured of the operations that may run.
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
-  for (const auto& operation : executable->operations) {
-    if (const cudaError_t error = simt::submit(stream, operation)) return error;
+  const auto& nodes = executable->nodes;
+  std::vector<std::vector<size_t>> before(nodes.size());
+  std::vector<size_t> missing(nodes.size());
+  Nodes ready;
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    missing[i] = nodes[i].after.size();
+    if (missing[i] == 0) ready.insert(i);
+    for (const size_t other : nodes[i].after) before[other].push_back(i);
+  }
+  const bool last_first = std::getenv("STATELINE_SIMT_LAST_FIRST");
+  while (!ready.empty()) {
+    const size_t next = last_first ? *ready.rbegin() : *ready.begin();
+    ready.erase(next);
+    if (const cudaError_t error = simt::submit(stream, nodes[next].operation)) return error;
+    for (const size_t other : before[next]) {
+      if (--missing[other] == 0) ready.insert(other);
+    }
   }
   return cudaSuccess;
 }

@@ -74,6 +74,57 @@ TEST("requests side by side on CUDA write what the CPU writes") {
   }
 }
 
+// Tokens and bytes of requests that join and leave while others decode.
+std::pair<std::vector<std::vector<int32_t>>, int64_t> crowd(RunningEngine& engine) {
+  std::vector<Submitted> running;
+  for (int i = 0; i < 5; ++i) {
+    GenerateOptions options;
+    options.max_new_tokens = 3 + 2 * i;
+    running.push_back(submit_request(engine.engine(), input(random_tokens(2 + 3 * i, 301, i)), options));
+  }
+  std::vector<std::vector<int32_t>> tokens;
+  int64_t bytes = 0;
+  for (Submitted& each : running) {
+    each.settled.get();
+    tokens.push_back(each.request->result().tokens);
+    bytes += each.request->result().wire_bytes;
+  }
+  return {tokens, bytes};
+}
+
+// Decode in graphs beside decode in single launches.
+void check_graphs(const char* name, int ranks, WireType wire, const std::vector<int>& gpus) {
+  const RandomModel model(family(name));
+  auto spec = on_cuda(model.spec(ranks));
+  spec.gpus = gpus;
+  spec.verify_collectives = false;
+  spec.slots = 3;
+  spec.wires.steps = {{0, wire}};
+  spec.graphs = false;
+  RunningEngine launches(spec);
+  const auto [tokens, bytes] = crowd(launches);
+  CHECK_EQUAL(launches.engine().repeated_steps(), 0);
+  spec.graphs = true;
+  for (const bool last_first : {false, true}) {
+    const Context context(std::string(name) + " on " + text(ranks) + " ranks, " + std::string(name_of(wire)) +
+                          (last_first ? ", last first" : ""));
+    if (last_first) setenv("STATELINE_SIMT_LAST_FIRST", "1", 1);
+    RunningEngine graphs(spec);
+    const auto actual = crowd(graphs);
+    unsetenv("STATELINE_SIMT_LAST_FIRST");
+    CHECK(actual.first == tokens);
+    CHECK_NEAR(actual.second, bytes, 50);  // each request's share of a step is rounded
+    CHECK(graphs.engine().repeated_steps() > 5);
+  }
+}
+
+TEST("decode as CUDA graphs writes what single launches write, whatever order the graph's events leave open") {
+  check_graphs("plain", 1, WireType::f32, {0});
+  check_graphs("plain", 2, WireType::int8, {0, 0});
+  check_graphs("plain", 2, WireType::f32, {0, 1});
+  check_graphs("hybrid", 4, WireType::f32, {0, 0, 0, 0});
+}
+
 TEST("a state that a GPU has left goes on on the CPU, and the other way round") {
   const RandomModel model(family("hybrid"));
   const auto tokens = random_tokens(20, 301);

@@ -1,5 +1,6 @@
 // Ranks on NCCL: what they send and sum, what is wrong with the library, what happens when it fails.
 #include <algorithm>
+#include <barrier>
 #include <cmath>
 #include <cstdlib>
 #include <functional>
@@ -210,6 +211,34 @@ TEST("a collective that NCCL fails ends on all ranks, and the group serves again
     group.reset();
     for (const std::string& code : on_ranks(group, 2, sum)) CHECK_EQUAL(code, std::string());
   }
+}
+
+TEST("a rank that fails releases those that wait for it in a GPU's memory, and the group serves again after a reset") {
+  choose(NCCL_WORKING);
+  PeerMemoryGroup group(group_of(3), first_gpus(3));
+  bool failing = true;
+  std::barrier ended(3);  // ranks outlive each other's kernels
+  const auto sums = [&](Communicator& communicator, CudaDevice& device) {
+    OnGpu values(device, partial(communicator.rank(), 100), 1);
+    std::exception_ptr failure;
+    try {
+      communicator.all_reduce(values.view, {}, Op::all_reduce_out_proj);
+      if (failing && communicator.rank() == 1) throw Error("E_TEST", "as the test asked");
+      communicator.all_reduce(values.view, {}, Op::all_reduce_out_proj);
+      communicator.barrier();
+    } catch (const Error&) {
+      failure = std::current_exception();
+      group.abort(failure);
+    }
+    ended.arrive_and_wait();
+    if (failure) std::rethrow_exception(failure);
+  };
+  const auto codes = on_ranks(group, 3, sums);
+  CHECK_EQUAL(codes[1], std::string("E_TEST"));
+  for (const int rank : {0, 2}) CHECK_EQUAL(codes[rank], std::string("E_COLLECTIVE_ABORTED"));
+  group.reset();
+  failing = false;
+  for (const std::string& code : on_ranks(group, 3, sums)) CHECK_EQUAL(code, std::string());
 }
 
 TEST("a model split over GPUs on NCCL gives the CPU's tokens") {

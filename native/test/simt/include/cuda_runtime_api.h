@@ -29,6 +29,8 @@ enum cudaError : int {
   cudaErrorLaunchFailure = 719,
   cudaErrorStreamCaptureUnsupported = 900,
   cudaErrorStreamCaptureInvalidated = 901,
+  cudaErrorStreamCaptureUnmatched = 903,
+  cudaErrorStreamCaptureUnjoined = 904,
 };
 using cudaError_t = cudaError;
 
@@ -139,7 +141,9 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaEventQuery(cudaEvent_t event);
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end);
 
-// What joins a capture by waiting for one of its events is captured too, in the order of the calls.
+// What joins a capture by waiting for one of its events is captured too, and must be joined again. A graph keeps what
+// comes after what; STATELINE_SIMT_LAST_FIRST runs it in another order than it was captured, so that code which lacks
+// an event gives other numbers.
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph);
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status);
