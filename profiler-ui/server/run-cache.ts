@@ -13,7 +13,7 @@ const KEEP_BYTES = 400e6;
 const SKETCHED = 200_000;
 
 /** Marks a lane of a sketch has at most. */
-const SKETCH_PIXELS = 512;
+const SKETCH_PIXELS = 1024;
 
 /** A run that the thread holds under a number. */
 interface HeldRun {

@@ -62,6 +62,8 @@ export interface ClockReport {
 }
 
 export interface CollectiveReport {
+  /** Start of the run's first span: where timelines begin to count. */
+  readonly originNs: number;
   /** In order of group and ordinal; only those that at least two ranks saw. */
   readonly rows: readonly CollectiveRow[];
   /** Collectives that some rank of their group did not record. */
@@ -85,7 +87,13 @@ export function reportCollectives(events: EventColumns, clocks: readonly RankClo
     if (collective.lastStart > firstEnd(events, collective) + errorNs) violations++;
   }
   const alignment = alignmentOf(events, matched, clocks);
-  return { rows, incomplete, stragglers: stragglersOf(rows), clock: { clocks, alignment, errorNs, violations } };
+  return {
+    originNs: events.startNs[0] ?? 0,
+    rows,
+    incomplete,
+    stragglers: stragglersOf(rows),
+    clock: { clocks, alignment, errorNs, violations },
+  };
 }
 
 function ranksByGroup(events: EventColumns, matched: readonly Collective[]): Map<number, Set<number>> {

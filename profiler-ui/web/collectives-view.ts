@@ -37,6 +37,8 @@ export interface CollectivesActions {
 export class CollectivesView {
   readonly #rows = el("div");
   readonly #status = el("p", { class: "muted", role: "status" });
+  /** Start of the run's first span. */
+  #origin = 0;
   #query: CollectiveQuery = { sort: "startNs", descending: false, offset: 0, limit: ROWS };
 
   constructor(
@@ -69,6 +71,7 @@ export class CollectivesView {
         el("div", { class: "heading" }, el("h2", {}, "Every collective"), this.#filters(page), this.#status),
         this.#rows,
       );
+      this.#origin = page.originNs;
       this.#fill(page);
     } catch (error) {
       fail(this.host, error);
@@ -169,7 +172,12 @@ export class CollectivesView {
         text: true,
         cell: ({ phase, step, layer }) => `${phase} ${step}${layer < 0 ? "" : `, layer ${layer}`}`,
       },
-      { label: "at", cell: ({ startNs }) => figure(formatTime(startNs)), by: ({ startNs }) => startNs },
+      {
+        label: "at",
+        title: "First arrival, counted from the run's first span as the timeline counts",
+        cell: ({ startNs }) => figure(formatTime(startNs - this.#origin)),
+        by: ({ startNs }) => startNs,
+      },
       {
         label: "wire",
         text: true,

@@ -273,29 +273,36 @@ function opColumns(): Column<ComparedOp>[] {
 }
 
 function collectiveColumns(): Column<ComparedCollective>[] {
-  const wire = (side: ComparedCollective["a"]): string =>
-    side ? [side.wireType, side.algorithm].filter((text) => text !== "").join(", ") : "–";
+  const both = (pair: { readonly a: number; readonly b: number }, format: (value: number) => string): HTMLElement =>
+    el("span", {}, figure(format(pair.a)), " → ", figure(format(pair.b)));
   return [
     { label: "collective", cell: ({ name }) => named(name, "collective") },
-    { label: "wire A", text: true, cell: ({ a }) => wire(a) },
-    { label: "wire B", text: true, cell: ({ b }) => wire(b) },
-    { label: "sent A", cell: ({ wireBytes }) => figure(formatBytes(wireBytes.a)) },
-    { label: "sent B", cell: ({ wireBytes }) => figure(formatBytes(wireBytes.b)) },
     {
-      label: "transfer A",
-      title: "Mean, from the last rank's arrival to the end",
-      cell: ({ transfer }) => figure(formatTime(transfer.a)),
+      label: "wire",
+      text: true,
+      title: "Type on the wire and algorithm",
+      cell: ({ a, b }) =>
+        [change(a?.wireType ?? "–", b?.wireType ?? "–"), change(a?.algorithm ?? "–", b?.algorithm ?? "–")].join(", "),
     },
-    { label: "transfer B", cell: ({ transfer }) => figure(formatTime(transfer.b)) },
+    { label: "sent", title: "By all ranks together", cell: ({ wireBytes }) => both(wireBytes, formatBytes) },
+    {
+      label: "transfer",
+      title: "Mean, from the last rank's arrival to the end",
+      cell: ({ transfer }) => both(transfer, formatTime),
+    },
     pairedColumn("transfer, a call", ({ paired }) => paired.transfer),
     {
-      label: "skew A",
+      label: "skew",
       title: "Mean, from the first rank's arrival to the last's",
-      cell: ({ skew }) => figure(formatTime(skew.a)),
+      cell: ({ skew }) => both(skew, formatTime),
     },
-    { label: "skew B", cell: ({ skew }) => figure(formatTime(skew.b)) },
     pairedColumn("skew, a call", ({ paired }) => paired.skew),
   ];
+}
+
+/** One text where both runs say the same. */
+function change(a: string, b: string): string {
+  return a === b ? a : `${a} → ${b}`;
 }
 
 /** Mean difference of pairs with its interval; grey where chance may have made it. */

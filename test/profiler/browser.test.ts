@@ -39,6 +39,7 @@ beforeEach(async () => {
     viewport: { width: 1400, height: 1000 },
     colorScheme: "light",
     reducedMotion: "reduce",
+    hasTouch: true,
   });
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   page = await context.newPage();
@@ -96,14 +97,35 @@ function coloursOf(canvas: Locator, x: number, y: number, width: number, height:
   );
 }
 
-/** Where the middle of a span of the run is drawn when the whole run is shown, in CSS pixels from the canvas. */
-function fractionOf(run: typeof f16, name: string, rank: number): number {
-  const { events } = run;
+/** The longest span of an op on a rank. */
+function longestOf({ events }: typeof f16, name: string, rank: number): number {
   let best = -1;
   for (let i = 0; i < events.count; i++) {
     if (events.name.texts[events.name.codes[i] ?? 0] !== name || events.rank[i] !== rank) continue;
     if (best < 0 || (events.durNs[i] ?? 0) > (events.durNs[best] ?? 0)) best = i;
   }
+  return best;
+}
+
+/** What runs inside the longest span of an op, on its stream, by name. */
+function stepsOf(run: typeof f16, name: string, rank: number): Map<string, number> {
+  const { events } = run;
+  const outer = longestOf(run, name, rank);
+  const endOf = (i: number): number => (events.startNs[i] ?? 0) + (events.durNs[i] ?? 0);
+  const steps = new Map<string, number>();
+  for (let i = 0; i < events.count; i++) {
+    const inside = (events.startNs[i] ?? 0) >= (events.startNs[outer] ?? 0) && endOf(i) <= endOf(outer);
+    if (i === outer || !inside || events.rank[i] !== rank || events.stream[i] !== events.stream[outer]) continue;
+    const step = events.name.texts[events.name.codes[i] ?? 0] ?? "";
+    steps.set(step, (steps.get(step) ?? 0) + (events.durNs[i] ?? 0));
+  }
+  return steps;
+}
+
+/** Where the middle of a span of the run is drawn when the whole run is shown, as a share of the lanes' width. */
+function fractionOf(run: typeof f16, name: string, rank: number): number {
+  const { events } = run;
+  const best = longestOf(run, name, rank);
   return ((events.startNs[best] ?? 0) + (events.durNs[best] ?? 0) / 2) / run.info.durationNs;
 }
 
@@ -245,6 +267,30 @@ describe("the timeline", () => {
     expect(await page.evaluate(() => devicePixelRatio)).toBe(ratio);
   });
 
+  test("zooms by two fingers and pans by one on a screen that is touched", async () => {
+    const canvas = await openRun("f16");
+    const { x, y } = await boxOf(canvas);
+    const touch = await context.newCDPSession(page);
+    const fingers = (type: "touchStart" | "touchMove" | "touchEnd", ...at: number[]): Promise<unknown> =>
+      touch.send("Input.dispatchTouchEvent", {
+        type,
+        touchPoints: at.map((left, id) => ({ x: x + left, y: y + COMPUTE, id })),
+      });
+    const { durationNs } = f16.info;
+    await fingers("touchStart", 500, 800);
+    await fingers("touchMove", 350, 950);
+    await fingers("touchEnd");
+    // Twice as far apart: half the time, around the middle between the fingers.
+    const width = (): Promise<string> => rangeOf().then((text) => /\((.*)\)/.exec(text)?.[1] ?? "");
+    await eventually(async () => expect(await width()).toBe(formatTime(durationNs / 2)));
+    const before = await rangeOf();
+    await fingers("touchStart", 800);
+    await fingers("touchMove", 700);
+    await fingers("touchEnd");
+    await eventually(async () => expect(await rangeOf()).not.toBe(before));
+    expect(await width()).toBe(formatTime(durationNs / 2));
+  });
+
   test("pans by dragging, by Shift and wheel, and by keys, and keeps its scale", async () => {
     const canvas = await openRun("f16");
     const box = await boxOf(canvas);
@@ -318,6 +364,11 @@ describe("the timeline", () => {
       expect(await details.innerText()).toMatch(/Rank \d came last, .+ after the first; from then on it took/),
     );
     await eventually(async () => expect(await details.locator("tbody tr").count()).toBe(2));
+    const steps = stepsOf(int8, "all_reduce.out_proj", 0);
+    expect([...steps.keys()]).toContain("quantise");
+    const heads = await details.locator("thead th").allInnerTexts();
+    const cells = await details.locator("tbody tr").first().locator("th, td").allInnerTexts();
+    for (const [name, ns] of steps) expect(cells[heads.indexOf(name)]).toBe(formatTime(ns));
     await page.keyboard.press("Escape");
     await eventually(async () => expect(await details.innerText()).toContain("Click a span"));
   });
@@ -335,6 +386,12 @@ describe("the timeline", () => {
     await page.locator(".timeline canvas").first().focus();
     await page.keyboard.press("ArrowRight");
     await eventually(async () => expect(await page.locator(".details .facts").innerText()).toMatch(/start\s+0 ns/));
+    await page.getByRole("tab", { name: "Collectives" }).click();
+    const [{ startNs = NaN } = {}] = reportCollectives(events, []).rows;
+    const row = page.getByRole("region", { name: "Every collective" }).locator("tbody tr").first();
+    await eventually(async () =>
+      expect(await row.innerText()).toContain(formatTime(startNs - (events.startNs[0] ?? 0))),
+    );
   });
 
   test("keeps window and selection in a link that another page opens", async () => {

@@ -1,10 +1,11 @@
-/** The selected span in full; for a collective also when each rank came and how long it waited. */
+/** The selected span in full; for a collective also when each rank came, how long it waited, and what its steps took. */
 
 import { skewOf, transferOf } from "../../trace/collectives";
 import { formatTime } from "../../trace/format";
+import { lowerBound } from "../../trace/lanes";
 import { KIND_COLOURS } from "../../trace/palette";
 import { el, figure, swatch } from "../dom";
-import type { SpanRef } from "./lane-view";
+import { spanRef, type LaneView, type SpanRef } from "./lane-view";
 import { factsOf, kindOf, nameOf } from "./span-facts";
 
 export interface DetailsActions {
@@ -70,12 +71,14 @@ export function detailsOf(span: SpanRef, linked: readonly SpanRef[], actions: De
   );
 }
 
-/** Per rank: when it came, how long it waited for the last, when it ended. */
+/** Per rank: when it came, how long it waited for the last, what the collective's steps took, when it ended. */
 function arrivals(linked: readonly SpanRef[]): HTMLElement {
   const rows = linked.map(({ lane, index }) => {
     const start = lane.events.startNs[index] ?? 0;
-    return { rank: lane.rank, start, end: start + (lane.events.durNs[index] ?? 0) };
+    const end = start + (lane.events.durNs[index] ?? 0);
+    return { rank: lane.rank, start, end, parts: partsIn(lane, start, end) };
   });
+  const parts = [...new Set(rows.flatMap((row) => [...row.parts.keys()]))];
   const firstStart = Math.min(...rows.map(({ start }) => start));
   const lastStart = Math.max(...rows.map(({ start }) => start));
   const end = Math.max(...rows.map((row) => row.end));
@@ -98,7 +101,9 @@ function arrivals(linked: readonly SpanRef[]): HTMLElement {
         el(
           "tr",
           {},
-          ...["rank", "arrived after", "waited", "ended after"].map((text) => el("th", { scope: "col" }, text)),
+          ...["rank", "arrived after", "waited", ...parts, "ended after"].map((text) =>
+            el("th", { scope: "col" }, text),
+          ),
         ),
       ),
       el(
@@ -109,12 +114,28 @@ function arrivals(linked: readonly SpanRef[]): HTMLElement {
             "tr",
             {},
             el("th", { scope: "row" }, String(row.rank)),
-            ...[row.start - firstStart, lastStart - row.start, row.end - firstStart].map((ns) =>
-              el("td", {}, figure(formatTime(ns))),
-            ),
+            ...[
+              row.start - firstStart,
+              lastStart - row.start,
+              ...parts.map((part) => row.parts.get(part) ?? 0),
+              row.end - firstStart,
+            ].map((ns) => el("td", {}, figure(formatTime(ns)))),
           ),
         ),
       ),
     ),
   );
+}
+
+/** Time of each step of a collective on one rank, in the order in which they begin. */
+function partsIn(lane: LaneView, start: number, end: number): Map<string, number> {
+  const parts = new Map<string, number>();
+  const row = lane.rows[1]?.row;
+  if (!row) return parts;
+  const after = lowerBound(row.start, end);
+  for (let k = lowerBound(row.start, start); k < after; k++) {
+    const name = nameOf(spanRef(lane, 1, k));
+    parts.set(name, (parts.get(name) ?? 0) + (row.end[k] ?? 0) - (row.start[k] ?? 0));
+  }
+  return parts;
 }
