@@ -33,10 +33,12 @@ async function serve(runs: string | undefined, flags: Flags, signal: AbortSignal
   const source = new (api().FolderRunSource)(runs);
   const profiler = await server().startServer({ source, port: flags.port, host: flags.host });
   const { url, token, port } = profiler;
+  const withdraw = await source.announce(url);
   if (flags.json) printJson({ url, token, port });
   else printLine(`Profiler of ${source.folder}: ${url}`);
   if (flags.open) openBrowser(url);
   await aborted(signal);
+  await withdraw();
   await profiler.close();
 }
 

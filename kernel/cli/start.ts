@@ -53,11 +53,14 @@ async function start(flags: Flags, signal: AbortSignal): Promise<void> {
   const { compare, FolderRunSource } = api();
   printLine((await compare(first, second)).verdict);
   if (flags.once) return;
-  const profiler = await server().startServer({ source: new FolderRunSource(flags.runs), port: flags.port });
+  const source = new FolderRunSource(flags.runs);
+  const profiler = await server().startServer({ source, port: flags.port });
+  const withdraw = await source.announce(profiler.url);
   const address = profiler.urlOf(`/compare?a=${first.id}&b=${second.id}`);
   printLine(`\nBoth runs side by side: ${address}\nCtrl+C ends.`);
   if (flags.open) openBrowser(address);
   await aborted(signal);
+  await withdraw();
   await profiler.close();
 }
 

@@ -1,10 +1,14 @@
 /** The `stateline` command as a user meets it: fields of --json, exit codes, one clear line when something is wrong. */
 
 import { once } from "node:events";
-import { cpSync, existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 
+import { displaySymbol, type MimeBundle } from "../../kernel/api/display";
+import { compare, openRun } from "../../kernel/api/runs/open";
+import { storeRun } from "../profiler/support/stored-run";
+import { syntheticRun } from "../profiler/support/synthetic-run";
 import { cli, cliJson, finished, startCli } from "../support/cli";
 import { golden, heldoutText, temporaryFolder, tinyMamba } from "../support/fixtures";
 
@@ -224,6 +228,42 @@ test("serve --json prints where it listens, answers, and ends with Ctrl+C", asyn
   expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBeGreaterThanOrEqual(400);
   child.kill("SIGINT");
   expect(await result).toMatchObject({ code: 0, stdout: line, stderr: "" });
+});
+
+test("what a notebook draws leads to the profiler for as long as it is served", async () => {
+  const runs = temporaryFolder();
+  for (const id of ["a", "b"]) await storeRun(runs, syntheticRun({ id, layers: 1, decodeSteps: 2 }));
+  const run = await openRun(join(runs, "a"));
+  const linkIn = (value: unknown): string | undefined => {
+    const { "text/html": html = "" } = (value as { [displaySymbol](): MimeBundle })[displaySymbol]();
+    return / href="([^"]+)"/.exec(html)?.[1]?.replaceAll("&amp;", "&");
+  };
+  expect(linkIn(await run.timeline())).toBeUndefined();
+
+  const child = startCli(["serve", runs, "--json"]);
+  const result = finished(child);
+  const [line] = (await once(child.stdout, "data")) as [string];
+  const { url } = JSON.parse(line) as { url: string };
+  const { origin, search } = new URL(url);
+  expect(linkIn(await run.timeline())).toBe(`${origin}/runs/a${search}`);
+  expect(linkIn(await run.timeline({ fromNs: 1e6, toNs: 2e6 }))).toBe(
+    `${origin}/runs/a${search}#from=1000000&to=2000000`,
+  );
+  const both = linkIn(await compare(run, await openRun(join(runs, "b")))) ?? "";
+  expect(both).toBe(`${origin}/compare?a=a&b=b&${search.slice(1)}`);
+  expect((await fetch(both)).status).toBe(200);
+  const [said = ""] = readdirSync(runs).filter((name) => name.startsWith("."));
+  expect(statSync(join(runs, said)).mode & 0o777).toBe(0o600);
+
+  // A folder that another machine wrote, or whose server was killed, leads nowhere.
+  const before = readFileSync(join(runs, said), "utf8");
+  writeFileSync(join(runs, said), before.replace(/"host":"[^"]*"/, '"host":"another"'));
+  expect(linkIn(await run.timeline())).toBeUndefined();
+  writeFileSync(join(runs, said), before);
+  child.kill("SIGINT");
+  expect(await result).toMatchObject({ code: 0, stderr: "" });
+  expect(linkIn(await run.timeline())).toBeUndefined();
+  expect(readdirSync(runs).sort()).toEqual(["a", "b"]);
 });
 
 test("a port in use is refused", async () => {

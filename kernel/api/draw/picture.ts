@@ -11,3 +11,9 @@ export function htmlPicture(svg: string, alt: string): string {
   const data = Buffer.from(svg, "utf8").toString("base64");
   return `<img alt="${escapeHtml(alt)}" style="max-width:100%" src="data:image/svg+xml;base64,${data}">`;
 }
+
+/** A link to the profiler, nothing where `address` is undefined. */
+export function profilerLink(address: string | undefined): string {
+  if (address === undefined) return "";
+  return `<p><a href="${escapeHtml(address)}" target="_blank" rel="noopener noreferrer">Open in the profiler</a></p>`;
+}

@@ -138,8 +138,8 @@ export async function removeRunFolder(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
 }
 
-/** On another host nobody can tell; there a run is taken to be still recorded. */
-function isAlive(recorder: unknown): boolean {
+/** Whether the process that `recorder` names still runs. On another host nobody can tell; there it is taken to. */
+export function isAlive(recorder: unknown): boolean {
   if (!isObject(recorder)) return false;
   const { pid, host } = recorder;
   if (host !== hostname()) return true;

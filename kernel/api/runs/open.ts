@@ -1,20 +1,21 @@
 /** Finding recorded runs, and two of them side by side. */
 
 import { access } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 
 import { compareRuns, type RunComparison } from "../../../profiler-ui/trace/compare";
 import type { RunInfo } from "../../../profiler-ui/trace/run";
 import { timelineSvg } from "../../../profiler-ui/trace/timeline-svg";
 import { drawable } from "../display";
 import { comparisonCharts, type ComparisonCharts } from "../draw/comparison-charts";
-import { htmlPicture } from "../draw/picture";
+import { htmlPicture, profilerLink } from "../draw/picture";
 import { comparisonTable } from "../draw/summary";
 import { htmlTable, textTable, type Table } from "../draw/table";
 import { formatCount, formatTime } from "../../../profiler-ui/trace/format";
 import { checkOptions, invalid, nonEmptyText } from "../options";
 import { readInfo } from "./folder";
 import { Run } from "./run";
+import { profilerAddress } from "./profiler-address";
 import { FolderRunSource } from "./source";
 
 export interface RunsOptions {
@@ -90,6 +91,12 @@ export async function compare(a: Run | string, b: Run | string): Promise<Compari
   const [first, second] = [await opened(a), await opened(b)];
   const [ofA, ofB] = await Promise.all([first.events(), second.events()]);
   const comparison = compareRuns({ info: first.info, events: ofA }, { info: second.info, events: ofB });
+  const folder = dirname(first.folder);
+  // A page compares runs of one folder.
+  const address =
+    folder === dirname(second.folder)
+      ? await profilerAddress(folder, `/compare?a=${first.id}&b=${second.id}`)
+      : undefined;
   const whole: Comparison = { ...comparison, charts: () => comparisonCharts(comparison) };
   return drawable(whole, () => {
     const table = comparisonTable(comparison);
@@ -98,6 +105,9 @@ export async function compare(a: Run | string, b: Run | string): Promise<Compari
     const pictures = [first, second].map(({ info }, i) =>
       htmlPicture(timelineSvg(i === 0 ? ofA : ofB, { title: info.label, toNs }), `timeline of ${info.label}`),
     );
-    return { "text/plain": textTable(table), "text/html": htmlTable(table) + pictures.join("") };
+    return {
+      "text/plain": textTable(table),
+      "text/html": htmlTable(table) + pictures.join("") + profilerLink(address),
+    };
   });
 }

@@ -1,6 +1,6 @@
 /** A recorded run: what ran, its events, and how they are looked at. */
 
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 
 import { analyse } from "../../../profiler-ui/trace/analysis";
 import type { CollectiveSummary } from "../../../profiler-ui/trace/collectives";
@@ -13,12 +13,13 @@ import { timelineSvg, type TimelineSvgOptions } from "../../../profiler-ui/trace
 import { drawable, type MimeBundle } from "../display";
 import { collectivesTable, opsTable, phasesTable, ranksTable } from "../draw/summary";
 import { runCharts, type RunCharts } from "../draw/charts";
-import { htmlPicture } from "../draw/picture";
+import { htmlPicture, profilerLink } from "../draw/picture";
 import { escapeHtml, htmlTable, textTable, type Table } from "../draw/table";
 import { RunError } from "../errors";
 import { invalid, nonEmptyText, oneOf } from "../options";
 import { exportParquet, exportTraceFile } from "./export";
 import { readEvents } from "./parquet-reader";
+import { profilerAddress } from "./profiler-address";
 import { runSql, type SqlOptions, type SqlResult } from "./sql";
 
 /** A timeline as a picture that draws itself. */
@@ -63,14 +64,15 @@ export class Run {
     return drawable(summary, () => drawTables([ranksTable(summary), phasesTable(summary), opsTable(summary)]));
   }
 
-  /** The timeline of all ranks, or of a window of it. */
+  /** The timeline of all ranks, or of a window of it; while `stateline serve` runs, with a link to it there. */
   async timeline(options: TimelineSvgOptions = {}): Promise<Timeline> {
     const events = await this.events();
+    const address = await profilerAddress(dirname(this.folder), `/runs/${this.id}${windowHash(options)}`);
     const svg = timelineSvg(events, { title: this.info.label, ...options });
     const plain = `timeline of ${this.info.label}: ${formatCount(events.count)} events in ${formatTime(this.info.durationNs)}`;
     return drawable({ svg }, () => ({
       "text/plain": plain,
-      "text/html": htmlPicture(svg, plain),
+      "text/html": htmlPicture(svg, plain) + profilerLink(address),
       "image/svg+xml": svg,
     }));
   }
@@ -126,6 +128,11 @@ export class Run {
     }
     return path;
   }
+}
+
+/** The page's hash for a window. */
+function windowHash({ fromNs, toNs }: TimelineSvgOptions): string {
+  return fromNs === undefined || toNs === undefined ? "" : `#from=${Math.round(fromNs)}&to=${Math.round(toNs)}`;
 }
 
 export function drawTables(tables: readonly Table[]): MimeBundle {

@@ -12,6 +12,7 @@ import { folderOf, readInfo, runIds, runsFolder } from "./folder";
 import { importUpload } from "./import/upload";
 import { openDatabase } from "./duckdb";
 import { readEvents } from "./parquet-reader";
+import { announceProfiler } from "./profiler-address";
 import { sketchEvents } from "./sketch";
 import { runSql } from "./sql";
 import { annotate, readNotes, removeRun, restoreRun } from "./store";
@@ -65,6 +66,11 @@ export class FolderRunSource implements RunSource {
   async sketch(id: string, pixels: number): Promise<EventColumns | null> {
     await this.info(id);
     return sketchEvents(folderOf(this.folder, id), pixels);
+  }
+
+  /** Says where these runs are served, for what notebooks draw of them; gives what takes the word back. */
+  announce(url: string): Promise<() => Promise<void>> {
+    return announceProfiler(this.folder, url);
   }
 
   /** DuckDB takes a while to load. */
