@@ -105,10 +105,14 @@ float update_states(int64_t rounds, int64_t* states) {
   vf delta = set(0.1f), input = set(0.5f), c = set(0.25f);
   for (int64_t round = 0; round < rounds; ++round) {
     __asm__ volatile("" : STATELINE_REGISTER(delta), STATELINE_REGISTER(input), STATELINE_REGISTER(c));
+    vf decay[kStates];
+#pragma GCC unroll 4
+    for (int i = 0; i < kStates; ++i) decay[i] = delta * (-1.0f - (float)i);
+    exp2_decay(decay);
 #pragma GCC unroll 4
     for (int i = 0; i < kStates; ++i) {
-      const float a = -1.0f - (float)i, b = 1.0f + (float)i;
-      state[i] = fma(exp2_decay(delta * a), state[i], input * b);
+      const float b = 1.0f + (float)i;
+      state[i] = fma(decay[i], state[i], input * b);
       y = fma(state[i], c, y);
     }
   }

@@ -102,45 +102,47 @@ STATELINE_INLINE void transpose(__m128i (&w)[4]) {
   w[3] = _mm_unpackhi_epi64(c, d);
 }
 
-// `words` ≤ 4 words of `rows` ≤ 4 rows to out[word][lane].
-STATELINE_INLINE void scatter(__m128i (&w)[4], int64_t rows, int64_t words, int64_t lanes, uint32_t* out) {
-  if (lanes == 1) {
+// `words` ≤ 4 words of Rows ≤ 4 rows to out[word][lane].
+template <int Rows>
+STATELINE_INLINE void scatter(__m128i (&w)[4], int64_t words, int64_t lanes, uint32_t* out) {
+  if (Rows == 1 && lanes == 1) {
     memcpy(out, &w[0], words * sizeof(uint32_t));
     return;
   }
   transpose(w);
-  for (int64_t i = 0; i < 4 && i < words; ++i) {
-    if (rows == 4) {
-      _mm_storeu_si128((__m128i_u*)(out + i * lanes), w[i]);
-    } else {
-      memcpy(out + i * lanes, &w[i], rows * sizeof(uint32_t));
-    }
+  for (int64_t i = 0; i < words; ++i) memcpy(out + i * lanes, &w[i], Rows * sizeof(uint32_t));
+}
+
+// Rows ≤ 4 rows to as many lanes.
+template <class Form, int Rows>
+STATELINE_INLINE void interleave_rows(const void* const* rows, int64_t columns, int64_t words, int64_t lanes,
+                                      uint32_t* out) {
+  using Stored = typename Form::Stored;
+  int64_t index = 0, word = 0;
+  __m128i w[4] = {};
+  for (; index + Form::kElements <= columns; index += Form::kElements, word += 4) {
+#pragma GCC unroll 4
+    for (int i = 0; i < Rows; ++i) w[i] = Form::words(static_cast<const Stored*>(rows[i]), index);
+    scatter<Rows>(w, 4, lanes, out + word * lanes);
   }
+  if (word == words) return;
+  for (int i = 0; i < Rows; ++i) {
+    Stored rest[Form::kElements] = {};
+    memcpy(rest, static_cast<const Stored*>(rows[i]) + index, (columns - index) * sizeof(Stored));
+    w[i] = Form::words(rest, 0);
+  }
+  scatter<Rows>(w, words - word, lanes, out + word * lanes);
 }
 
 template <class Form>
 STATELINE_INLINE void interleave(const void* const* rows, int64_t count, int64_t columns, int64_t words, int64_t lanes,
                                  void* out) {
-  using Stored = typename Form::Stored;
   if (count < lanes) memset(out, 0, words * lanes * sizeof(uint32_t));
-  for (int64_t lane = 0; lane < count; lane += 4) {
-    const int64_t some = count - lane < 4 ? count - lane : 4;
-    uint32_t* to = static_cast<uint32_t*>(out) + lane;
-    int64_t index = 0, word = 0;
-    __m128i w[4] = {};
-    for (; index + Form::kElements <= columns; index += Form::kElements, word += 4) {
-      for (int64_t i = 0; i < some; ++i) w[i] = Form::words(static_cast<const Stored*>(rows[lane + i]), index);
-      scatter(w, some, 4, lanes, to + word * lanes);
-    }
-    if (word == words) continue;
-    for (int64_t i = 0; i < some; ++i) {
-      Stored rest[Form::kElements] = {};
-      const char* row = static_cast<const char*>(rows[lane + i]);
-      memcpy(rest, row + index * (int64_t)sizeof(Stored), (columns - index) * sizeof(Stored));
-      w[i] = Form::words(rest, 0);
-    }
-    scatter(w, some, words - word, lanes, to + word * lanes);
-  }
+  uint32_t* to = static_cast<uint32_t*>(out);
+  for (; count >= 4; count -= 4, rows += 4, to += 4) interleave_rows<Form, 4>(rows, columns, words, lanes, to);
+  if (count == 3) interleave_rows<Form, 3>(rows, columns, words, lanes, to);
+  if (count == 2) interleave_rows<Form, 2>(rows, columns, words, lanes, to);
+  if (count == 1) interleave_rows<Form, 1>(rows, columns, words, lanes, to);
 }
 
 }  // namespace

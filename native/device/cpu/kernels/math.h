@@ -32,12 +32,34 @@ STATELINE_INLINE vf exp2_in_range(vf x) {
 // below -126.
 STATELINE_INLINE vf exp2(vf x) { return exp2_in_range(min(set(128.0f), max(set(-126.0f), x))); }
 
-// The same for what a scan needs: x finite and not above 0. On AVX-512 it goes down to zero by itself.
-STATELINE_INLINE vf exp2_decay(vf x) {
+// The same of V vectors for what a scan needs: x finite and not above 0, and a NaN may end as anything. On AVX-512 it
+// goes down to zero by itself; elsewhere the vectors go through each step side by side, since sixteen registers and a
+// short scheduler hide little latency otherwise, and n is added to the exponent, which needs a normal sum.
+template <int V>
+STATELINE_INLINE void exp2_decay(vf (&x)[V]) {
 #if STATELINE_AVX512
-  return exp2_in_range(x);
+#pragma GCC unroll 4
+  for (int v = 0; v < V; ++v) x[v] = exp2_in_range(x[v]);
 #else
-  return exp2_in_range(max(set(-126.0f), x));
+  vf r[V];
+  vu n[V];
+#pragma GCC unroll 4
+  for (int v = 0; v < V; ++v) {
+    x[v] = max(set(-125.0f), x[v]);
+    const vf shifted = x[v] + 0x1.8p23f;
+    n[v] = bits(shifted) << 23;
+    r[v] = x[v] - (shifted - 0x1.8p23f);
+  }
+  const float q[] = {0x1.3cbf6ap-7f, 0x1.c6aeecp-5f, 0x1.ebfa4ap-3f, 0x1.62e43p-1f, 1.0f};
+#pragma GCC unroll 4
+  for (int v = 0; v < V; ++v) x[v] = set(0x1.5f48cep-10f);
+#pragma GCC unroll 5
+  for (int i = 0; i < 5; ++i) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) x[v] = fma(x[v], r[v], set(q[i]));
+  }
+#pragma GCC unroll 4
+  for (int v = 0; v < V; ++v) x[v] = floats(bits(x[v]) + n[v]);
 #endif
 }
 

@@ -26,6 +26,9 @@ STATELINE_INLINE void prefetch(const void* w) {
 #endif
 }
 
+// What was loaded from w is not kept for the next use: it would push sums out of the registers.
+STATELINE_INLINE void load_again(const uint32_t*& w) { __asm__("" : "+r"(w)); }
+
 // Rows of `out` so far, of `columns` columns.
 STATELINE_INLINE void load_row(const float* out, int64_t columns, vf (&sums)[kPanelVectors]) {
   if (columns == kPanel) {

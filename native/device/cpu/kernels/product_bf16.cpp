@@ -23,7 +23,7 @@ STATELINE_INLINE void multiply_word(const uint32_t* a, const uint32_t* w, Sums<M
   const float* values = (const float*)a;
 #pragma GCC unroll 2
   for (int half = 0; half < 2; ++half, values += M) {
-    __asm__("" : "+r"(w));  // loads both halves again: kept, they would push sums out of the registers
+    load_again(w);
     const vu left = bits(load(w)), right = bits(load(w + kLanes));
     const vf wide_left = floats(half == 0 ? left << 16 : left & 0xffff0000u);
     const vf wide_right = floats(half == 0 ? right << 16 : right & 0xffff0000u);

@@ -17,8 +17,8 @@ STATELINE_INLINE vi broadcast(uint32_t x) { return vi{} + (int32_t)x; }
 
 template <int M>
 STATELINE_INLINE void multiply_word(const uint32_t* a, const uint32_t* w, Integers<M>& sums) {
-  const vu left = bits(load(w)), right = bits(load(w + kLanes));
 #if STATELINE_VNNI
+  const vu left = bits(load(w)), right = bits(load(w + kLanes));
 #pragma GCC unroll 14
   for (int i = 0; i < M; ++i) {
     const vu x = (vu)broadcast(a[i]);
@@ -28,8 +28,10 @@ STATELINE_INLINE void multiply_word(const uint32_t* a, const uint32_t* w, Intege
 #else
 #pragma GCC unroll 2
   for (int half = 0; half < 2; ++half, a += M) {
-    const vs wide_left = half == 0 ? (vs)left << 8 >> 8 : (vs)left >> 8;
-    const vs wide_right = half == 0 ? (vs)right << 8 >> 8 : (vs)right >> 8;
+    load_again(w);
+    const vs left = (vs)bits(load(w)), right = (vs)bits(load(w + kLanes));
+    const vs wide_left = half == 0 ? left << 8 >> 8 : left >> 8;
+    const vs wide_right = half == 0 ? right << 8 >> 8 : right >> 8;
 #pragma GCC unroll 14
     for (int i = 0; i < M; ++i) {
       const vs x = (vs)broadcast(a[i]);

@@ -2,19 +2,16 @@
 //
 // A block of kBlock channels goes through all tokens before the next one starts, with its states and its A beside one
 // another in the first-level cache: in [states, channels] memory their rows are far apart and, at the usual channel
-// counts, fall on the same few cache sets. Each state costs ten multiplications' time (Δ·a, 2^x, Δu·B, two sums), and
-// B and C are broadcast once for all vectors of the block.
+// counts, fall on the same few cache sets. Each state costs nine multiplications' time (Δ·a, 2^x, Δu·B, two sums), and
+// B and C are broadcast once for all vectors of the block. A few tokens do not repay the copy: their states are asked
+// for two blocks ahead, where the hardware does not see them coming.
 #include "device/cpu/kernels/math.h"
 #include "device/cpu/kernels/ops.h"
 
 namespace stateline::cpu::STATELINE_ISA {
 namespace {
 
-#if STATELINE_AVX512
 constexpr int kVectors = 4;
-#else
-constexpr int kVectors = 2;
-#endif
 constexpr int64_t kBlock = kVectors * kLanes;
 constexpr int64_t kLocalStates = 64;  // more states than this stay where they are
 constexpr int64_t kPrefetch = 4;      // tokens ahead: rows lie too far apart for the hardware to see them coming
@@ -24,7 +21,20 @@ struct Rows {
   const float* a;
   float* s;
   int64_t stride;
+  bool local;  // copied to where they lie side by side
 };
+
+// Asks for V vectors to be read and written. Cores with AVX-512 keep up without.
+template <int V>
+STATELINE_INLINE void prefetch(const float* s) {
+#if !STATELINE_AVX512
+  constexpr int kLine = 16;
+#pragma GCC unroll 4
+  for (int i = 0; i < V * kLanes; i += kLine) __builtin_prefetch(s + i, 1);
+#else
+  (void)s;
+#endif
+}
 
 template <int V, bool Whole>
 STATELINE_INLINE vf load_at(const float* p, int v, int64_t last) {
@@ -69,11 +79,15 @@ void steps(const Scan& scan, const Rows& rows, int64_t begin, int64_t last) {
     const float* a = rows.a;
     float* s = rows.s;
     for (int64_t n = 0; n < scan.states; ++n, a += rows.stride, s += rows.stride) {
+      if (!rows.local) prefetch<V>(s + 2 * V * kLanes);
+      vf decay[V];
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) decay[v] = dt[v] * load_at<V, Whole>(a, v, last);
+      exp2_decay(decay);
       const vf bn = set(b[n]), cn = set(c[n]);
 #pragma GCC unroll 4
       for (int v = 0; v < V; ++v) {
-        const vf decay = exp2_decay(dt[v] * load_at<V, Whole>(a, v, last));
-        const vf state = fma(decay, load_at<V, Whole>(s, v, last), du[v] * bn);
+        const vf state = fma(decay[v], load_at<V, Whole>(s, v, last), du[v] * bn);
         store_at<V, Whole>(s, v, last, state);
         y[v] = fma(state, cn, y[v]);
       }
@@ -93,7 +107,7 @@ void block(const Scan& scan, int64_t begin, int64_t channels) {
   const float* a = scan.a + begin;
   float* s = scan.state + begin;
   if (scan.tokens < 4 || scan.states > kLocalStates) {
-    steps<V, Whole>(scan, {a, s, scan.channels}, begin, last);
+    steps<V, Whole>(scan, {a, s, scan.channels, false}, begin, last);
     return;
   }
   alignas(64) float local_a[kLocalStates * V * kLanes];
@@ -103,7 +117,7 @@ void block(const Scan& scan, int64_t begin, int64_t channels) {
     memcpy(local_a + n * V * kLanes, a + n * scan.channels, row);
     memcpy(local_s + n * V * kLanes, s + n * scan.channels, row);
   }
-  steps<V, Whole>(scan, {local_a, local_s, V * kLanes}, begin, last);
+  steps<V, Whole>(scan, {local_a, local_s, V * kLanes, true}, begin, last);
   for (int64_t n = 0; n < scan.states; ++n) memcpy(s + n * scan.channels, local_s + n * V * kLanes, row);
 }
 
