@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <random>
 #include <thread>
 
 #include "runtime/error.h"
 #include "test/check.h"
+#include "test/runtime/allocations.h"
 #include "test/runtime/random_model.h"
 #include "test/runtime/running_engine.h"
 
@@ -17,6 +19,11 @@ namespace {
 
 constexpr int64_t kVocabulary = 301;
 constexpr int64_t kForever = 1'000'000'000;
+#if defined(__SANITIZE_THREAD__)
+constexpr int kStressRequests = 2000;  // a minute's work; STATELINE_STRESS_REQUESTS=10000 ran clean
+#else
+constexpr int kStressRequests = 10'000;
+#endif
 
 GenerateOptions options(int64_t tokens, double temperature = 0) {
   return {.max_new_tokens = tokens, .sampling = {.temperature = temperature, .seed = 5}, .stop_tokens = {}};
@@ -267,38 +274,48 @@ TEST("a model whose file was cut under it refuses every request, those that wait
   CHECK_THROWS(second.settled.get(), "E_FILE_CHANGED");
 }
 
-TEST("two thousand requests from four threads with random cancels all end, each with a right beginning") {
+TEST(
+    "thousands of requests from four threads with random cancels all end, each with a right beginning, and leave no "
+    "memory behind") {
+  const char* asked = std::getenv("STATELINE_STRESS_REQUESTS");
+  const int each_half = (asked ? std::atoi(asked) : kStressRequests) / 8;  // of a client
   const RandomModel model;
-  RunningEngine engine(spec_of(model, 2, 5));
+  auto spec = spec_of(model, 2, 5);
+  spec.cache_bytes = 1 << 20;  // full after the first hundreds
+  RunningEngine engine(spec);
   std::vector<std::vector<int32_t>> expected;
   for (int i = 0; i < 4; ++i) expected.push_back(engine.generate(prompt(3 + 9 * i, i), options(6)).tokens);
-  std::vector<std::thread> clients;
   std::atomic<int> wrong{0}, whole{0};
-  for (int client = 0; client < 4; ++client) {
-    clients.emplace_back([&, client] {
-      std::mt19937 generator(client);
-      for (int i = 0; i < 500; i += 5) {
-        std::vector<Submitted> requests;
-        for (int k = 0; k < 5; ++k) {
-          JobInput job = prompt(3 + 9 * client, client);
-          job.tag.job = 1000 * client + i + k + 10;
-          requests.push_back(submit_request(engine.engine(), std::move(job), options(6)));
-          if (generator() % 3 == 0)
-            engine.engine().cancel(1000 * client + i + static_cast<int>(generator() % (k + 1)) + 10);
-        }
-        for (auto& each : requests) {
-          each.settled.get();
-          const auto& tokens = each.request->result().tokens;
-          const auto& right = expected[client];
-          if (tokens.size() > right.size() || !std::equal(tokens.begin(), tokens.end(), right.begin())) ++wrong;
-          if (tokens.size() == right.size()) ++whole;
-        }
+  const auto serve = [&](int client, int half) {
+    std::mt19937 generator(2 * client + half);
+    const int first = (2 * client + half) * (each_half + 5) + 10;
+    for (int i = 0; i < each_half; i += 5) {
+      std::vector<Submitted> requests;
+      for (int k = 0; k < 5; ++k) {
+        JobInput job = prompt(3 + 9 * client, client);
+        job.tag.job = first + i + k;
+        requests.push_back(submit_request(engine.engine(), std::move(job), options(6)));
+        if (generator() % 3 == 0) engine.engine().cancel(first + i + static_cast<int>(generator() % (k + 1)));
       }
-    });
+      for (auto& each : requests) {
+        each.settled.get();
+        const auto& tokens = each.request->result().tokens;
+        const auto& right = expected[client];
+        if (tokens.size() > right.size() || !std::equal(tokens.begin(), tokens.end(), right.begin())) ++wrong;
+        if (tokens.size() == right.size()) ++whole;
+      }
+    }
+  };
+  int64_t bytes[2];
+  for (int half = 0; half < 2; ++half) {
+    std::vector<std::thread> clients;
+    for (int client = 0; client < 4; ++client) clients.emplace_back(serve, client, half);
+    for (std::thread& client : clients) client.join();
+    bytes[half] = allocated_bytes;
   }
-  for (std::thread& client : clients) client.join();
   CHECK_EQUAL(wrong.load(), 0);
-  CHECK(whole > 500);
+  CHECK(whole > 2 * each_half);
+  CHECK(bytes[1] - bytes[0] < 64 << 10);
 }
 
 }  // namespace stateline::test
