@@ -2,7 +2,9 @@
 
 import { join } from "node:path";
 
-import { loadModel, type LoadOptions, type Model } from "../../kernel/api/index";
+import { loadModel, plainText, type LoadOptions, type Model } from "../../kernel/api/index";
+import { drawn } from "../../kernel/api/display";
+import { drawTensor } from "../../kernel/api/draw/tensor";
 import { degreesOf, difference, floatTensors, golden, goldenCase, tinyMamba } from "../support/fixtures";
 
 async function withModel<T>(directory: string, options: LoadOptions, work: (model: Model) => Promise<T>): Promise<T> {
@@ -90,5 +92,47 @@ test("a stride above the window is refused", async () => {
       code: "E_OPTION_INVALID",
       message: "stride must be at most window = 4, got 5",
     });
+  });
+});
+
+test("what a model gives draws itself and stays the array it is", async () => {
+  await withModel(tinyMamba, {}, async (model) => {
+    const { vocabulary, hidden } = model.config;
+    const logits = await model.logits([1, 2, 3]);
+    expect(logits).toBeInstanceOf(Float32Array);
+    expect(plainText(logits)).toMatch(
+      new RegExp(`^logits: 3 tokens × ${vocabulary} vocabulary, f32\nfrom -?[\\d.]+ to `),
+    );
+    expect(plainText(logits)).toContain(String(Number(logits[0]?.toPrecision(4))));
+    expect(plainText(await model.embeddings([1, 2]))).toContain(`embeddings: 2 tokens × ${hidden} hidden`);
+    const states = await model.hiddenStates([1, 2], { layers: [-1, 3] });
+    expect(plainText(states)).toMatch(/^embedding: 2 tokens[^]*\n\nhidden states behind layer 3: 2 tokens/);
+  });
+});
+
+test("a tensor's drawing has its range, first values, a cell of colour a value, and says what is not finite", () => {
+  const values = new Float32Array([0, 1, -1, 2, NaN, 0.5]);
+  const bundle = drawn(drawTensor(values, 3, { title: "t", rows: "rows", columns: "columns" }));
+  expect(bundle["text/plain"].split("\n")).toEqual([
+    "t: 2 rows × 3 columns, f32",
+    "from -1 to 2, mean 0.5; 1 not finite",
+    "",
+    "   0    1    2",
+    "─  ─  ───  ───",
+    "0  0    1   -1",
+    "1  2  NaN  0.5",
+  ]);
+  const [, data = ""] = /src="data:image\/svg\+xml;base64,([^"]+)"/.exec(bundle["text/html"] ?? "") ?? [];
+  const svg = Buffer.from(data, "base64").toString();
+  const colours = new Map<string, string>();
+  for (const [, path = "", colour = ""] of svg.matchAll(/<path d="([^"]+)" stroke="([^"]+)"/g))
+    for (const [, x = "", y = ""] of path.matchAll(/M(\d+) (\d+)\.5h1/g)) colours.set(`${y},${x}`, colour);
+  expect(Object.fromEntries(colours)).toEqual({
+    "0,0": "#f4f5f6", // 0
+    "0,1": "#eab399", // half of the largest
+    "0,2": "#8fb7de",
+    "1,0": "#e0713c", // the largest
+    "1,1": "#f4f5f6", // NaN counts for nothing
+    "1,2": "#edc9b8", // a quarter: two sixths, the next colour
   });
 });

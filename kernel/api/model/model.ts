@@ -3,6 +3,7 @@
 import { formatBytes } from "../../../profiler-ui/trace/format";
 import { drawable, type MimeBundle } from "../display";
 import { escapeHtml, htmlTable, textTable, type Table } from "../draw/table";
+import { drawTensor, drawTensors } from "../draw/tensor";
 import { native, StatelineError } from "../errors";
 import type { ModelConfig } from "../families/family";
 import type { CacheStats, EngineMemory, NativeEngine } from "../native";
@@ -190,7 +191,8 @@ export class Model {
     const tag = newJob();
     const job = { ...tag, tokens, chunk: Math.min(tokens.length, chunk ?? maxTokens) };
     const run = (): Promise<Float32Array> => native(() => engine.forward(job));
-    return cancellable("logits", signal, () => engine.cancel(tag.job), run);
+    const values = await cancellable("logits", signal, () => engine.cancel(tag.job), run);
+    return drawTensor(values, this.config.vocabulary, { title: "logits", rows: "tokens", columns: "vocabulary" });
   }
 
   /**
@@ -204,7 +206,8 @@ export class Model {
     const tokens = await tokensOf(prompt, this, signal ? { signal } : {});
     const last = [this.config.layers];
     const [states] = await hiddenStates(this.engine, tokens, last, chunk, signal);
-    return states ?? new Float32Array();
+    const name = { title: "embeddings", rows: "tokens", columns: "hidden" };
+    return drawTensor(states ?? new Float32Array(), this.config.hidden, name);
   }
 
   /**
@@ -220,7 +223,14 @@ export class Model {
     const rules = hiddenStatesRules(maxTokens, all.length);
     const { layers = all, chunk = maxTokens, signal } = checkOptions("hiddenStates", options, rules);
     const tokens = await tokensOf(prompt, this, signal ? { signal } : {});
-    return hiddenStates(this.engine, tokens, layers, chunk, signal);
+    const states = await hiddenStates(this.engine, tokens, layers, chunk, signal);
+    const titleOf = (layer: number): string => (layer === -1 ? "embedding" : `hidden states behind layer ${layer}`);
+    return drawTensors(
+      states.map((values, index) => {
+        const name = { title: titleOf(layers[index] ?? 0), rows: "tokens", columns: "hidden" };
+        return drawTensor(values, this.config.hidden, name);
+      }),
+    );
   }
 
   /**
