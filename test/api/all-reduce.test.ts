@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { crossover } from "../../kernel/api/bench/crossover";
-import { benchAllReduce, loadModel, profile, type LoadOptions, type Run } from "../../kernel/api/index";
+import { benchAllReduce, loadModel, profile, type LoadOptions, type Progress, type Run } from "../../kernel/api/index";
 import { temporaryFolder, tinyMamba } from "../support/fixtures";
 
 const runs = temporaryFolder();
@@ -123,7 +123,11 @@ test("a narrower wire pays from where it wins at every larger size, by a margin 
 });
 
 test("the benchmark counts bandwidth as nccl-tests do, and can be aborted", async () => {
-  const curve = await benchAllReduce({ ranks: 3, threadsPerRank: 1, minBytes: 1000, maxBytes: 4000, rounds: 3 });
+  const seen: Progress[] = [];
+  const onProgress = (progress: Progress): void => void seen.push(progress);
+  const sizes = { minBytes: 1000, maxBytes: 4000 };
+  const curve = await benchAllReduce({ ranks: 3, threadsPerRank: 1, ...sizes, rounds: 3, onProgress });
+  expect(seen).toEqual([1000, 3000, 7000].map((done) => ({ done, total: 7000 })));
   expect(curve.points.map(({ bytes, wireType }) => `${bytes} ${wireType}`)).toEqual(
     [1000, 2000, 4000].flatMap((bytes) => ["f32", "f16", "bf16", "int8"].map((wire) => `${bytes} ${wire}`)),
   );

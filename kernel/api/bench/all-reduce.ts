@@ -7,7 +7,8 @@ import { htmlTable, textTable, type Table } from "../draw/table";
 import { native } from "../errors";
 import { cancellable, newJob } from "../model/jobs";
 import type { WireType } from "../native";
-import { abortSignal, checkOptions, integer, invalid, type Rules } from "../options";
+import { abortSignal, callback, checkOptions, integer, invalid, type Rules } from "../options";
+import { cellProgress, type Progress } from "../progress";
 import { defaultThreads } from "../threads";
 import { crossover, type Crossover } from "./crossover";
 
@@ -24,6 +25,8 @@ export interface AllReduceBenchOptions {
   /** 5 unless given. */
   readonly rounds?: number;
   readonly signal?: AbortSignal;
+  /** Bytes of the sizes that have been measured, and of all. */
+  readonly onProgress?: (progress: Progress) => void;
 }
 
 /** A size on a wire. */
@@ -62,6 +65,7 @@ const rules: Rules<AllReduceBenchOptions> = {
   maxBytes: integer(4, 256 * KIB * KIB),
   rounds: integer(1, 1000),
   signal: abortSignal,
+  onProgress: callback<(progress: Progress) => void>(),
 };
 
 /**
@@ -78,53 +82,68 @@ export async function benchAllReduce(options?: AllReduceBenchOptions): Promise<A
   const threadsPerRank = checked.threadsPerRank ?? defaultThreads(ranks);
   const sizes: number[] = [];
   for (let bytes = minBytes; bytes <= maxBytes; bytes *= 2) sizes.push(Math.ceil(bytes / 4));
-  const curve = await measureCurve({ ranks, threadsPerRank, group }, sizes, rounds, signal);
-  const table = curveTable(curve);
-  return drawable(curve, () => ({ "text/plain": textTable(table), "text/html": htmlTable(table) }));
+  const view = checked.onProgress ? undefined : cellProgress("measuring AllReduce");
+  const report = checked.onProgress ?? ((progress: Progress): void => view?.update(progress));
+  try {
+    const curve = await measureCurve({ ranks, threadsPerRank, group }, sizes, rounds, signal, report);
+    const table = curveTable(curve);
+    return drawable(curve, () => ({ "text/plain": textTable(table), "text/html": htmlTable(table) }));
+  } finally {
+    view?.end();
+  }
 }
 
 /** What an AllReduce's time depends on, beside its size. */
 export type AllReduceSetting = Pick<AllReduceCurve, "ranks" | "threadsPerRank" | "group">;
 
-/** `sizes`: values a message. */
+/** `sizes`: values a message. All wires of a size take turns in each round. */
 export async function measureCurve(
   setting: AllReduceSetting,
   sizes: readonly number[],
   rounds: number,
   signal: AbortSignal | undefined,
+  onProgress?: (progress: Progress) => void,
 ): Promise<AllReduceCurve> {
+  const total = 4 * sizes.reduce((sum, values) => sum + values, 0);
+  const points: AllReducePoint[] = [];
+  let done = 0;
+  for (const values of sizes) {
+    points.push(...(await measureSize(setting, values, rounds, signal)));
+    onProgress?.({ done: (done += 4 * values), total });
+  }
+  return { ...setting, points, crossover: crossover(points) };
+}
+
+async function measureSize(
+  setting: AllReduceSetting,
+  values: number,
+  rounds: number,
+  signal: AbortSignal | undefined,
+): Promise<AllReducePoint[]> {
   const { job } = newJob();
-  const spec = {
-    ...setting,
-    rounds,
-    values: Int32Array.from(sizes),
-    wires: wireTypes.map((wireType) => ({ wireType })),
-  };
+  const wires = wireTypes.map((wireType) => ({ wireType }));
+  const spec = { ...setting, rounds, values: Int32Array.of(values), wires };
   const times = await cancellable(
     "measuring AllReduce",
     signal,
     () => addon().cancel(job),
     () => native(() => addon().measureAllReduce(spec, job)),
   );
-  const points = sizes.flatMap((values, size) =>
-    wireTypes.map((wireType, wire): AllReducePoint => {
-      const at = (size * wireTypes.length + wire) * rounds;
-      const sorted = times.slice(at, at + rounds).sort();
-      const ns = ((sorted[(rounds - 1) >> 1] ?? 0) + (sorted[rounds >> 1] ?? 0)) / 2;
-      const bytes = 4 * values;
-      const algbw = bytes / ns;
-      return {
-        wireType,
-        values,
-        bytes,
-        microseconds: ns / 1000,
-        bestMicroseconds: (sorted[0] ?? ns) / 1000,
-        algbw,
-        busbw: (algbw * 2 * (setting.ranks - 1)) / setting.ranks,
-      };
-    }),
-  );
-  return { ...setting, points, crossover: crossover(points) };
+  return wireTypes.map((wireType, wire) => {
+    const sorted = times.slice(wire * rounds, (wire + 1) * rounds).sort();
+    const ns = ((sorted[(rounds - 1) >> 1] ?? 0) + (sorted[rounds >> 1] ?? 0)) / 2;
+    const bytes = 4 * values;
+    const algbw = bytes / ns;
+    return {
+      wireType,
+      values,
+      bytes,
+      microseconds: ns / 1000,
+      bestMicroseconds: (sorted[0] ?? ns) / 1000,
+      algbw,
+      busbw: (algbw * 2 * (setting.ranks - 1)) / setting.ranks,
+    };
+  });
 }
 
 function curveTable(curve: AllReduceCurve): Table {

@@ -9,6 +9,7 @@ import type { AllReduceCurve } from "../../api/index";
 import { api } from "../lazy";
 import { positiveInteger, withJson, type OutputFlags } from "../options";
 import { interruptible, note, printJson, printLine } from "../output";
+import { showing } from "../showing";
 import { plotPage } from "./plot-page";
 
 interface Flags extends OutputFlags {
@@ -43,7 +44,9 @@ async function measure(flags: Flags, signal: AbortSignal): Promise<void> {
   const { benchAllReduce, plainText } = api();
   const given = { threadsPerRank, group, minBytes, maxBytes, rounds };
   const options = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  const curve = await benchAllReduce({ ranks, ...options, signal });
+  const curve = await showing("measuring AllReduce", (onProgress) =>
+    benchAllReduce({ ranks, ...options, signal, onProgress }),
+  );
   if (flags.json) printJson(curve);
   else printLine(plainText(curve));
   if (flags.html === undefined) return;
