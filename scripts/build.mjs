@@ -8,7 +8,7 @@ import { isDone, markDone, root, run } from "./lib.mjs";
 const sources = ["package.json", "tsconfig.json", "kernel", "profiler-ui"];
 
 /** The pages by the script that fills each; page.html is the frame of all. */
-const pages = { index: "Runs", run: "Run", compare: "Compare" };
+const pages = { index: "Runs", run: "Run", compare: "Compare", frame: "Timeline" };
 
 async function bundlePages() {
   const { build } = await import("esbuild");

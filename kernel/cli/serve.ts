@@ -14,6 +14,7 @@ interface Flags extends OutputFlags {
   readonly port: number;
   readonly host: string;
   readonly open?: boolean;
+  readonly frameOrigin?: readonly string[];
 }
 
 export function serveCommand(): Command {
@@ -22,6 +23,10 @@ export function serveCommand(): Command {
     .argument("[runs]", "folder of runs (default: $STATELINE_RUNS or runs)")
     .option("--port <number>", "0 takes a free one", integerFromZero, 0)
     .option("--host <address>", "address to bind", "127.0.0.1")
+    .option(
+      "--frame-origin <origin...>",
+      "pages that may show timelines in a frame (default: notebooks on this machine)",
+    )
     .option("--open", "open the browser");
   return withJson(command).action((runs: string | undefined, flags: Flags) =>
     interruptible((signal) => serve(runs, flags, signal)),
@@ -31,7 +36,8 @@ export function serveCommand(): Command {
 async function serve(runs: string | undefined, flags: Flags, signal: AbortSignal): Promise<void> {
   if (runs !== undefined) await checkFolder(runs);
   const source = new (api().FolderRunSource)(runs);
-  const profiler = await server().startServer({ source, port: flags.port, host: flags.host });
+  const { port: wanted, host, frameOrigin: frameOrigins } = flags;
+  const profiler = await server().startServer({ source, port: wanted, host, ...(frameOrigins && { frameOrigins }) });
   const { url, token, port } = profiler;
   const withdraw = await source.announce(url);
   if (flags.json) printJson({ url, token, port });

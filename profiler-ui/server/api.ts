@@ -14,6 +14,7 @@
  *     GET /api/runs/:id/collectives?name&class&sort&order&offset&limit   CollectivePage
  *     GET /api/runs/:id/export/:format?rank       the run as a file: perfetto, chrome, speedscope, svg, parquet
  *     POST /api/runs/:id/sql {sql}                SqlAnswer
+ *     POST /api/views {runs: [:id]}               {key}: opens these runs' pages without the token, as ?view=key
  *     POST /api/imports?files=[{name, bytes}]     the files' bytes, one after another, become a run: RunInfo
  *     GET /api/compare?a=:id&b=:id                RunComparison
  */
@@ -28,7 +29,8 @@ import { handle, storeOf } from "./handle";
 import { importRoute } from "./imports";
 import type { RunCache } from "./run-cache";
 
-export function apiRoutes(runs: RunCache): Router {
+/** @param viewKey Makes a key that opens runs. */
+export function apiRoutes(runs: RunCache, viewKey: (ids: readonly string[]) => string): Router {
   const router = Router();
   router.use((_request, response, next) => {
     response.set("Cache-Control", "no-store");
@@ -101,6 +103,16 @@ export function apiRoutes(runs: RunCache): Router {
     handle(async ({ params }, response) => {
       await storeOf(runs).restore(validRunId(params["id"]));
       response.status(204).end();
+    }),
+  );
+  router.post(
+    "/views",
+    express.json({ limit: "4kb" }),
+    handle(async ({ body }, response) => {
+      const { runs: wanted } = (body ?? {}) as { readonly runs?: unknown };
+      const ids = (Array.isArray(wanted) && wanted.length > 0 ? wanted : [wanted]).map(validRunId);
+      for (const id of ids) await runs.source.info(id);
+      response.json({ key: viewKey(ids) });
     }),
   );
   router.post("/imports", importRoute(runs));

@@ -6,9 +6,33 @@ import type { Request, RequestHandler } from "express";
 import helmet from "helmet";
 import { StatelineError } from "../trace/errors";
 import { RefusedError } from "./answers";
+import { isViewKey, runsOfKey } from "./view-key";
 
-/** Headers of every answer. */
-export function securityHeaders(): RequestHandler {
+/** Where the page stands that other pages may show in a frame: a run's timeline, for notebooks. */
+export const FRAME = "/frame/";
+
+/** Notebooks on this machine. */
+export const LOCAL_ORIGINS: readonly string[] = ["http://localhost:*", "http://127.0.0.1:*"];
+
+const FRAME_ORIGIN = /^(?:https?:\/\/(?:\*\.)?[a-z0-9.-]+(?::(?:\d{1,5}|\*))?|vscode-webview:)$/i;
+
+/**
+ * Headers of every answer.
+ *
+ * @param frameOrigins Pages that may show `FRAME` in a frame.
+ * @throws StatelineError `E_FRAME_ORIGIN_INVALID`
+ */
+export function securityHeaders(frameOrigins: readonly string[]): RequestHandler {
+  const wrong = frameOrigins.find((origin) => !FRAME_ORIGIN.test(origin));
+  if (wrong !== undefined) {
+    const message = `A frame origin is like https://hub.example or http://localhost:*, got ${JSON.stringify(wrong)}.`;
+    throw new StatelineError("E_FRAME_ORIGIN_INVALID", message, { origin: wrong });
+  }
+  const [framed, alone] = [headers(frameOrigins), headers(["'none'"])];
+  return (request, response, next) => (request.path.startsWith(FRAME) ? framed : alone)(request, response, next);
+}
+
+function headers(frameAncestors: readonly string[]): ReturnType<typeof helmet> {
   return helmet({
     contentSecurityPolicy: {
       useDefaults: false,
@@ -20,9 +44,10 @@ export function securityHeaders(): RequestHandler {
         connectSrc: ["'self'"],
         baseUri: ["'none'"],
         formAction: ["'none'"],
-        frameAncestors: ["'none'"],
+        frameAncestors: [...frameAncestors],
       },
     },
+    frameguard: false, // X-Frame-Options knows no list of origins; frame-ancestors has the last word
     // Plain HTTP on the own machine: there is no TLS to insist on.
     strictTransportSecurity: false,
     referrerPolicy: { policy: "no-referrer" },
@@ -68,12 +93,18 @@ function hostName(header: string | undefined): string | null {
 /**
  * Lets in requests that bring the token in the URL, as a Bearer header or in the cookie. A token in the URL sets the
  * cookie, so that the page can drop it from its address and links stay clean. Cookies ignore ports, hence the port in
- * the cookie's name.
+ * the cookie's name. A view key, in the URL or as a Bearer header, lets in who reads its own runs.
  */
 export function guardToken(token: string): RequestHandler {
   return (request, response, next) => {
     const cookie = `stateline-${request.socket.localPort}`;
     const inUrl = request.query["token"];
+    const key = request.query["view"] ?? bearerOf(request);
+    if (typeof key === "string" && isViewKey(key)) {
+      guardView(request, runsOfKey(key, token));
+      next();
+      return;
+    }
     const given = typeof inUrl === "string" ? inUrl : (bearerOf(request) ?? cookieOf(request, cookie));
     if (given === undefined) {
       throw new RefusedError(
@@ -92,6 +123,28 @@ export function guardToken(token: string): RequestHandler {
     if (typeof inUrl === "string") response.cookie(cookie, token, { httpOnly: true, sameSite: "strict" });
     next();
   };
+}
+
+/** @param opened Runs that the request's key opens. @throws RefusedError `E_VIEW_ENDED`, `E_VIEW_READS` */
+function guardView(request: Request, opened: readonly string[]): void {
+  const asked = runsAsked(request);
+  if (asked.length === 0 || !asked.every((run) => opened.includes(run))) {
+    const message = "This view has ended, or is of other runs. Run the cell of the notebook again.";
+    throw new RefusedError(403, "E_VIEW_ENDED", message);
+  }
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    const message = "A notebook's view only reads. Open the address that `stateline serve` printed to do more.";
+    throw new RefusedError(403, "E_VIEW_READS", message);
+  }
+}
+
+/** The runs that a request is about; none for what is about all, which no key opens. */
+function runsAsked({ path, query }: Request): readonly string[] {
+  if (path === "/compare" || path === "/api/compare") {
+    return [query["a"], query["b"]].map((id) => (typeof id === "string" ? id : ""));
+  }
+  const run = /^\/(?:frame|runs|api\/runs)\/([\w.-]+)(?:\/|$)/.exec(path)?.[1];
+  return run === undefined ? [] : [run];
 }
 
 function bearerOf(request: Request): string | undefined {

@@ -8,9 +8,10 @@ import { StatelineError } from "../trace/errors";
 import type { RunSource } from "../trace/run";
 import { answerErrors, refuseUnknown } from "./answers";
 import { apiRoutes } from "./api";
-import { guardHost, guardToken, securityHeaders } from "./guard";
+import { guardHost, guardToken, LOCAL_ORIGINS, securityHeaders } from "./guard";
 import { pageRoutes, staticFiles } from "./pages";
 import { RunCache } from "./run-cache";
+import { makeViewKey } from "./view-key";
 
 export interface ServerOptions {
   readonly source: RunSource;
@@ -20,6 +21,8 @@ export interface ServerOptions {
   readonly host?: string;
   /** Secret that requests must bring; a random one unless given. */
   readonly token?: string;
+  /** Pages that may show a run's timeline in a frame: `http://localhost:*` and `http://127.0.0.1:*` unless given. */
+  readonly frameOrigins?: readonly string[];
 }
 
 export interface ProfilerServer {
@@ -39,7 +42,7 @@ const GRACE_MS = 500;
 /**
  * Serves the profiler until `close`.
  *
- * @throws StatelineError `E_PORT_IN_USE`, `E_PORT_INVALID`, `E_ADDRESS_REFUSED`, `E_PAGES_MISSING`
+ * @throws StatelineError `E_PORT_IN_USE`, `E_PORT_INVALID`, `E_ADDRESS_REFUSED`, `E_FRAME_ORIGIN_INVALID`, `E_PAGES_MISSING`
  */
 export async function startServer(options: ServerOptions): Promise<ProfilerServer> {
   const { source, port = 0, host = "127.0.0.1", token = randomBytes(24).toString("base64url") } = options;
@@ -50,12 +53,15 @@ export async function startServer(options: ServerOptions): Promise<ProfilerServe
   app.disable("x-powered-by");
   app.set("query parser", "simple");
   app.set("etag", false);
-  app.use(securityHeaders());
+  app.use(securityHeaders(options.frameOrigins ?? LOCAL_ORIGINS));
   app.use(guardHost(host));
   app.use(staticFiles());
   app.use(guardToken(token));
   const runs = new RunCache(source);
-  app.use("/api", apiRoutes(runs));
+  app.use(
+    "/api",
+    apiRoutes(runs, (ids) => makeViewKey(token, ids)),
+  );
   app.use(pageRoutes(runs));
   app.use(refuseUnknown);
   app.use(answerErrors);

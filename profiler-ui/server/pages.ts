@@ -2,7 +2,7 @@
 
 import { dirname } from "node:path";
 import express, { Router, type RequestHandler } from "express";
-import { isRunId, validRunId } from "./guard";
+import { FRAME, isRunId, validRunId } from "./guard";
 import { builtPath } from "./package-folder";
 import type { RunCache } from "./run-cache";
 
@@ -32,14 +32,12 @@ export function pageRoutes(runs: RunCache): Router {
     };
   };
   router.get("/", page("index.html"));
-  router.get(
-    "/runs/:id",
-    (request, _response, next) => {
-      runs.prepare(validRunId(request.params["id"]));
-      next();
-    },
-    page("run.html"),
-  );
+  const prepare: RequestHandler = (request, _response, next) => {
+    runs.prepare(validRunId(request.params["id"]));
+    next();
+  };
+  router.get("/runs/:id", prepare, page("run.html"));
+  router.get(`${FRAME}:id`, prepare, page("frame.html"));
   router.get(
     "/compare",
     ({ query }, _response, next) => {

@@ -95,7 +95,10 @@ export function importFiles(files: readonly File[]): Promise<RunInfo> {
 
 /** Address of a run as a file. */
 export function exportAddress(id: string, format: string, rank?: number): string {
-  return `/api/runs/${encodeURIComponent(id)}/export/${format}${rank === undefined ? "" : `?rank=${rank}`}`;
+  const fields = new URLSearchParams(rank === undefined ? {} : { rank: String(rank) });
+  const key = viewKey();
+  if (key !== null) fields.set("view", key);
+  return `/api/runs/${encodeURIComponent(id)}/export/${format}${fields.size > 0 ? `?${fields.toString()}` : ""}`;
 }
 
 function send(method: string, body: unknown): RequestInit {
@@ -110,11 +113,20 @@ async function columns(path: string): Promise<EventColumns> {
   return decodeEvents(await (await answer(path)).arrayBuffer());
 }
 
+/** What a notebook leads to has a key in its address: in a frame there are no cookies. */
+function viewKey(): string | null {
+  return new URLSearchParams(location.search).get("view");
+}
+
 /** @throws RunError with the server's code, or `E_SERVER_UNREACHABLE` */
 async function answer(path: string, init?: RequestInit): Promise<Response> {
+  const key = viewKey();
   let response: Response;
   try {
-    response = await fetch(path, init);
+    response = await fetch(
+      path,
+      key === null ? init : { ...init, headers: { ...init?.headers, Authorization: `Bearer ${key}` } },
+    );
   } catch (cause) {
     const message =
       "The profiler's server does not answer. Start it again with `stateline serve`, then reload this page.";

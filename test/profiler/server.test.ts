@@ -1,6 +1,7 @@
 import { request as httpRequest, type IncomingHttpHeaders, type RequestOptions } from "node:http";
 import { createServer, type AddressInfo } from "node:net";
 import { startServer, type ProfilerServer } from "../../profiler-ui/server/index";
+import { makeViewKey, runsOfKey } from "../../profiler-ui/server/view-key";
 import { RunCache } from "../../profiler-ui/server/run-cache";
 import type { RunSource } from "../../profiler-ui/trace/run";
 import { summarise } from "../../profiler-ui/trace/summary";
@@ -122,6 +123,75 @@ describe("the profiler's server", () => {
       expect(headers["referrer-policy"]).toBe("no-referrer");
       expect(headers["x-powered-by"]).toBeUndefined();
     }
+  });
+
+  test("hands out keys to notebooks, which open the runs they name for reading, for a while, and nothing else", async () => {
+    const keyOf = async (runs: unknown): Promise<string> => {
+      const response = await fetch(`http://127.0.0.1:${server.port}/api/views`, {
+        method: "POST",
+        headers: { ...bearer, "content-type": "application/json" },
+        body: JSON.stringify({ runs }),
+      });
+      const { key, error } = (await response.json()) as { key?: string; error?: { code: string } };
+      return key ?? error?.code ?? "";
+    };
+    expect(await keyOf(["none"])).toBe("E_RUN_NOT_FOUND");
+    expect(await keyOf("../x")).toBe("E_RUN_ID_INVALID");
+    expect(await keyOf([])).toBe("E_RUN_ID_INVALID");
+    const key = await keyOf(["f16"]);
+    expect(key).toMatch(/^view\.\d{13}\.f16\.[\w-]{43}$/);
+    const withKey = { headers: { authorization: `Bearer ${key}` } };
+    for (const where of [`/frame/f16?view=${key}`, `/runs/f16?view=${key}`, `/api/runs/f16/export/svg?view=${key}`]) {
+      const { status, headers } = await ask(where);
+      expect([where, status, headers["set-cookie"]]).toEqual([where, 200, undefined]);
+    }
+    for (const readable of ["", "/overview", "/lanes", "/summary"])
+      expect((await ask(`/api/runs/f16${readable}`, withKey)).status).toBe(200);
+    const refused: readonly (readonly [path: string, options: RequestOptions])[] = [
+      ["/api/runs/int8", withKey],
+      ["/api/runs", withKey],
+      ["/api/compare?a=f16&b=int8", withKey],
+      ["/api/compare?a=f16&a=int8&b=f16", withKey],
+      ["/", { headers: { cookie: `stateline-${server.port}=${key}` } }],
+      [`/frame/int8?view=${key}`, {}],
+      [`/?token=${key}`, {}],
+      ["/api/runs/f16", { ...withKey, method: "DELETE" }],
+      ["/api/runs/f16/sql", { ...withKey, method: "POST" }],
+      ["/api/views", { ...withKey, method: "POST" }],
+      ["/api/runs/f16", { headers: { authorization: `Bearer ${key.slice(0, -1)}${key.endsWith("A") ? "B" : "A"}` } }],
+      ["/api/runs/f16", { headers: { authorization: `Bearer ${key.replace(/\d{13}/, "9999999999999")}` } }],
+      ["/api/runs/int8", { headers: { authorization: `Bearer ${key.replace("f16", "int8")}` } }],
+    ];
+    for (const [where, options] of refused) expect([where, (await ask(where, options)).status]).toEqual([where, 403]);
+    const both = { headers: { authorization: `Bearer ${await keyOf(["f16", "int8"])}` } };
+    for (const where of ["/api/runs/int8", "/api/compare?a=f16&b=int8", "/compare?a=int8&b=f16"])
+      expect((await ask(where, both)).status).toBe(200);
+    const hour = 3600 * 1000;
+    const fresh = makeViewKey("secret", ["a-1.b", "c_2"]);
+    expect(runsOfKey(fresh, "secret", Date.now() + 7 * hour)).toEqual(["a-1.b", "c_2"]);
+    expect(runsOfKey(fresh, "secret", Date.now() + 9 * hour)).toEqual([]);
+    expect(runsOfKey(fresh, "of another server")).toEqual([]);
+  });
+
+  test("lets notebooks of this machine show a run's timeline in a frame, others where they are named, and no other page", async () => {
+    const ancestors = async (path: string, port: number): Promise<string | undefined> => {
+      const { headers } = await ask(path, { port, headers: bearer });
+      expect(headers["x-frame-options"]).toBeUndefined(); // it would have no list
+      return /frame-ancestors ([^;]*)/.exec(String(headers["content-security-policy"]))?.[1];
+    };
+    expect(await ancestors("/frame/f16", server.port)).toBe("http://localhost:* http://127.0.0.1:*");
+    expect(await ancestors("/frame/f16?view=over", server.port)).toBe("http://localhost:* http://127.0.0.1:*");
+    for (const path of ["/", "/runs/f16", "/api/runs", "/framed"])
+      expect(await ancestors(path, server.port)).toBe("'none'");
+    const frameOrigins = ["https://hub.example", "vscode-webview:"];
+    const other = await startServer({ source: sourceOf([f16]), token: "secret", frameOrigins });
+    expect(await ancestors("/frame/f16", other.port)).toBe("https://hub.example vscode-webview:");
+    await other.close();
+    for (const wrong of ["*", "https://a b", "https://a;script-src *", "hub.example", "'self'"])
+      await expect(startServer({ source: sourceOf([]), frameOrigins: [wrong] })).rejects.toMatchObject({
+        code: "E_FRAME_ORIGIN_INVALID",
+        details: { origin: wrong },
+      });
   });
 
   test.each([

@@ -17,3 +17,15 @@ export function profilerLink(address: string | undefined): string {
   if (address === undefined) return "";
   return `<p><a href="${escapeHtml(address)}" target="_blank" rel="noopener noreferrer">Open in the profiler</a></p>`;
 }
+
+/**
+ * A page in a frame that is folded away and loaded when it is unfolded: a notebook that is opened without the page's server
+ * shows nothing broken.
+ */
+export function htmlFrame(url: string, title: string): string {
+  const style = "width:100%;height:560px;border:0";
+  return (
+    `<details><summary>Look closer: the live timeline</summary>` +
+    `<iframe title="${escapeHtml(title)}" src="${escapeHtml(url)}" loading="lazy" sandbox="allow-scripts allow-same-origin" style="${style}"></iframe></details>`
+  );
+}

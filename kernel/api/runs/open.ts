@@ -15,7 +15,7 @@ import { formatCount, formatTime } from "../../../profiler-ui/trace/format";
 import { checkOptions, invalid, nonEmptyText } from "../options";
 import { readInfo } from "./folder";
 import { Run } from "./run";
-import { profilerAddress } from "./profiler-address";
+import { profilerView } from "./profiler-address";
 import { FolderRunSource } from "./source";
 
 export interface RunsOptions {
@@ -93,10 +93,8 @@ export async function compare(a: Run | string, b: Run | string): Promise<Compari
   const comparison = compareRuns({ info: first.info, events: ofA }, { info: second.info, events: ofB });
   const folder = dirname(first.folder);
   // A page compares runs of one folder.
-  const address =
-    folder === dirname(second.folder)
-      ? await profilerAddress(folder, `/compare?a=${first.id}&b=${second.id}`)
-      : undefined;
+  const ids = [first.id, second.id];
+  const view = folder === dirname(second.folder) ? await profilerView(folder, ids) : undefined;
   const whole: Comparison = { ...comparison, charts: () => comparisonCharts(comparison) };
   return drawable(whole, () => {
     const table = comparisonTable(comparison);
@@ -107,7 +105,7 @@ export async function compare(a: Run | string, b: Run | string): Promise<Compari
     );
     return {
       "text/plain": textTable(table),
-      "text/html": htmlTable(table) + pictures.join("") + profilerLink(address),
+      "text/html": htmlTable(table) + pictures.join("") + profilerLink(view?.(`/compare?a=${first.id}&b=${second.id}`)),
     };
   });
 }

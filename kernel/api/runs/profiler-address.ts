@@ -11,6 +11,8 @@ import { isObject } from "../checkpoint/json";
 import { isAlive } from "./folder";
 
 const NAME = ".profiler.json";
+/** A profiler that does not answer by then is not there. */
+const PATIENCE_MS = 1000;
 
 /**
  * Says that this process serves `folder` at `url`, the address of the list of runs with its token. A folder that cannot
@@ -34,8 +36,37 @@ export async function announceProfiler(folder: string, url: string): Promise<() 
   };
 }
 
-/** Address of a page of the profiler that serves `folder` from this host, undefined where none does. */
-export async function profilerAddress(folder: string, page: string): Promise<string | undefined> {
+/** Addresses of pages of the profiler that serves `folder` from this host; undefined where none does. */
+export type ProfilerView = (page: string) => string;
+
+/**
+ * A way to look at `runs`. What it leads to is saved with the notebook: it holds a key that opens these runs alone, for
+ * some hours, and not the server's token.
+ */
+export async function profilerView(folder: string, runs: readonly string[]): Promise<ProfilerView | undefined> {
+  const url = await announced(folder);
+  if (url === undefined) return undefined;
+  const { origin, searchParams } = new URL(url);
+  try {
+    const response = await fetch(`${origin}/api/views`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${searchParams.get("token") ?? ""}`, "content-type": "application/json" },
+      body: JSON.stringify({ runs }),
+      signal: AbortSignal.timeout(PATIENCE_MS),
+    });
+    const { key } = (await response.json()) as { readonly key?: unknown };
+    if (!response.ok || typeof key !== "string") return undefined;
+    return (page) => {
+      const address = new URL(page, origin);
+      address.searchParams.set("view", key);
+      return address.href;
+    };
+  } catch {
+    return undefined; // it was killed, or does not answer
+  }
+}
+
+async function announced(folder: string): Promise<string | undefined> {
   const text = await readFile(join(folder, NAME), "utf8").catch(() => "");
   if (text === "") return undefined;
   let said: unknown;
@@ -46,9 +77,5 @@ export async function profilerAddress(folder: string, page: string): Promise<str
   }
   if (!isObject(said) || said["host"] !== hostname() || !isAlive(said)) return undefined;
   const { url } = said;
-  if (typeof url !== "string" || !/^http:\/\/[^/]+\/\?token=[\w-]+$/.test(url)) return undefined;
-  const [origin = "", token = ""] = url.split("/?token=");
-  const [path = "", hash = ""] = page.split("#");
-  const query = `${path.includes("?") ? "&" : "?"}token=${token}`;
-  return `${origin}${path}${query}${hash === "" ? "" : `#${hash}`}`;
+  return typeof url === "string" && /^http:\/\/[^/]+\/\?token=[\w-]+$/.test(url) ? url : undefined;
 }

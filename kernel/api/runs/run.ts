@@ -13,13 +13,13 @@ import { timelineSvg, type TimelineSvgOptions } from "../../../profiler-ui/trace
 import { drawable, type MimeBundle } from "../display";
 import { collectivesTable, opsTable, phasesTable, ranksTable } from "../draw/summary";
 import { runCharts, type RunCharts } from "../draw/charts";
-import { htmlPicture, profilerLink } from "../draw/picture";
+import { htmlFrame, htmlPicture, profilerLink } from "../draw/picture";
 import { escapeHtml, htmlTable, textTable, type Table } from "../draw/table";
 import { RunError } from "../errors";
 import { invalid, nonEmptyText, oneOf } from "../options";
 import { exportParquet, exportTraceFile } from "./export";
 import { readEvents } from "./parquet-reader";
-import { profilerAddress } from "./profiler-address";
+import { profilerView } from "./profiler-address";
 import { runSql, type SqlOptions, type SqlResult } from "./sql";
 
 /** A timeline as a picture that draws itself. */
@@ -64,15 +64,22 @@ export class Run {
     return drawable(summary, () => drawTables([ranksTable(summary), phasesTable(summary), opsTable(summary)]));
   }
 
-  /** The timeline of all ranks, or of a window of it; while `stateline serve` runs, with a link to it there. */
+  /**
+   * The timeline of all ranks, or of a window of it. While `stateline serve` has the run's folder, the live timeline stands
+   * folded below the picture, with a link to the run there.
+   */
   async timeline(options: TimelineSvgOptions = {}): Promise<Timeline> {
     const events = await this.events();
-    const address = await profilerAddress(dirname(this.folder), `/runs/${this.id}${windowHash(options)}`);
+    const view = await profilerView(dirname(this.folder), [this.id]);
+    const hash = windowHash(options);
     const svg = timelineSvg(events, { title: this.info.label, ...options });
     const plain = `timeline of ${this.info.label}: ${formatCount(events.count)} events in ${formatTime(this.info.durationNs)}`;
     return drawable({ svg }, () => ({
       "text/plain": plain,
-      "text/html": htmlPicture(svg, plain) + profilerLink(address),
+      "text/html":
+        htmlPicture(svg, plain) +
+        (view === undefined ? "" : htmlFrame(view(`/frame/${this.id}${hash}`), plain)) +
+        profilerLink(view?.(`/runs/${this.id}${hash}`)),
       "image/svg+xml": svg,
     }));
   }
