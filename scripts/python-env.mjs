@@ -75,4 +75,7 @@ export function ensureLab() {
   return { python, env };
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) process.stdout.write(`${JSON.stringify(ensurePython())}\n`);
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const made = process.argv.includes("--lab") ? ensureLab() : ensurePython();
+  process.stdout.write(`${JSON.stringify(made)}\n`);
+}

@@ -52,11 +52,21 @@ export interface PythonResult {
   readonly output: string;
 }
 
-/** Runs the project's Python (.venv) and gives what it printed, stdout and stderr in one. */
+export interface PythonProgram {
+  readonly python: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** The project's Python (.venv) with Jupyter's clients; `--lab` adds JupyterLab. Installed on first use. */
+export function pythonProgram(...flags: readonly "--lab"[]): PythonProgram {
+  const found = spawnSync(process.execPath, [join(root, "scripts/python-env.mjs"), ...flags], { encoding: "utf8" });
+  if (found.status !== 0) throw new Error(`no Python for the tests: ${found.stderr}`);
+  return JSON.parse(found.stdout.trim().split("\n").at(-1) ?? "") as PythonProgram;
+}
+
+/** Runs the project's Python and gives what it printed, stdout and stderr in one. */
 export function python(args: readonly string[], env: NodeJS.ProcessEnv, input: string = ""): Promise<PythonResult> {
-  const found = spawnSync(process.execPath, [join(root, "scripts/python-env.mjs")], { encoding: "utf8" });
-  const line = found.stdout.trim().split("\n").at(-1) ?? "";
-  const { python: program, env: extra } = JSON.parse(line) as { python: string; env: Record<string, string> };
+  const { python: program, env: extra } = pythonProgram();
   const child = spawn(program, args, { cwd: root, env: { ...env, ...extra } });
   child.stdin.end(input);
   let output = "";
