@@ -14,8 +14,8 @@ const packages = [
   "nbformat==5.11.1",
 ];
 
-/** For `npm run lab` and as the benchmarks' peer: too large to install for every test. */
-const labPackages = ["jupyterlab==4.6.6", "ipykernel==7.4.0"];
+/** For `npm run lab`, for the tests of its page and of the console, and as the benchmarks' peer. */
+const labPackages = ["jupyterlab==4.6.6", "ipykernel==7.4.0", "jupyter-console==6.6.3"];
 
 const folder = join(root, ".venv");
 const stamp = join(folder, "stateline-packages.txt");

@@ -65,8 +65,13 @@ export function pythonProgram(...flags: readonly "--lab"[]): PythonProgram {
 }
 
 /** Runs the project's Python and gives what it printed, stdout and stderr in one. */
-export function python(args: readonly string[], env: NodeJS.ProcessEnv, input: string = ""): Promise<PythonResult> {
-  const { python: program, env: extra } = pythonProgram();
+export function python(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  input: string = "",
+  flags: readonly "--lab"[] = [],
+): Promise<PythonResult> {
+  const { python: program, env: extra } = pythonProgram(...flags);
   const child = spawn(program, args, { cwd: root, env: { ...env, ...extra } });
   child.stdin.end(input);
   let output = "";
