@@ -94,11 +94,11 @@ if (process.argv.includes("--sanitizers")) {
 }
 
 const { ensureChromium } = await import("./chromium.mjs");
-const { ensurePython } = await import("./python-env.mjs");
+const { ensureLab } = await import("./python-env.mjs");
 const chromium = ensureChromium();
 if (!chromium)
   process.stderr.write("Chromium is missing and could not be installed: install it or set CHROMIUM to its path.\n");
-await ensurePython();
+ensureLab(); // before the tests that share it
 jest(chromium ? { CHROMIUM: chromium } : {});
 
 process.stdout.write(`${tally.passed} passed, ${tally.failed} failed\n`);
