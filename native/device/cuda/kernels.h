@@ -202,7 +202,7 @@ cudaError_t requantise(const Payload& payload, int64_t begin, int64_t end, const
 // --- AllReduce over peer memory ---------------------------------------------------------------------------------
 
 // Blocks of a peer AllReduce; each meets the same block of the other ranks.
-constexpr int32_t kPeerBlocks = 64;
+constexpr int32_t kPeerBlocks = 32;
 
 // What one rank knows of its group. Every rank of the group calls the same reductions in the same order, each with
 // its own `rank`. Kernels of all ranks must run at the same time: one rank a GPU.

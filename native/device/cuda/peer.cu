@@ -112,7 +112,7 @@ __device__ void stage(const Reduction& reduction, const Layout& layout, int64_t 
   });
 }
 
-// Blocks wait for each other, so all kPeerBlocks must fit: 4 to a multiprocessor serve GPUs of 16 and more.
+// Blocks wait for each other, so all kPeerBlocks must fit: 4 to a multiprocessor serve GPUs of 8 and more.
 template <class Code>
 __global__ void __launch_bounds__(kThreads, 4) reduce_one_shot(Reduction reduction) {
   const PeerGroup& group = reduction.group;

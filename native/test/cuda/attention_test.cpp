@@ -48,8 +48,7 @@ TEST("CUDA attention goes on from step to step as one pass of the reference does
     }
     int turn = 0;
     for (const int step : shape.steps) {
-      constexpr simt::Order kOrders[] = {simt::Order::forward, simt::Order::backward, simt::Order::shuffled};
-      simt::set_order(kOrders[turn++ % 3]);
+      take_order(turn++);
       const std::vector<int> lengths = {step, step > 1 ? step - 1 : 1};
       const Layout layout(lengths, {sequences[0].position, sequences[1].position});
       std::vector<float> q, k, v;
@@ -70,7 +69,7 @@ TEST("CUDA attention goes on from step to step as one pass of the reference does
       append(sequences[1].out, found, lengths[0] * wide_columns, layout.tokens * wide_columns);
       for (int i = 0; i < 2; ++i) sequences[i].position += lengths[i];
     }
-    simt::set_order(simt::Order::forward);
+    take_order(0);
     for (Sequence& s : sequences) {
       s.q.resize(s.position * wide_columns);
       s.k.resize(s.position * columns);

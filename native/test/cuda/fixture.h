@@ -1,11 +1,14 @@
-// Device memory of exactly the size asked for, and a kernel run in every order that the runner has.
+// Device memory of exactly the size asked for, and a kernel run in every order that the runner has. With
+// STATELINE_ON_GPU the same cases run on a GPU, whose own order is the only one.
 #pragma once
 
 #include <vector>
 
 #include "device/cuda/kernels.h"
 #include "test/device/fixture.h"
+#ifndef STATELINE_ON_GPU
 #include "test/simt/runner.h"
+#endif
 
 namespace stateline::test {
 
@@ -99,17 +102,28 @@ struct Layout {
   }
 };
 
+// Of the launches that follow: one order after the other as `turn` grows.
+inline void take_order([[maybe_unused]] int turn) {
+#ifndef STATELINE_ON_GPU
+  constexpr simt::Order kOrders[] = {simt::Order::forward, simt::Order::backward, simt::Order::shuffled};
+  simt::set_order(kOrders[turn % 3]);
+#endif
+}
+
 // Runs a case with threads in three orders: a result that depends on the order fails in one of them.
 template <class Run>
 void in_every_order(Run run) {
-  constexpr simt::Order kOrders[] = {simt::Order::forward, simt::Order::backward, simt::Order::shuffled};
+#ifdef STATELINE_ON_GPU
+  run();
+#else
   constexpr const char* kNames[] = {"forward", "backward", "shuffled"};
   for (int i = 0; i < 3; ++i) {
     const Context context(std::string("threads ") + kNames[i]);
-    simt::set_order(kOrders[i]);
+    take_order(i);
     run();
   }
-  simt::set_order(simt::Order::forward);
+  take_order(0);
+#endif
 }
 
 constexpr DType kTypes[] = {DType::f32, DType::f16, DType::bf16};

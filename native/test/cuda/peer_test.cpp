@@ -62,13 +62,17 @@ TEST("CUDA peer AllReduce gives the CPU's bits on every rank, call after call, f
     std::vector<std::thread> threads;
     for (int rank = 0; rank < ranks; ++rank) {
       threads.emplace_back([&, rank] {
+        cudaStream_t stream = nullptr;  // one each: kernels of one stream would wait for each other's end
+        errors[rank] = cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
         for (size_t i = 0; i < calls.size(); ++i) {
           Rows values(inputs[i][rank], calls[i].columns, 1);
           const cuda::Payload payload{values.view(), kWires[calls[i].wire], 128};
           const auto reduce = calls[i].two_shot ? cuda::two_shot : cuda::one_shot;
-          if (const cudaError_t error = reduce(group.of(rank), payload, nullptr)) errors[rank] = error;
+          if (const cudaError_t error = reduce(group.of(rank), payload, stream)) errors[rank] = error;
+          if (const cudaError_t error = cudaStreamSynchronize(stream)) errors[rank] = error;
           found[rank].push_back(values.get());
         }
+        cudaStreamDestroy(stream);
       });
     }
     for (std::thread& thread : threads) thread.join();

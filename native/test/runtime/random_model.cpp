@@ -11,6 +11,7 @@
 #include <functional>
 #include <random>
 #include <stdexcept>
+#include <vector>
 
 namespace stateline::test {
 namespace {
@@ -35,29 +36,36 @@ RandomModel::RandomModel(const RandomModelOptions& options)
   ++offset;
   const auto store = [&](Role role, int layer, int64_t rows, int64_t columns,
                          const std::function<float(int64_t)>& value) {
-    stored_.push_back({role, layer, rows, columns, offset});
+    const auto alike = std::ranges::find_if(stored_, [&](const Stored& other) {
+      return options.repeats && other.role == role && other.rows == rows && other.columns == columns;
+    });
+    stored_.push_back({role, layer, rows, columns, alike == stored_.end() ? offset : alike->offset});
+    if (stored_.back().offset != offset) return;
+    const int64_t size = dtype_ == DType::f32 ? 4 : 2;
+    std::vector<char> row(columns * size);
     for (int64_t i = 0; i < rows * columns; ++i) {
       const float number = value(i);
       uint32_t bits;
       std::memcpy(&bits, &number, sizeof bits);
-      if (dtype_ == DType::f32) {
-        file.write(reinterpret_cast<const char*>(&bits), 4);
-      } else {
-        const uint16_t upper = static_cast<uint16_t>(bits >> 16);
-        file.write(reinterpret_cast<const char*>(&upper), 2);
-      }
+      if (dtype_ != DType::f32) bits >>= 16;
+      std::memcpy(row.data() + i % columns * size, &bits, size);
+      if (i % columns == columns - 1) file.write(row.data(), static_cast<std::streamsize>(row.size()));
     }
-    offset += rows * columns * (dtype_ == DType::f32 ? 4 : 2);
+    offset += rows * columns * size;
   };
-  const auto scaled = [&](float scale) {
-    return [&normal, &generator, scale](int64_t) { return scale * normal(generator); };
-  };
-  const auto around_one = [&](int64_t) { return 1 + 0.1f * normal(generator); };
+  std::vector<float> drawn;
+  size_t draws = 0;
+  if (options.repeats) drawn.resize(65521);  // a prime: rows differ
+  for (float& number : drawn) number = normal(generator);
+  const auto draw = [&] { return drawn.empty() ? normal(generator) : drawn[draws++ % drawn.size()]; };
+  const auto scaled = [&](float scale) { return [&draw, scale](int64_t) { return scale * draw(); }; };
+  const auto around_one = [&](int64_t) { return 1 + 0.1f * draw(); };
 
   const int64_t heads = shape_.mixer_heads;
   const int64_t h = shape_.hidden, d = shape_.inner, n = shape_.states, r = shape_.dt_rank;
   const auto fan = [&](int64_t inputs) { return scaled(1 / std::sqrt(static_cast<float>(inputs))); };
   store(Role::embed, -1, shape_.vocabulary, h, scaled(1));
+  bool shared = false;  // the block of all hybrid layers is stored
   for (int layer = 0; layer < shape_.layers; ++layer) {
     store(Role::norm, layer, h, 1, around_one);
     store(Role::in_proj_x, layer, d, h, fan(h));
@@ -66,15 +74,17 @@ RandomModel::RandomModel(const RandomModelOptions& options)
     store(Role::conv1d_bias, layer, d, 1, scaled(0.1f));
     store(Role::x_proj, layer, heads * (r + 2 * n), d / heads, fan(d / heads));
     store(Role::dt_proj, layer, d, r, fan(r));
-    store(Role::dt_proj_bias, layer, d, 1, [&](int64_t) { return -3 + normal(generator); });
+    store(Role::dt_proj_bias, layer, d, 1, [&](int64_t) { return -3 + draw(); });
     store(Role::a_log, layer, d, n, [n](int64_t i) { return std::log(static_cast<float>(i % n + 1)); });
     store(Role::d, layer, d, 1, around_one);
     store(Role::out_proj, layer, h, d, fan(d));
     store(Role::out_proj_bias, layer, h, 1, scaled(0.1f));
-    if (shape_.head_dim == 0 || layer == 0) continue;
+    if (shape_.head_dim == 0 || !options.hybrid(layer)) continue;
     store(Role::hybrid_linear, layer, h, h, fan(h));
-    if (layer > 1) continue;
-    const int64_t queries = 8 * shape_.head_dim, keys = 4 * shape_.head_dim, inner = 40;
+    if (shared) continue;
+    shared = true;
+    const int64_t queries = options.query_heads * shape_.head_dim, keys = shape_.kv_heads * shape_.head_dim,
+                  inner = options.mlp;
     store(Role::attention_norm, layer, 2 * h, 1, around_one);
     store(Role::q_proj, layer, queries, 2 * h, fan(2 * h));
     store(Role::k_proj, layer, keys, 2 * h, fan(2 * h));
@@ -101,10 +111,11 @@ RankSlice RandomModel::x_proj_slice(const Stored& stored, int rank, int ranks) c
   return {{{first * each, (first + count) * each, 1}}, column, column + width};
 }
 
-// Four heads; at eight ranks two hold the same one.
+// Whole heads; where there are more ranks some hold the same one.
 RowRun RandomModel::key_rows(int64_t rows, int rank, int ranks) const {
-  const int64_t first = rank * 4 / ranks, count = std::max(1, 4 / ranks);
-  return {first * rows / 4, (first + count) * rows / 4, 1};
+  const int64_t heads = shape_.kv_heads;
+  const int64_t first = rank * heads / ranks, count = std::max<int64_t>(1, heads / ranks);
+  return {first * rows / heads, (first + count) * rows / heads, 1};
 }
 
 EngineSpec RandomModel::spec(int ranks) const {

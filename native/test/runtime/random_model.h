@@ -1,6 +1,7 @@
 // A small model with random weights in a file of its own, and the plan that splits it.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "runtime/engine_spec.h"
@@ -11,9 +12,15 @@ struct RandomModelOptions {
   ModelShape shape{.hidden = 48, .inner = 96, .states = 8, .taps = 4, .dt_rank = 5, .layers = 3, .vocabulary = 301};
   uint64_t seed = 1;
   DType dtype = DType::f32;
+  // Of hybrid models; kv_heads stands in the shape.
+  int64_t query_heads = 8;
+  int64_t mlp = 40;
+  std::function<bool(int layer)> hybrid = [](int layer) { return layer > 0; };
+  // Tensors of one role and shape are one, and its numbers repeat: a model of 7B then takes seconds and 1 GB of file.
+  bool repeats = false;
 };
 
-// Zamba: two mixer heads, layers 1 and 2 with a shared block of 8 query heads on 4 of keys and an MLP of 40.
+// Zamba: two mixer heads, layers 1 and 2 with one shared block of 8 query heads on 4 of keys.
 inline RandomModelOptions hybrid_model() {
   RandomModelOptions options;
   options.shape.mixer_heads = 2;
