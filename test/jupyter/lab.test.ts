@@ -1,5 +1,6 @@
 /** JupyterLab as a reader has it: the quickstart notebook in a browser, run, asked, interrupted and restarted. */
 import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Browser, Locator, Page } from "playwright-core";
@@ -13,8 +14,8 @@ jest.setTimeout(2 * PATIENCE_MS);
 
 const NOTEBOOK = "notebooks/01-quickstart.ipynb";
 
-let lab: ChildProcess;
-let browser: Browser;
+let lab: ChildProcess | undefined;
+let browser: Browser | undefined;
 let page: Page;
 
 beforeAll(async () => {
@@ -38,8 +39,11 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await browser.close();
+  await browser?.close();
+  if (lab === undefined || lab.exitCode !== null) return;
+  const ended = once(lab, "exit");
   lab.kill("SIGTERM");
+  await ended;
 });
 
 /** Writes a setting of JupyterLab's own extensions as a user would keep it. */
@@ -61,7 +65,7 @@ async function startLab(folder: string): Promise<{ url: string; token: string }>
     "LabApp.collaborative": "False",
   };
   const options = Object.entries(settings).map(([name, value]) => `--${name}=${value}`);
-  lab = spawn(python, ["-m", "jupyterlab", ...options], {
+  const child = spawn(python, ["-m", "jupyterlab", ...options], {
     env: {
       ...jupyter,
       ...env,
@@ -72,9 +76,10 @@ async function startLab(folder: string): Promise<{ url: string; token: string }>
     },
     stdio: "ignore",
   });
-  const file = join(String(jupyter["JUPYTER_RUNTIME_DIR"]), `jpserver-${lab.pid ?? 0}.json`);
+  lab = child;
+  const file = join(String(jupyter["JUPYTER_RUNTIME_DIR"]), `jpserver-${child.pid ?? 0}.json`);
   for (;;) {
-    if (lab.exitCode !== null) throw new Error(`JupyterLab ended with ${lab.exitCode}`);
+    if (child.exitCode !== null) throw new Error(`JupyterLab ended with ${child.exitCode}`);
     try {
       return JSON.parse(readFileSync(file, "utf8")) as { url: string; token: string };
     } catch {
