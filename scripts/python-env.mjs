@@ -47,7 +47,7 @@ function install(python) {
 
 function environment() {
   if (existsSync(venvPython)) return { python: venvPython, env: {} };
-  return { python: systemPython(), env: { PYTHONPATH: library } };
+  return { python: systemPython(), env: { PYTHONPATH: library, JUPYTERLAB_DIR: join(library, "share/jupyter/lab") } };
 }
 
 /** `{ python, env }`: how to start a Python that has the packages. Made when missing or outdated, else quick. */

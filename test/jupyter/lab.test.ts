@@ -1,31 +1,35 @@
-/** JupyterLab as a reader has it: the quickstart notebook in a browser, run, asked, interrupted and restarted. */
+/** JupyterLab as a reader has it: the quickstart notebook in a browser, run, looked into, asked, interrupted, restarted. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Browser, Locator, Page } from "playwright-core";
 import { launchChromium } from "../support/chromium";
+import { startCli } from "../support/cli";
 import { root } from "../support/fixtures";
 import { jupyterEnvironment, pythonProgram, temporaryFolder } from "./support/environment";
 
 /** A busy machine is slow, not wrong. */
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 200_000;
 jest.setTimeout(2 * PATIENCE_MS);
 
 const NOTEBOOK = "notebooks/01-quickstart.ipynb";
 
 let lab: ChildProcess | undefined;
+let profiler: ChildProcess | undefined;
 let browser: Browser | undefined;
 let page: Page;
 
 beforeAll(async () => {
   const folder = temporaryFolder();
-  mkdirSync(join(folder, "notebooks"));
+  for (const name of ["notebooks", "runs"]) mkdirSync(join(folder, name));
   copyFileSync(join(root, NOTEBOOK), join(folder, NOTEBOOK));
   symlinkSync(join(root, "models"), join(folder, "models")); // the notebook names the bundled models by ../models
   // No question about news; a completion that comes late on a busy machine is shown all the same.
   setting(folder, "apputils-extension/notification", { fetchNews: "false", checkForUpdates: false });
   setting(folder, "completer-extension/manager", { providerTimeout: PATIENCE_MS });
+  profiler = startCli(["serve", join(folder, "runs"), "--json"]);
+  await once(profiler.stdout ?? profiler, "data"); // it listens
   const { url, token } = await startLab(folder);
   browser = await launchChromium();
   page = await browser.newPage({ viewport: { width: 1400, height: 1200 } });
@@ -40,6 +44,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await browser?.close();
+  profiler?.kill("SIGTERM");
   if (lab === undefined || lab.exitCode !== null) return;
   const ended = once(lab, "exit");
   lab.kill("SIGTERM");
@@ -136,6 +141,14 @@ test("run all in JupyterLab draws timelines and comparisons in the page, and no 
     // It is drawn, not a broken image.
     expect(await picture.evaluate((image) => (image as HTMLImageElement).naturalWidth)).toBeGreaterThan(300);
   }
+});
+
+test("where the profiler serves the runs, the live timeline unfolds under the picture", async () => {
+  const cell = cellWith("f16.timeline()");
+  await cell.locator("summary", { hasText: "the live timeline" }).click();
+  const frame = cell.frameLocator("iframe");
+  await frame.locator("canvas").first().waitFor();
+  await frame.locator("progress.done").waitFor({ state: "attached" });
 });
 
 test("a dot and Tab give names; Shift+Tab gives type and documentation", async () => {
