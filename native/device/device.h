@@ -92,6 +92,13 @@ class FusedOps {
                             View<const float> dt, View<const float> b, View<const float> c, View<const float> z,
                             Segments segments, SsmState state, View<float> out) = 0;
 
+  // Most values that largest_to_host() gives of a row.
+  virtual int32_t most_largest() const = 0;
+  // The largest values of each row of in · Wᵀ + bias and their columns, in falling order, lower columns first where
+  // they tie, NaN before all. values, columns [tokens, k] in memory of the host; k ≤ rows of W.
+  virtual void largest_to_host(const Matrix& weight, View<const float> in, View<float> values,
+                               View<int32_t> columns) = 0;
+
  protected:
   ~FusedOps() = default;
 };

@@ -42,6 +42,16 @@ constexpr auto by_id = [](const auto& a, const auto& b) { return a.id < b.id; };
 
 }  // namespace
 
+std::span<const TopLogit> largest_of(std::span<TopLogit> all, int64_t k) {
+  const auto first = std::span(all).first(std::min<size_t>(all.size(), k));
+  std::partial_sort(all.begin(), all.begin() + first.size(), all.end(), [](const TopLogit& a, const TopLogit& b) {
+    const bool a_nan = a.logit != a.logit, b_nan = b.logit != b.logit;
+    if (a_nan || b_nan) return a_nan == b_nan ? a.id < b.id : a_nan;
+    return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
+  });
+  return first;
+}
+
 double uniform(uint64_t seed, uint64_t counter) {
   const uint64_t bits = mix(mix(seed + kGolden) + (counter + 1) * kGolden);
   return static_cast<double>(bits >> 11) * 0x1p-53;
@@ -90,6 +100,26 @@ int32_t Sampler::choose(View<const float> logits, int64_t ordinal) {
     candidates_.push_back({logits.data[id], static_cast<int32_t>(id), 0});
   }
   keep_top_k();
+  return draw(ordinal);
+}
+
+int64_t Sampler::candidates() const {
+  if (penalises() || logprobs_.wanted()) return 0;
+  return sampling_.temperature <= 0 ? 1 : sampling_.top_k;
+}
+
+int32_t Sampler::sample(std::span<const TopLogit> largest, int64_t ordinal) {
+  refuse_nan({&largest.front().logit, 1, 1, 1});
+  if (sampling_.temperature <= 0) return largest.front().id;
+  candidates_.clear();
+  for (const TopLogit& each : largest.first(std::min<size_t>(largest.size(), sampling_.top_k))) {
+    candidates_.push_back({each.logit, each.id, 0});
+  }
+  std::sort(candidates_.begin(), candidates_.end(), by_id);
+  return draw(ordinal);
+}
+
+int32_t Sampler::draw(int64_t ordinal) {
   const double sum = keep_min_p(keep_top_p(weigh()));
 
   // By id, not by weight: near ties then do not change places with the last bits of the logits.

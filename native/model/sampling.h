@@ -23,6 +23,12 @@ struct Sampling {
   int64_t logprobs = -1;  // likeliest tokens to report beside the chosen one; -1: report none
 };
 
+// One of the largest logits of a row. They stand in falling order, lower ids first where they tie, NaN before all.
+struct TopLogit {
+  float logit = 0;
+  int32_t id = 0;
+};
+
 class Sampler {
  public:
   // Allocates for `vocabulary` once.
@@ -32,6 +38,10 @@ class Sampler {
   void see(std::span<const int32_t> tokens);
   // `logits` [1, vocabulary]; `ordinal`: how many tokens were sampled before. Throws E_LOGITS_NAN.
   int32_t sample(View<const float> logits, int64_t ordinal);
+  // How many of the largest logits choose the token; 0: all are wanted.
+  int64_t candidates() const;
+  // The same token, from candidates() of the largest logits or more.
+  int32_t sample(std::span<const TopLogit> largest, int64_t ordinal);
   // Of the token sampled last: its own, then the likeliest ones'. Empty unless asked for.
   std::span<const TokenLogprob> logprobs() const { return logprobs_.values(); }
 
@@ -45,6 +55,7 @@ class Sampler {
   bool penalises() const { return sampling_.repetition_penalty != 1; }
   View<const float> penalised(View<const float> logits);
   int32_t choose(View<const float> logits, int64_t ordinal);
+  int32_t draw(int64_t ordinal);  // one of candidates_
   void keep_top_k();
   double weigh();                 // returns the sum of the weights
   double keep_top_p(double sum);  // returns the sum of those kept
@@ -57,6 +68,9 @@ class Sampler {
   std::vector<float> penalised_;       // [vocabulary]
   Logprobs logprobs_;
 };
+
+// The `k` largest of what some lists have, in order; `all` holds them one after the other, and is sorted.
+std::span<const TopLogit> largest_of(std::span<TopLogit> all, int64_t k);
 
 // Uniform in [0, 1), the same for the same arguments.
 double uniform(uint64_t seed, uint64_t counter);

@@ -1,5 +1,7 @@
 #include "model/step.h"
 
+#include <algorithm>
+
 namespace stateline {
 namespace {
 
@@ -324,12 +326,47 @@ View<const float> Step::logits(const ModelWeights& weights, View<const float> hi
   return block;
 }
 
+View<const float> Step::largest_logits(const ModelWeights& weights, View<const float> hidden, int64_t k) {
+  const int rank = tools_.communicator.rank();
+  const auto block = tools_.logits.next(rank, hidden.rows);
+  const auto own = block.columns_from(2 * k * rank, 2 * k);
+  const int64_t held = weights.lm_head ? std::min(k, weights.lm_head->rows()) : 0;
+  const View<int32_t> ids{reinterpret_cast<int32_t*>(own.data + k), own.rows, held, own.stride};
+  if (held > 0) {
+    tools_.device.fused()->largest_to_host(*weights.lm_head, hidden, own.columns_from(0, held), ids);
+    tools_.recorder.op(Op::lm_head, [&] { return work_of(*weights.lm_head, hidden.rows); });
+  }
+  for (int64_t row = 0; row < own.rows; ++row) {
+    for (int64_t i = 0; i < held; ++i) ids.row(row)[i] += static_cast<int32_t>(weights.head_begin);
+    std::fill_n(ids.row(row) + held, k - held, -1);
+  }
+  tools_.communicator.publish(Op::gather_logits, hidden.rows * held * 2 * kFloat);
+  return block;
+}
+
+std::span<const TopLogit> Step::largest(View<const float> row, int64_t k, std::vector<TopLogit>& room) const {
+  room.clear();
+  for (int rank = 0; rank < tools_.communicator.size(); ++rank) {
+    const float* values = row.data + 2 * k * rank;
+    const auto* ids = reinterpret_cast<const int32_t*>(values + k);
+    for (int64_t i = 0; i < k && ids[i] >= 0; ++i) room.push_back({values[i], ids[i]});
+  }
+  return largest_of(room, k);
+}
+
 int32_t Step::sample(Sampler& sampler, View<const float> logits, int64_t ordinal) {
-  const int32_t token = sampler.sample(logits, ordinal);
+  return sampled(sampler.sample(logits, ordinal), logits.columns * kFloat);
+}
+
+int32_t Step::sample(Sampler& sampler, std::span<const TopLogit> largest, int64_t ordinal) {
+  return sampled(sampler.sample(largest, ordinal), static_cast<int64_t>(largest.size_bytes()));
+}
+
+int32_t Step::sampled(int32_t token, int64_t bytes) {
   tools_.recorder.op(
       Op::sample,
       [&] {
-        return Work{0, logits.columns * kFloat};
+        return Work{0, bytes};
       },
       Stream::host);
   return token;

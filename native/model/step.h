@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <span>
+#include <vector>
 
 #include "comm/communicator.h"
 #include "device/device.h"
@@ -103,14 +104,23 @@ class Step {
   // call after the next.  [rows, vocabulary]
   View<const float> logits(const ModelWeights& weights, View<const float> hidden);
 
+  // The `k` largest logits of each row on each rank instead of all, where the device has them as one op; as logits()
+  // otherwise. A row has the values of the first rank, their ids, those of the second, …: ranks · 2k ≤ vocabulary.
+  View<const float> largest_logits(const ModelWeights& weights, View<const float> hidden, int64_t k);
+  // Of a row of largest_logits(), on the rank that decides: the k largest of all ranks. Valid until `room` is used
+  // again.
+  std::span<const TopLogit> largest(View<const float> row, int64_t k, std::vector<TopLogit>& room) const;
+
   // Only on the rank that decides.
   int32_t sample(Sampler& sampler, View<const float> logits, int64_t ordinal);
+  int32_t sample(Sampler& sampler, std::span<const TopLogit> largest, int64_t ordinal);
 
  private:
   View<float> embed(const Table& table, View<float> out);
   static Work work_of(const Matrix& weight, int64_t tokens);
   Work dt_proj_work(MixerHeads heads) const;
   Work scan_work(MixerHeads heads, int64_t channels) const;
+  int32_t sampled(int32_t token, int64_t bytes);
   void matmul(Op op, const Matrix& weight, View<const float> in, View<float> out);
 
   // Calls run(segments) for those up to each cut in turn, and `reached` between.

@@ -140,6 +140,7 @@ bool Batch::plan(Rank& rank, Plan& plan) {
   keep_ends(rank, plan);  // no request begins with a state in the step that writes it
   fill(plan);
   plan.label = label(plan);
+  plan.largest = largest(rank);
   return !plan.segments.empty() || !plan.keeps.empty() || !leaving_.empty();  // who leaves is settled a turn later
 }
 
@@ -278,6 +279,17 @@ StepLabel Batch::label(const Plan& plan) const {
   return label;
 }
 
+// Of the logits that are sampled from, for the longest list that somebody needs.
+int64_t Batch::largest(const Rank& rank) const {
+  int64_t most = 0;
+  for (const Request* request : sampled_) {
+    const int64_t wanted = request->candidates();
+    if (wanted == 0 || wanted > rank.most_largest()) return 0;
+    most = std::max(most, wanted);
+  }
+  return most;
+}
+
 void Batch::account() {
   int64_t sent = 0, tokens = 0;
   for (const auto& each : sent_) sent += each;
@@ -337,9 +349,17 @@ void Batch::sample(Rank& rank, const Plan& plan, Step& step, View<const float> h
   const auto last = count == hidden.rows ? hidden : step.gather(hidden, plan.rows);
   for (int64_t row = 0; row < count; row += LogitsBlock::kRows) {
     const int64_t rows = std::min(LogitsBlock::kRows, count - row);
-    const auto logits = rank.logits(step, last.rows_from(row, rows));
+    const auto part = last.rows_from(row, rows);
+    const auto logits = plan.largest > 0 ? rank.largest_logits(step, part, plan.largest) : rank.logits(step, part);
     if (!rank.decides()) continue;
-    for (int64_t i = 0; i < rows; ++i) sampled_[row + i]->take(step, logits.rows_from(i, 1));
+    for (int64_t i = 0; i < rows; ++i) {
+      const auto own = logits.rows_from(i, 1);
+      if (plan.largest > 0) {
+        sampled_[row + i]->take(step, step.largest(own, plan.largest, merged_));
+      } else {
+        sampled_[row + i]->take(step, own);
+      }
+    }
   }
 }
 

@@ -66,6 +66,7 @@ class Batch final : public Job, public std::enable_shared_from_this<Batch> {
     std::vector<int32_t> ids;
     std::vector<Segment> segments;
     std::vector<int32_t> rows;  // of the step whose logits are wanted
+    int64_t largest = 0;        // so many of each are enough; 0: all are wanted
     StepLabel label;
   };
 
@@ -83,6 +84,7 @@ class Batch final : public Job, public std::enable_shared_from_this<Batch> {
   // Cuts the prompt's next tokens where states are to be kept.
   void cut(Plan& plan, Seat& seat, int64_t begin, int64_t end);
   StepLabel label(const Plan& plan) const;
+  int64_t largest(const Rank& rank) const;
   // The deciding rank, when all ranks are through with the step before: requests that left in it are settled.
   void account();
 
@@ -100,6 +102,7 @@ class Batch final : public Job, public std::enable_shared_from_this<Batch> {
   std::vector<Seat> ending_;                                    // their slots are free, their states still there
   std::vector<int> free_;                                       // slots
   std::vector<Request*> sampled_;                               // of the step under way: whose logits are wanted
+  std::vector<TopLogit> merged_;                                // of one of them
   std::vector<std::pair<Request*, int64_t>> planned_, shares_;  // tokens fed in the plan to come; in the step under way
   std::vector<std::shared_ptr<Request>> leaving_, left_;        // in the plan to come; in the step under way
   int64_t accounted_ = 0;                                       // of all ranks' sent bytes

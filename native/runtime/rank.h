@@ -2,6 +2,7 @@
 // same calls on every rank.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <map>
@@ -90,6 +91,14 @@ class Rank {
   }
   // In memory of the host, like all logits.
   View<const float> logits(Step& step, View<const float> hidden) { return step.logits(weights_, hidden); }
+  // Step::largest_logits() serves up to this; 0: not at all. The same on all ranks.
+  int64_t most_largest() const {
+    const FusedOps* fused = device_->fused();
+    return fused ? std::min<int64_t>(fused->most_largest(), spec().shape.vocabulary / (2 * spec().ranks)) : 0;
+  }
+  View<const float> largest_logits(Step& step, View<const float> hidden, int64_t k) {
+    return step.largest_logits(weights_, hidden, k);
+  }
   // Activations of this rank's device.
   void download(View<const float> own, View<float> host) { device_->download(own, host); }
 

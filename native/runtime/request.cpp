@@ -71,7 +71,11 @@ bool Request::feed(int64_t tokens) {
   return !in_prefill();
 }
 
-void Request::take(Step& step, View<const float> logits) {
+void Request::take(Step& step, View<const float> logits) { take_from(step, logits); }
+void Request::take(Step& step, std::span<const TopLogit> largest) { take_from(step, largest); }
+
+template <class Logits>
+void Request::take_from(Step& step, Logits logits) {
   const bool first = result_.tokens.empty();
   if (first) result_.prefill_ns = monotonic_ns() - started_;
   if (options_.max_new_tokens == 0) {

@@ -68,6 +68,9 @@ class Request {
   void add_wire_bytes(int64_t bytes) { result_.wire_bytes += bytes; }
   // Takes the logits after the last token that was fed.  [1, vocabulary]
   void take(Step& step, View<const float> logits);
+  void take(Step& step, std::span<const TopLogit> largest);
+  // How many of the largest logits take() needs; 0: all.
+  int64_t candidates() const { return sampler_.candidates(); }
   void fail(std::exception_ptr error) { error_ = std::move(error); }
   // Nothing more is wanted of the model, or it failed.
   bool over() const { return finished_ || cancelled_ || error_; }
@@ -84,6 +87,8 @@ class Request {
   GenerateResult& result() { return result_; }
 
  private:
+  template <class Logits>
+  void take_from(Step& step, Logits logits);
   void take_token(int32_t token);
 
   JobInput input_;

@@ -123,10 +123,20 @@ class KernelDevice final : public CudaDevice, private FusedOps {
   }
 
   void matmul_to_host(const Matrix& weight, View<const float> in, View<float> out) override {
-    const View<float> own{reinterpret_cast<float*>(product_.room_for(out.rows * out.columns * sizeof(float))), out.rows,
-                          out.columns, out.columns};
-    matmul(weight, in, own);
-    download(own, out);
+    download(product_of(weight, in), out);
+  }
+
+  int32_t most_largest() const override { return kTopK; }
+  void largest_to_host(const Matrix& weight, View<const float> in, View<float> values, View<int32_t> columns) override {
+    const auto k = static_cast<int32_t>(values.columns);
+    const int64_t count = values.rows * k;
+    auto* found = reinterpret_cast<float*>(largest_.room_for(2 * count * sizeof(float)));
+    auto* ids = reinterpret_cast<int32_t*>(found + count);
+    const View<float> all = product_of(weight, in);
+    done("top_k", top_k(all, k, ids, found, compute_));
+    done("top_k", cudaMemcpy2DAsync(columns.data, columns.stride * sizeof(int32_t), ids, k * sizeof(int32_t),
+                                    k * sizeof(int32_t), columns.rows, cudaMemcpyDeviceToHost, compute_));
+    download({found, values.rows, k, k}, values);
   }
 
   void conv1d(const ConvParameters& conv, View<const float> x, Segments segments, ConvState state,
@@ -179,6 +189,14 @@ class KernelDevice final : public CudaDevice, private FusedOps {
   }
 
  private:
+  View<float> product_of(const Matrix& weight, View<const float> in) {
+    const int64_t columns = weight.rows();
+    const View<float> out{reinterpret_cast<float*>(product_.room_for(in.rows * columns * sizeof(float))), in.rows,
+                          columns, columns};
+    matmul(weight, in, out);
+    return out;
+  }
+
   // Both factors in the weights' type, as tensor cores want them; sums are f32.
   void matmul_by_cublas(const CudaMatrix& matrix, View<const float> in, View<float> out) {
     const void* values = in.data;
@@ -229,7 +247,7 @@ class KernelDevice final : public CudaDevice, private FusedOps {
   std::unique_ptr<Cublas> cublas_ = Cublas::open(compute_);  // null: the kernels' own products
   DeviceMemory ids_, rows_, segments_;                       // of the step, in which each segment has a token at least
   Inbox inbox_;
-  Scratch product_, attention_, narrow_;
+  Scratch product_, largest_, attention_, narrow_;
   int32_t longest_ = 0;  // segment of the step
   int64_t step_ = -1;
   const char* op_ = "nothing";

@@ -158,9 +158,6 @@ constexpr int32_t kTopK = 1024;
 // k = 1. NaN counts as larger than everything, so that it is seen. k ≤ min(columns, kTopK).
 cudaError_t top_k(View<const float> logits, int32_t k, int32_t* ids, float* values, cudaStream_t stream);
 
-// most[row] = max, total[row] = Σ exp(logit - max): what a softmax and a log-probability need.
-cudaError_t softmax_sums(View<const float> logits, float* most, float* total, cudaStream_t stream);
-
 // --- wire codecs ------------------------------------------------------------------------------------------------
 
 constexpr int kMaxRanks = 16;

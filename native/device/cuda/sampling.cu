@@ -1,4 +1,4 @@
-// Reductions that sampling needs from a row of logits: its largest values in order, and the sums of its softmax.
+// The largest logits of a row, in order, which is what greedy and top-k sampling need of it.
 //
 // A block a row; a vocabulary of 65536 stays in the second-level cache. top_k orders pairs (value, id) as one 64-bit
 // key, larger for the lower id where values tie, so that keys are distinct and the answer is unique. Eight rounds of a
@@ -77,22 +77,6 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-__global__ void __launch_bounds__(kThreads) sum_softmax(View<const float> logits, float* most, float* total) {
-  float* scratch = shared_memory<float>();
-  const float* row = logits.data + blockIdx.x * logits.stride;
-  float largest = -INFINITY;
-  for (int64_t i = threadIdx.x; i < logits.columns; i += kThreads) largest = fmaxf(largest, row[i]);
-  const int lane = threadIdx.x % kWarpSize, warp = threadIdx.x / kWarpSize;
-  largest = warp_max(largest);
-  if (lane == 0) scratch[warp] = largest;
-  __syncthreads();
-  largest = warp_max(lane < kThreads / kWarpSize ? scratch[lane] : -INFINITY);
-  float sum = 0;
-  for (int64_t i = threadIdx.x; i < logits.columns; i += kThreads) sum += exp2f((row[i] - largest) * kLog2E);
-  sum = block_sum(sum, scratch);
-  if (threadIdx.x == 0) most[blockIdx.x] = largest, total[blockIdx.x] = sum;
-}
-
 }  // namespace
 
 cudaError_t top_k(View<const float> logits, int32_t k, int32_t* ids, float* values, cudaStream_t stream) {
@@ -103,12 +87,6 @@ cudaError_t top_k(View<const float> logits, int32_t k, int32_t* ids, float* valu
   const int64_t bytes = size * static_cast<int64_t>(sizeof(uint64_t)) + (kBins + 3) * 4;
   return launch(select_largest, dim3(static_cast<unsigned>(logits.rows)), kThreads, bytes, stream, logits, k, size, ids,
                 values);
-}
-
-cudaError_t softmax_sums(View<const float> logits, float* most, float* total, cudaStream_t stream) {
-  if (logits.rows == 0 || logits.columns == 0) return cudaSuccess;
-  return launch(sum_softmax, dim3(static_cast<unsigned>(logits.rows)), kThreads, kWarpSize * sizeof(float), stream,
-                logits, most, total);
 }
 
 }  // namespace stateline::cuda

@@ -28,6 +28,34 @@ std::map<int32_t, int> counts(const Sampling& sampling, const std::vector<float>
 
 }  // namespace
 
+TEST("the largest logits choose the token that all of them would, however many lists they come in") {
+  std::mt19937 random(3);
+  for (const Sampling& sampling : {Sampling{}, Sampling{.temperature = 1, .top_k = 7},
+                                   Sampling{.temperature = 0.7, .top_k = 40, .top_p = 0.8, .seed = 5},
+                                   Sampling{.temperature = 2, .top_k = 20, .min_p = 0.1, .seed = 9}}) {
+    std::vector<float> logits(200);
+    for (float& logit : logits) logit = static_cast<float>(random() % 30) / 4;  // ties
+    Sampler all(sampling, 200), some(sampling, 200);
+    const int64_t k = some.candidates();
+    for (int ordinal = 0; ordinal < 50; ++ordinal) {
+      std::vector<TopLogit> lists;
+      for (const int32_t begin : {0, 90}) {
+        std::vector<TopLogit> list;
+        for (int32_t id = begin; id < (begin ? 200 : 90); ++id) list.push_back({logits[id], id});
+        const auto own = largest_of(list, k);
+        lists.insert(lists.end(), own.begin(), own.end());
+      }
+      CHECK_EQUAL(some.sample(largest_of(lists, k), ordinal), all.sample(view(logits), ordinal));
+    }
+  }
+  Sampler greedy({}, 3);
+  std::vector<TopLogit> poisoned = {{5, 0}, {std::nanf(""), 1}, {7, 2}};
+  CHECK_THROWS(greedy.sample(largest_of(poisoned, 1), 0), "E_LOGITS_NAN");
+  CHECK_EQUAL(Sampler({.repetition_penalty = 1.1}, 3).candidates(), 0);
+  CHECK_EQUAL(Sampler({.logprobs = 0}, 3).candidates(), 0);
+  CHECK_EQUAL(Sampler({.temperature = 1}, 3).candidates(), 0);
+}
+
 TEST("temperature 0 takes the largest logit, and the lowest id of equal ones") {
   Sampler sampler({}, 5);
   CHECK_EQUAL(sampler.sample(view({1, 3, 2, 3, 0}), 0), 1);

@@ -63,6 +63,14 @@ TEST("requests side by side on CUDA write what the CPU writes") {
     GenerateOptions options;
     options.max_new_tokens = 12;
     std::vector<Submitted> running;
+    // The largest logits from the GPU's kernel, then all of them.
+    for (const Sampling& sampling :
+         {Sampling{.temperature = 1, .top_k = 20, .top_p = 0.9, .seed = 3}, Sampling{.temperature = 1, .seed = 4}}) {
+      options.sampling = sampling;
+      CHECK(cuda.generate(input(random_tokens(9, 301)), options).tokens ==
+            cpu.generate(input(random_tokens(9, 301)), options).tokens);
+    }
+    options.sampling = {};
     for (int i = 0; i < 4; ++i) {
       running.push_back(submit_request(cuda.engine(), input(random_tokens(5 + 9 * i, 301, i), 16), options));
     }
@@ -227,6 +235,7 @@ TEST("ops and collectives on CUDA's streams are spans between the step's begin a
         updates += span.op == Op::state_update;
         projections += span.op == Op::dt_proj;
         sums += span.op == Op::all_reduce_out_proj;
+        if (span.op == Op::gather_logits) CHECK_EQUAL(span.wire_bytes, 8);  // the largest logit and its id
       }
     }
     CHECK_EQUAL(scans, 3);        // prefill
