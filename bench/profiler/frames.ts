@@ -6,7 +6,9 @@
  * page is opened. A frame is the time between two animation callbacks of the page while real wheel and pointer input
  * arrives.
  *
- *     node bench/profiler/run.mjs [--json] [--events 10000000]
+ *     node bench/profiler/run.mjs [--json] [--events 10000000] [--rounds 3] [--beside ANOTHER-CHECKOUT]
+ *
+ * Of several rounds the medians are given. Another checkout, built, is measured by turns with this one.
  */
 
 import { spawn, type ChildProcess } from "node:child_process";
@@ -16,7 +18,7 @@ import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import type { CDPSession, Page } from "playwright-core";
 import { formatBytes, formatCount } from "../../profiler-ui/trace/format";
-import { quantile } from "../../profiler-ui/trace/quantiles";
+import { median, quantile } from "../../profiler-ui/trace/quantiles";
 import { storeRun } from "../../test/profiler/support/stored-run";
 import { syntheticLargeRun } from "../../test/profiler/support/synthetic-run";
 import { launchChromium } from "../../test/support/chromium";
@@ -50,8 +52,8 @@ interface Served {
   readonly url: string;
 }
 
-async function serve(folder: string): Promise<Served> {
-  const child = spawn(process.execPath, ["dist/kernel/cli/main.js", "serve", folder, "--json"], {
+async function serve(checkout: string, folder: string): Promise<Served> {
+  const child = spawn(process.execPath, [join(checkout, "dist/kernel/cli/main.js"), "serve", folder, "--json"], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   for await (const line of createInterface({ input: child.stdout })) {
@@ -67,8 +69,8 @@ function peakOf({ pid }: ChildProcess): number {
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(text)?.[1] ?? NaN) * 1024;
 }
 
-async function measureFrames(events: number): Promise<FrameFigures> {
-  const server = await serve(await storedRun(events));
+async function measureFrames(checkout: string, events: number): Promise<FrameFigures> {
+  const server = await serve(checkout, await storedRun(events));
   const browser = await launchChromium();
   try {
     const page = await browser.newPage({ viewport: { width: 1600, height: 1000 } });
@@ -193,9 +195,43 @@ function describeFrames({
   ].join("\n");
 }
 
-const { values } = parseArgs({
-  options: { json: { type: "boolean", default: false }, events: { type: "string", default: "1000000" } },
-});
-void measureFrames(Number(values.events)).then((figures) => {
-  process.stdout.write(values.json ? `${JSON.stringify(figures)}\n` : `${describeFrames(figures)}\n`);
-});
+/** The median of every figure. */
+function medians(rounds: readonly FrameFigures[]): FrameFigures {
+  const of = (pick: (figures: FrameFigures) => number): number => median(rounds.map(pick));
+  return {
+    events: of(({ events }) => events),
+    firstPaintMs: of(({ firstPaintMs }) => firstPaintMs),
+    allEventsMs: of(({ allEventsMs }) => allEventsMs),
+    frames: {
+      count: of(({ frames }) => frames.count),
+      p50Ms: of(({ frames }) => frames.p50Ms),
+      p95Ms: of(({ frames }) => frames.p95Ms),
+      maxMs: of(({ frames }) => frames.maxMs),
+    },
+    draw: { p50Ms: of(({ draw }) => draw.p50Ms), p95Ms: of(({ draw }) => draw.p95Ms) },
+    pageBytes: of(({ pageBytes }) => pageBytes),
+    serverBytes: of(({ serverBytes }) => serverBytes),
+  };
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      json: { type: "boolean", default: false },
+      events: { type: "string", default: "1000000" },
+      rounds: { type: "string", default: "1" },
+      beside: { type: "string" },
+    },
+  });
+  const checkouts = values.beside === undefined ? ["."] : [".", values.beside];
+  const measured = new Map<string, FrameFigures[]>(checkouts.map((checkout) => [checkout, []]));
+  for (let round = 0; round < Number(values.rounds); round++)
+    for (const [checkout, rounds] of measured) rounds.push(await measureFrames(checkout, Number(values.events)));
+  for (const [checkout, rounds] of measured) {
+    const figures = medians(rounds);
+    const text = values.json ? JSON.stringify({ checkout, ...figures }) : describeFrames(figures);
+    process.stdout.write(checkouts.length > 1 && !values.json ? `${checkout}\n${text}\n\n` : `${text}\n`);
+  }
+}
+
+void main();

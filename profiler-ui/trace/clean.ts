@@ -1,6 +1,6 @@
 /** Events as the rest may rely on them: a crafted or damaged file may hold anything. */
 
-import type { EventColumns } from "./events";
+import type { EventColumns, Numbers } from "./events";
 
 /** Largest whole number that a double holds exactly; what is beyond counts as this. */
 const MOST = Number.MAX_SAFE_INTEGER;
@@ -21,11 +21,11 @@ export function cleaned(events: EventColumns): EventColumns {
   };
 }
 
-function within(column: Float64Array, least: number): Float64Array {
+function within<T extends Numbers>(column: T, least: number): T | Float64Array {
   // NaN fails both comparisons.
   const fits = (value: number): boolean => value >= least && value <= MOST;
   for (const value of column) {
-    if (!fits(value)) return column.map((one) => (fits(one) ? one : one > MOST ? MOST : least));
+    if (!fits(value)) return Float64Array.from(column, (one) => (fits(one) ? one : one > MOST ? MOST : least));
   }
   return column;
 }

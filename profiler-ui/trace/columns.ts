@@ -1,28 +1,34 @@
 /** Making, picking and joining event columns. */
 
-import type { EventColumns, TextColumn } from "./events";
-import { NUMBER_COLUMNS, TEXT_COLUMNS } from "./wire-format";
+import type { EventColumns, Numbers, TextColumn } from "./events";
+import { commonWidth, widthOf, WIDTHS, type Width } from "./widths";
+import { NUMBER_COLUMNS, TEXT_COLUMNS, type NumberColumn } from "./wire-format";
 
-/** Columns with room for `count` events, all zero; texts are shared with `like`. */
-export function emptyLike(like: EventColumns, count: number): EventColumns {
+/** Columns with room for `count` events, all zero; texts are shared with `like`, numbers as wide as `widthOf` says. */
+export function emptyLike(
+  like: EventColumns,
+  count: number,
+  widthOfColumn: (column: NumberColumn) => Width = (column) => widthOf(like[column]),
+): EventColumns {
   const text = ({ texts }: TextColumn): TextColumn => ({ texts, codes: new Uint8Array(count) });
+  const numbers = (column: NumberColumn): Numbers => new WIDTHS[widthOfColumn(column)](count);
   return {
     count,
     startNs: new Float64Array(count),
-    durNs: new Float64Array(count),
-    flops: new Float64Array(count),
-    bytes: new Float64Array(count),
-    wireBytes: new Float64Array(count),
-    seq: new Float64Array(count),
-    step: new Int32Array(count),
-    tokens: new Int32Array(count),
-    sequences: new Int32Array(count),
-    cell: new Int32Array(count),
-    request: new Int32Array(count),
-    layer: new Int16Array(count),
-    group: new Int16Array(count),
-    rank: new Uint16Array(count),
-    stream: new Uint16Array(count),
+    durNs: numbers("durNs"),
+    flops: numbers("flops"),
+    bytes: numbers("bytes"),
+    wireBytes: numbers("wireBytes"),
+    seq: numbers("seq"),
+    step: numbers("step"),
+    tokens: numbers("tokens"),
+    sequences: numbers("sequences"),
+    cell: numbers("cell"),
+    request: numbers("request"),
+    layer: numbers("layer"),
+    group: numbers("group"),
+    rank: numbers("rank"),
+    stream: numbers("stream"),
     name: text(like.name),
     kind: text(like.kind),
     phase: text(like.phase),
@@ -58,6 +64,7 @@ export function concatenate(pieces: readonly [EventColumns, ...EventColumns[]]):
   const whole = emptyLike(
     pieces[0],
     pieces.reduce((sum, { count }) => sum + count, 0),
+    (column) => commonWidth(pieces.map((piece) => piece[column])),
   );
   let offset = 0;
   for (const piece of pieces) {
@@ -68,23 +75,29 @@ export function concatenate(pieces: readonly [EventColumns, ...EventColumns[]]):
   return whole;
 }
 
-/** Copies the elements at `index`; arrays of one width are copied as one type, so that each loop compiles well. */
-function gather(from: ArrayBufferView, to: ArrayBufferView, index: Uint32Array): void {
-  if (from instanceof Float64Array && to instanceof Float64Array) gatherDoubles(from, to, index);
-  else if (from instanceof Int32Array && to instanceof Int32Array) gatherWords(from, to, index);
-  else if (from instanceof Uint8Array && to instanceof Uint8Array) gatherBytes(from, to, index);
-  else gatherShorts(shorts(from), shorts(to), index);
-}
-
-function shorts(column: ArrayBufferView): Uint16Array {
-  return new Uint16Array(column.buffer, column.byteOffset, column.byteLength / 2);
+/** Copies the elements at `index`, bit by bit: arrays of one width are copied as one type, so that each loop compiles well. */
+function gather(from: Numbers, to: Numbers, index: Uint32Array): void {
+  const as = <T>(type: new (buffer: ArrayBufferLike, offset: number, length: number) => T): [T, T] => [
+    new type(from.buffer, from.byteOffset, from.length),
+    new type(to.buffer, to.byteOffset, to.length),
+  ];
+  switch (from.BYTES_PER_ELEMENT) {
+    case 8:
+      return gatherDoubles(...as(Float64Array), index);
+    case 4:
+      return gatherWords(...as(Uint32Array), index);
+    case 2:
+      return gatherShorts(...as(Uint16Array), index);
+    default:
+      return gatherBytes(...as(Uint8Array), index);
+  }
 }
 
 function gatherDoubles(from: Float64Array, to: Float64Array, index: Uint32Array): void {
   for (let k = 0; k < index.length; k++) to[k] = from[index[k] ?? 0] ?? 0;
 }
 
-function gatherWords(from: Int32Array, to: Int32Array, index: Uint32Array): void {
+function gatherWords(from: Uint32Array, to: Uint32Array, index: Uint32Array): void {
   for (let k = 0; k < index.length; k++) to[k] = from[index[k] ?? 0] ?? 0;
 }
 

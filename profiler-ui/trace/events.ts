@@ -1,5 +1,8 @@
 /** Events of a run as columns (design 3.4), the form in which they travel, are drawn and are counted. */
 
+/** Column of numbers: a typed array, as wide as where it comes from has it. What travels is as narrow as it can be. */
+export type Numbers = Float64Array | Int32Array | Uint32Array | Int16Array | Uint16Array | Int8Array | Uint8Array;
+
 /** Column of texts: `codes[i]` indexes `texts`. */
 export interface TextColumn {
   readonly texts: readonly string[];
@@ -13,24 +16,24 @@ export interface TextColumn {
 export interface EventColumns {
   readonly count: number;
   readonly startNs: Float64Array;
-  readonly durNs: Float64Array;
-  readonly rank: Uint16Array;
+  readonly durNs: Numbers;
+  readonly rank: Numbers;
   /** 0 compute, 1 communication, 2 host. */
-  readonly stream: Uint16Array;
+  readonly stream: Numbers;
   readonly name: TextColumn;
   readonly kind: TextColumn;
   readonly phase: TextColumn;
-  readonly step: Int32Array;
-  readonly layer: Int16Array;
-  readonly tokens: Int32Array;
-  readonly sequences: Int32Array;
-  readonly flops: Float64Array;
-  readonly bytes: Float64Array;
-  readonly wireBytes: Float64Array;
+  readonly step: Numbers;
+  readonly layer: Numbers;
+  readonly tokens: Numbers;
+  readonly sequences: Numbers;
+  readonly flops: Numbers;
+  readonly bytes: Numbers;
+  readonly wireBytes: Numbers;
   readonly wireType: TextColumn;
   readonly algorithm: TextColumn;
-  readonly group: Int16Array;
-  readonly seq: Float64Array;
-  readonly cell: Int32Array;
-  readonly request: Int32Array;
+  readonly group: Numbers;
+  readonly seq: Numbers;
+  readonly cell: Numbers;
+  readonly request: Numbers;
 }

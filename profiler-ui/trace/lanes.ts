@@ -93,6 +93,11 @@ export function depthsOf(events: EventColumns, index: Uint32Array): Uint8Array {
 export function buildLanes(events: EventColumns): Lane[] {
   return laneIndices(events).map(({ rank, stream, index }) => {
     const depths = depthsOf(events, index);
+    if (depths.every((depth) => depth === 0) && index.every((i, k) => i === k) && index.length === events.count) {
+      // All events in one row: their starts are the row's.
+      const end = events.startNs.map((start, i) => start + (events.durNs[i] ?? 0));
+      return { rank, stream, index, rows: [{ index, start: events.startNs, end }] };
+    }
     const sizes: number[] = [];
     for (const depth of depths) sizes[depth] = (sizes[depth] ?? 0) + 1;
     const rows = Array.from(sizes, (size = 0) => ({

@@ -5,30 +5,32 @@
 
 import { lowerBound, upperBound, type Row } from "./lanes";
 
-/** What is known of a row beside its spans. */
+/** What is known of a row beside its spans: little a span, so that much of it stays in the caches while it is drawn. */
 export interface Forest {
   readonly row: Row;
-  /** Maximum tree: inner node k holds the position of the longest span below it; leaves are implicit. */
+  /** Maximum tree over blocks of spans: node k holds the position of the longest span below it. */
   readonly longest: Uint32Array;
-  /** Total length of the spans before each position. */
+  /** Total length of the spans before each block. */
   readonly busy: Float64Array;
 }
 
+/** Spans of a block. */
+const BLOCK = 16;
+
 export function buildForest(row: Row): Forest {
   const count = row.start.length;
-  const longest = new Uint32Array(count);
-  const busy = new Float64Array(count + 1);
-  for (let i = 0; i < count; i++) busy[i + 1] = (busy[i] ?? 0) + (row.end[i] ?? 0) - (row.start[i] ?? 0);
-  const forest = { row, longest, busy };
-  for (let node = count - 1; node > 0; node--)
-    longest[node] = longer(row, at(forest, 2 * node), at(forest, 2 * node + 1));
-  return forest;
-}
-
-/** Position held by a node of the tree: nodes from `count` on are the leaves. */
-function at({ row, longest }: Forest, node: number): number {
-  const count = row.start.length;
-  return node >= count ? node - count : (longest[node] ?? 0);
+  const blocks = Math.ceil(count / BLOCK);
+  const longest = new Uint32Array(2 * blocks);
+  const busy = new Float64Array(blocks + 1);
+  for (let block = 0; block < blocks; block++) {
+    const from = block * BLOCK;
+    const to = Math.min(from + BLOCK, count);
+    longest[blocks + block] = longestOf(row, from, to, -1);
+    busy[block + 1] = (busy[block] ?? 0) + lengthOf(row, from, to);
+  }
+  for (let node = blocks - 1; node > 0; node--)
+    longest[node] = longer(row, longest[2 * node] ?? 0, longest[2 * node + 1] ?? 0);
+  return { row, longest, busy };
 }
 
 /** The longer of two spans of a row, the earlier one of equals. */
@@ -38,25 +40,47 @@ function longer(row: Row, i: number, j: number): number {
   return a > b || (a === b && i < j) ? i : j;
 }
 
+/** The longest of [from, to) and `best`, if that is one. */
+function longestOf(row: Row, from: number, to: number, best: number): number {
+  for (let i = from; i < to; i++) best = best < 0 ? i : longer(row, best, i);
+  return best;
+}
+
+function lengthOf({ start, end }: Row, from: number, to: number): number {
+  let length = 0;
+  for (let i = from; i < to; i++) length += (end[i] ?? 0) - (start[i] ?? 0);
+  return length;
+}
+
 /** Position of the longest span among [from, to), the earliest of equals; -1 if that is empty. */
-export function longestIn(forest: Forest, from: number, to: number): number {
-  const count = forest.row.start.length;
-  let best = -1;
-  let left = from + count;
-  let right = to + count;
+export function longestIn({ row, longest }: Forest, from: number, to: number): number {
+  const blocks = longest.length / 2;
+  const first = Math.ceil(from / BLOCK);
+  const after = Math.floor(to / BLOCK);
+  if (first >= after) return longestOf(row, from, to, -1);
+  let best = longestOf(row, from, first * BLOCK, -1);
+  const take = (node: number): void => {
+    const candidate = longest[node] ?? 0;
+    best = best < 0 ? candidate : longer(row, best, candidate);
+  };
+  let left = first + blocks;
+  let right = after + blocks;
   while (left < right) {
-    if (left & 1) {
-      const candidate = at(forest, left++);
-      best = best < 0 ? candidate : longer(forest.row, best, candidate);
-    }
-    if (right & 1) {
-      const candidate = at(forest, --right);
-      best = best < 0 ? candidate : longer(forest.row, best, candidate);
-    }
+    if (left & 1) take(left++);
+    if (right & 1) take(--right);
     left >>= 1;
     right >>= 1;
   }
-  return best;
+  return longestOf(row, after * BLOCK, to, best);
+}
+
+/** Total length of the spans [from, to). */
+export function busyIn({ row, busy }: Forest, from: number, to: number): number {
+  const before = (position: number): number => {
+    const block = Math.floor(position / BLOCK);
+    return (busy[block] ?? 0) + lengthOf(row, block * BLOCK, position);
+  };
+  return before(to) - before(from);
 }
 
 /**
@@ -98,7 +122,7 @@ export function visitVisible(forest: Forest, from: number, to: number, bucket: n
       visit(position, 1, begin, finish, 1);
     } else {
       const bucketEnd = Math.min(bucketStart + bucket, start[next] ?? Infinity);
-      const cover = ((forest.busy[next] ?? 0) - (forest.busy[position] ?? 0)) / (bucketEnd - begin);
+      const cover = busyIn(forest, position, next) / (bucketEnd - begin);
       visit(longestIn(forest, position, next), count, begin, bucketEnd, Math.min(1, cover));
     }
     position = next;

@@ -4,15 +4,17 @@
  *     0  "SLEV"          magic
  *     4  uint32          version of this layout
  *     8  uint32          length of the header in bytes
- *    12  header          UTF-8 JSON: { count, texts: { name: [...], … } }, padded with spaces to a multiple of 8
+ *    12  header          UTF-8 JSON: { count, widths: { durNs: "u32", … }, texts: { name: [...], … } }, padded with spaces
+ *                        to a multiple of 8
  *     …  columns         in the order of NUMBER_COLUMNS and TEXT_COLUMNS, little endian, each padded with zeros to a multiple of 8
  */
 
 import { RunError } from "./errors";
-import type { EventColumns, TextColumn } from "./events";
+import type { EventColumns, Numbers, TextColumn } from "./events";
+import { narrowed, widthOf, WIDTHS, type Width } from "./widths";
 
 const MAGIC = 0x56454c53; // "SLEV" read as a little-endian uint32
-const VERSION = 1;
+const VERSION = 2;
 const PREFIX = 12;
 
 /** Columns of numbers, in the order in which they are written. */
@@ -21,6 +23,7 @@ export type NumberColumn = Exclude<keyof EventColumns, "count" | TextColumnName>
 /** Columns of texts, written after them as one byte a row. */
 export type TextColumnName = "name" | "kind" | "phase" | "wireType" | "algorithm";
 
+/** As wide as a run on disk has them. */
 const BYTES: Readonly<Record<NumberColumn, number>> = {
   startNs: 8,
   durNs: 8,
@@ -43,11 +46,12 @@ export const NUMBER_COLUMNS: readonly NumberColumn[] = Object.keys(BYTES) as Num
 
 export const TEXT_COLUMNS: readonly TextColumnName[] = ["name", "kind", "phase", "wireType", "algorithm"];
 
-/** Bytes of one event, without padding. */
+/** Bytes of one event of a run that was read, less is sent of most. */
 export const BYTES_PER_EVENT: number = Object.values(BYTES).reduce((sum, bytes) => sum + bytes, TEXT_COLUMNS.length);
 
 interface Header {
   readonly count: number;
+  readonly widths: Readonly<Record<string, unknown>>;
   readonly texts: Readonly<Record<string, readonly string[]>>;
 }
 
@@ -56,12 +60,12 @@ const aligned = (length: number): number => (length + 7) & ~7;
 /** @example decodeEvents(encodeEvents(events).buffer).count === events.count */
 export function encodeEvents(events: EventColumns): Uint8Array<ArrayBuffer> {
   const texts = Object.fromEntries(TEXT_COLUMNS.map((column) => [column, events[column].texts]));
-  const json = new TextEncoder().encode(JSON.stringify({ count: events.count, texts }));
+  // What is drawn is searched by start time, for which one type is quickest.
+  const numbers = NUMBER_COLUMNS.map((column) => (column === "startNs" ? events.startNs : narrowed(events[column])));
+  const widths = Object.fromEntries(NUMBER_COLUMNS.map((column, k) => [column, widthOf(numbers[k] ?? events[column])]));
+  const json = new TextEncoder().encode(JSON.stringify({ count: events.count, widths, texts }));
   const headerLength = aligned(PREFIX + json.length) - PREFIX;
-  const columns = [
-    ...NUMBER_COLUMNS.map((column) => events[column]),
-    ...TEXT_COLUMNS.map((column) => events[column].codes),
-  ];
+  const columns = [...numbers, ...TEXT_COLUMNS.map((column) => events[column].codes)];
   const length = columns.reduce((sum, column) => sum + aligned(column.byteLength), PREFIX + headerLength);
   const bytes = new Uint8Array(length);
   const view = new DataView(bytes.buffer);
@@ -94,9 +98,11 @@ export function decodeEvents(buffer: ArrayBuffer): EventColumns {
     return at;
   };
   const floats = (): Float64Array => new Float64Array(buffer, take(8), count);
-  const integers = (): Int32Array => new Int32Array(buffer, take(4), count);
-  const short = (): Int16Array => new Int16Array(buffer, take(2), count);
-  const unsigned = (): Uint16Array => new Uint16Array(buffer, take(2), count);
+  const numbers = (column: NumberColumn): Numbers => {
+    const width = header.widths[column];
+    if (!isWidth(width)) return malformed(`a width ${JSON.stringify(width)} of ${column}`);
+    return new WIDTHS[width](buffer, take(WIDTHS[width].BYTES_PER_ELEMENT), count);
+  };
   const text = (column: TextColumnName): TextColumn => {
     const texts = header.texts[column];
     if (!Array.isArray(texts)) return malformed(`no texts of ${column}`);
@@ -109,20 +115,20 @@ export function decodeEvents(buffer: ArrayBuffer): EventColumns {
   return {
     count,
     startNs: floats(),
-    durNs: floats(),
-    flops: floats(),
-    bytes: floats(),
-    wireBytes: floats(),
-    seq: floats(),
-    step: integers(),
-    tokens: integers(),
-    sequences: integers(),
-    cell: integers(),
-    request: integers(),
-    layer: short(),
-    group: short(),
-    rank: unsigned(),
-    stream: unsigned(),
+    durNs: numbers("durNs"),
+    flops: numbers("flops"),
+    bytes: numbers("bytes"),
+    wireBytes: numbers("wireBytes"),
+    seq: numbers("seq"),
+    step: numbers("step"),
+    tokens: numbers("tokens"),
+    sequences: numbers("sequences"),
+    cell: numbers("cell"),
+    request: numbers("request"),
+    layer: numbers("layer"),
+    group: numbers("group"),
+    rank: numbers("rank"),
+    stream: numbers("stream"),
     name: text("name"),
     kind: text("kind"),
     phase: text("phase"),
@@ -145,14 +151,22 @@ function readHeader(buffer: ArrayBuffer): { header: Header; offset: number } {
   } catch (cause) {
     malformed("a header that is not JSON", cause);
   }
-  if (!isHeader(header)) return malformed("a header without count and texts");
+  if (!isHeader(header)) return malformed("a header without count, widths and texts");
   return { header, offset: PREFIX + length };
 }
 
 function isHeader(value: unknown): value is Header {
   if (typeof value !== "object" || value === null) return false;
-  const { count, texts } = value as Partial<Record<keyof Header, unknown>>;
-  return Number.isSafeInteger(count) && Number(count) >= 0 && typeof texts === "object" && texts !== null;
+  const { count, widths, texts } = value as Partial<Record<keyof Header, unknown>>;
+  return Number.isSafeInteger(count) && Number(count) >= 0 && isRecord(widths) && isRecord(texts);
+}
+
+function isRecord(value: unknown): boolean {
+  return typeof value === "object" && value !== null;
+}
+
+function isWidth(name: unknown): name is Width {
+  return typeof name === "string" && Object.hasOwn(WIDTHS, name);
 }
 
 function malformed(what: string, cause?: unknown): never {

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { concatenate, pick } from "../../profiler-ui/trace/columns";
+import type { EventColumns } from "../../profiler-ui/trace/events";
 import {
   formatBytes,
   formatChange,
@@ -14,9 +15,27 @@ import { KINDS } from "../../profiler-ui/trace/kinds";
 import { channels, inkOn, KIND_COLOURS, mix } from "../../profiler-ui/trace/palette";
 import { timeTicks } from "../../profiler-ui/trace/ticks";
 import { timelineSvg } from "../../profiler-ui/trace/timeline-svg";
-import { decodeEvents, encodeEvents } from "../../profiler-ui/trace/wire-format";
+import {
+  BYTES_PER_EVENT,
+  decodeEvents,
+  encodeEvents,
+  NUMBER_COLUMNS,
+  TEXT_COLUMNS,
+} from "../../profiler-ui/trace/wire-format";
 import { eventsOf } from "./support/events";
 import { syntheticRun } from "./support/synthetic-run";
+
+/** Columns as plain lists: the same values, whatever their width. */
+function valuesOf(events: EventColumns): unknown {
+  const { count } = events;
+  const numbers = NUMBER_COLUMNS.map((column) => [column, [...events[column]]]);
+  const texts = TEXT_COLUMNS.map((column) => [column, { ...events[column], codes: [...events[column].codes] }]);
+  return { count, ...Object.fromEntries([...numbers, ...texts]) };
+}
+
+function sent(events: EventColumns): EventColumns {
+  return decodeEvents(encodeEvents(events).buffer);
+}
 
 describe("events on the wire", () => {
   const anyEvents = fc
@@ -38,7 +57,29 @@ describe("events on the wire", () => {
     .map(eventsOf);
 
   test("come back as they were sent", () => {
-    fc.assert(fc.property(anyEvents, (events) => expect(decodeEvents(encodeEvents(events).buffer)).toEqual(events)));
+    fc.assert(fc.property(anyEvents, (events) => expect(valuesOf(sent(events))).toEqual(valuesOf(events))));
+  });
+
+  test("travel as narrow as their values allow, and pieces of different widths join", () => {
+    fc.assert(
+      fc.property(anyEvents, fc.nat(40), (events, cut) => {
+        const all = Uint32Array.from({ length: events.count }, (_, i) => i);
+        const pieces = [all.slice(0, cut), all.slice(cut)].map((index) => sent(pick(events, index)));
+        expect(valuesOf(concatenate(pieces as [EventColumns, EventColumns]))).toEqual(valuesOf(events));
+      }),
+    );
+    const { events } = syntheticRun({ decodeSteps: 4, layers: 4 });
+    expect(sent(events)).toMatchObject({
+      rank: expect.any(Uint8Array) as unknown,
+      layer: expect.any(Int8Array) as unknown,
+      durNs: expect.any(Uint32Array) as unknown,
+    });
+    expect(encodeEvents(events).length).toBeLessThan(0.6 * BYTES_PER_EVENT * events.count);
+  });
+
+  test("keep what no whole number of 32 bits holds", () => {
+    const odd = [0.5, NaN, Infinity, -(2 ** 31) - 1, 2 ** 32, 2 ** 53].map((dur) => ({ name: "norm", start: 0, dur }));
+    for (const row of odd) expect([...sent(eventsOf([row])).durNs]).toEqual([row.dur]);
   });
 
   test("are refused with E_EVENTS_MALFORMED when cut short or changed", () => {

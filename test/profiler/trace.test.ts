@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { compareRuns } from "../../profiler-ui/trace/compare";
 import { buildLanes, spanAt } from "../../profiler-ui/trace/lanes";
-import { buildForest, longestIn, visitVisible } from "../../profiler-ui/trace/level-of-detail";
+import { buildForest, busyIn, longestIn, visitVisible } from "../../profiler-ui/trace/level-of-detail";
 import { IntervalBuilder, lengthOf, subtract, unite, type Intervals } from "../../profiler-ui/trace/intervals";
 import { kindTime, summarise } from "../../profiler-ui/trace/summary";
 import { eventsOf } from "./support/events";
@@ -83,7 +83,7 @@ describe("lanes", () => {
 });
 
 describe("level of detail", () => {
-  const durations = fc.array(fc.tuple(fc.nat(20), fc.integer({ min: 1, max: 40 })), { minLength: 1, maxLength: 80 });
+  const durations = fc.array(fc.tuple(fc.nat(20), fc.integer({ min: 1, max: 40 })), { minLength: 1, maxLength: 300 });
 
   function rowOf(list: readonly (readonly [number, number])[]) {
     let clock = 0;
@@ -98,15 +98,17 @@ describe("level of detail", () => {
     return row;
   }
 
-  test("the longest span of any range is the one a search over all of them finds", () => {
+  test("the longest span and the length of any range are those that a look at all of it finds", () => {
     fc.assert(
-      fc.property(durations, fc.nat(80), fc.nat(80), (list, x, y) => {
+      fc.property(durations, fc.nat(300), fc.nat(300), (list, x, y) => {
         const row = rowOf(list);
         const from = Math.min(x, list.length);
         const to = Math.min(from + y, list.length);
         let best = -1;
         for (let i = from; i < to; i++) if (best < 0 || (list[i]?.[1] ?? 0) > (list[best]?.[1] ?? 0)) best = i;
-        expect(longestIn(buildForest(row), from, to)).toBe(best);
+        const forest = buildForest(row);
+        expect(longestIn(forest, from, to)).toBe(best);
+        expect(busyIn(forest, from, to)).toBe(list.slice(from, to).reduce((sum, [, dur]) => sum + dur, 0));
       }),
     );
   });

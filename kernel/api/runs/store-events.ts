@@ -1,6 +1,6 @@
 /** Event columns as a run's Parquet file. */
 
-import type { EventColumns } from "../../../profiler-ui/trace/events";
+import type { EventColumns, Numbers } from "../../../profiler-ui/trace/events";
 import { ParquetWriter } from "./parquet-writer";
 
 /** Writes `events` into a run's folder as one file. */
@@ -22,6 +22,15 @@ export async function storeEvents(folder: string, events: EventColumns): Promise
       bytes: whole(events.bytes),
       wireBytes: whole(events.wireBytes),
       seq: whole(events.seq),
+      step: Int32Array.from(events.step),
+      tokens: Int32Array.from(events.tokens),
+      sequences: Int32Array.from(events.sequences),
+      cell: Int32Array.from(events.cell),
+      request: Int32Array.from(events.request),
+      layer: Int16Array.from(events.layer),
+      group: Int16Array.from(events.group),
+      rank: Uint16Array.from(events.rank),
+      stream: Uint16Array.from(events.stream),
       name: name.codes,
       kind: kind.codes,
       phase: phase.codes,
@@ -36,6 +45,6 @@ export async function storeEvents(folder: string, events: EventColumns): Promise
   }
 }
 
-function whole(values: Float64Array): BigInt64Array {
+function whole(values: Numbers): BigInt64Array {
   return BigInt64Array.from(values, (value) => BigInt(Math.round(value)));
 }

@@ -2,7 +2,7 @@
 
 import { predicateOf, type Query } from "../../trace/search";
 import { lowerBound, upperBound, type Row } from "../../trace/lanes";
-import { buildForest, type Forest } from "../../trace/level-of-detail";
+import { buildForest, busyIn, type Forest } from "../../trace/level-of-detail";
 import { spanRef, type LaneView, type SpanRef } from "./lane-view";
 
 export interface Hits {
@@ -29,7 +29,7 @@ export function findHits(lanes: readonly LaneView[], query: Query): Hits | null 
       if (positions.length === 0) return null;
       const forest = buildForest(rowAt(row, positions));
       count += positions.length;
-      ns += forest.busy[positions.length] ?? 0;
+      ns += busyIn(forest, 0, positions.length);
       return forest;
     });
     rows.set(lane, found);

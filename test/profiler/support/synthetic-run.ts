@@ -4,7 +4,7 @@
  */
 
 import type { RunData } from "../../../profiler-ui/trace/compare";
-import type { EventColumns } from "../../../profiler-ui/trace/events";
+import type { EventColumns, Numbers } from "../../../profiler-ui/trace/events";
 import type { RunInfo } from "../../../profiler-ui/trace/run";
 import { eventsOf, type EventRow } from "./events";
 
@@ -139,7 +139,7 @@ export function syntheticLargeRun(count: number, options: SyntheticOptions = {})
   const { events } = base;
   const period = Math.max(...events.startNs.map((start, i) => start + (events.durNs[i] ?? 0))) + 5000;
   const times = Math.ceil(count / events.count);
-  const repeat = <T extends Float64Array | Int32Array | Int16Array | Uint16Array | Uint8Array>(column: T): T => {
+  const repeat = <T extends Numbers>(column: T): T => {
     const whole = new (column.constructor as new (length: number) => T)(column.length * times);
     for (let k = 0; k < times; k++) whole.set(column, k * column.length);
     return whole;
