@@ -80,6 +80,8 @@ export interface RunInfo {
   readonly originNs: string;
   readonly clocks: readonly RankClock[];
   readonly overhead: RecordingOverhead;
+  /** How decode steps ran because they were recorded, where others run otherwise. */
+  readonly decodeSteps?: string;
   readonly events: number;
   /** Spans lost to full buffers. */
   readonly lost: number;

@@ -60,6 +60,7 @@ test("a run on GPUs says that events stamped it and how far they may be off", as
     expect(run.info.device).toBe("cuda");
     expect(run.info.clocks.map(({ method }) => method)).toEqual(["cuda-events", "cuda-events"]);
     for (const { errorNs } of run.info.clocks) expect(errorNs).toBeGreaterThan(0);
+    expect(run.info.decodeSteps).toContain("not as the CUDA graphs");
   } finally {
     await model.close();
   }

@@ -307,6 +307,9 @@ function describe(model: Model | undefined): RunInfo {
     originNs: "0",
     clocks: [],
     overhead: { spans: 0, nsPerSpan: 0, share: 0, writeMs: 0 },
+    ...(model?.device === "cuda"
+      ? { decodeSteps: "op by op, not as the CUDA graphs of steps that are not recorded" }
+      : {}),
     events: 0,
     lost: 0,
     durationNs: 0,

@@ -57,6 +57,7 @@ const RUN: Shape = {
     originNs: digits,
     quantisationGroup: number,
     allReduceReason: text,
+    decodeSteps: text,
     memory: { entries: { list: number } },
     notes: text,
     tags: { list: text },
