@@ -46,7 +46,7 @@ try {
     await page.waitForSelector("[data-loaded]");
     await page.waitForSelector(".verdict");
     await page.screenshot({ path: join(root, "docs/compare.png") });
-    await page.setViewportSize({ width: 1280, height: 860 });
+    await page.setViewportSize({ width: 1280, height: 930 });
     await showCollective(page);
     await page.waitForTimeout(500);
     await page.screenshot({ path: join(root, "docs/run.png") });
