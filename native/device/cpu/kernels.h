@@ -28,6 +28,9 @@ struct Product {
   int64_t columns;  // 1..panel; the rest of the panel is padding
   float* out;
   int64_t out_stride;
+  void* wide;         // room for a block of kBlockBytes; see Kernels::widen
+  const void* ahead;  // weights that will be wanted next: asked for from here on,
+  int64_t stride;     // so many bytes for each word
 };
 
 // One segment of one layer's convolution; see Device::conv1d.
@@ -93,10 +96,11 @@ struct Kernels {
   Interleave interleave_activations[3];  // from f32; bf16 and int8 round to nearest even
   void (*product[3])(const Product& product);
 
-  // Products of more rows than a tile take each panel in blocks, which stay in the first-level cache for all tiles and
-  // which `widen` writes as `block_product` reads them; null where that is how they lie in the panel.
+  // Products of more rows than a tile take each panel in blocks, which stay in the first-level cache for all tiles.
+  // Where `widen` is not null it computes the first tile and writes the block as `block_product` reads it, with a word
+  // for each of an activation row.
   int64_t block_words[3];  // of a weight row
-  void (*widen[3])(const void* panel, int64_t words, void* out);
+  void (*widen[3])(const Product& product);
   void (*block_product[3])(const Product& product);
 
   // Channels [begin, end) of one segment.

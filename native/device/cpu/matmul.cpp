@@ -12,7 +12,9 @@ namespace {
 
 constexpr int64_t kActivationBytes = 512 << 10;  // at a time: half a usual second-level cache
 constexpr int64_t kLeastTiles = 8;               // a block, or long rows would read the weights too often
+constexpr int64_t kPage = 4096;                  // prefetchers of the hardware stop at its end
 constexpr int64_t kSerialBytes = 64 << 10;       // of weights: less is done before another thread has woken
+constexpr int64_t kLeastShared = 4;              // tiles: fewer do not repay a block
 constexpr int64_t kMaxTile = 16;
 
 }  // namespace
@@ -95,25 +97,35 @@ void Matmul::panel_of_tiles(const PackedMatrix& matrix, int64_t panel, Tiles til
                             View<float> out) const {
   const int type = static_cast<int>(matrix.type());
   const int64_t bytes = row_bytes(matrix, matrix.words());
+  const bool blocks = end - begin >= kLeastShared;
+  const int64_t most = blocks ? kernels_.block_words[type] : matrix.words();
+  const auto widen = blocks ? kernels_.widen[type] : nullptr;
+  const auto plain = blocks ? kernels_.block_product[type] : kernels_.product[type];
   alignas(64) std::array<std::byte, kBlockBytes> wide;
   Product part = product_of(matrix, panel, out);
+  part.wide = wide.data();
   for (int64_t word = 0, words; word < matrix.words(); word += words) {
-    words = std::min(kernels_.block_words[type], matrix.words() - word);
+    words = std::min(most, matrix.words() - word);
     part.words = words;
     part.resume = word > 0;
     part.bias = word + words == matrix.words() ? matrix.bias(panel) : nullptr;
     part.panel = matrix.panel(panel) + matrix.panel_bytes(word);
-    if (kernels_.widen[type]) {
-      kernels_.widen[type](part.panel, words, wide.data());
-      part.panel = wide.data();
-      part.words *= kernels_.activation_words[type];
-    }
+    // The next block follows this one in memory: each tile asks for its share of it.
+    part.ahead = matrix.panel(panel) + matrix.panel_bytes(word + words);
+    part.stride = matrix.panel_bytes(words) / ((end - begin) * words) + 1;
+    auto product = widen ? widen : plain;
     for (int64_t i = begin; i < end; ++i) {
       const int64_t row = tiles.row(i);
       part.rows = tiles.row(i + 1) - row;
       part.activations = scratch_.data() + row * bytes + part.rows * row_bytes(matrix, word);
       part.out = out.row(row) + panel * kernels_.panel;
-      kernels_.block_product[type](part);
+      product(part);
+      part.ahead = static_cast<const std::byte*>(part.ahead) + part.words * part.stride;
+      if (product == plain) continue;
+      product = plain;  // reads what the first tile has widened
+      part.panel = wide.data();
+      part.words *= kernels_.activation_words[type];
+      part.stride = part.stride / kernels_.activation_words[type] + 1;
     }
   }
 }
@@ -137,6 +149,9 @@ Product Matmul::product_of(const PackedMatrix& matrix, int64_t panel, View<float
       .columns = std::min(kernels_.panel, matrix.rows() - column),
       .out = out.data + column,
       .out_stride = out.stride,
+      .wide = nullptr,
+      .ahead = matrix.panel(panel) + kPage,
+      .stride = kernels_.panel * 4,
   };
 }
 

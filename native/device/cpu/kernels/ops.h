@@ -22,7 +22,7 @@ void activations_bf16(const void* const*, int64_t, int64_t, int64_t, void*);
 void product_f32(const Product& product);
 void product_bf16(const Product& product);
 void product_int8(const Product& product);
-void widen_bf16(const void* panel, int64_t words, void* out);
+void widen_bf16(const Product& product);
 
 void conv1d(const Conv& conv, int64_t begin, int64_t end);
 void scan(const Scan& scan, int64_t begin, int64_t end);

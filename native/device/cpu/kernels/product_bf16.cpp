@@ -8,8 +8,8 @@ namespace stateline::cpu::STATELINE_ISA {
 namespace {
 
 // One word of the panel into all rows of the tile.
-template <int M>
-STATELINE_INLINE void multiply_word(const uint32_t* a, const uint32_t* w, Sums<M>& sums) {
+template <int M, bool Widen>
+STATELINE_INLINE void multiply_word(const uint32_t* a, const uint32_t* w, float*& wide, Sums<M>& sums) {
 #if defined(STATELINE_ISA_avx512bf16)
   const __m512bh left = (__m512bh)_mm512_loadu_si512(w);
   const __m512bh right = (__m512bh)_mm512_loadu_si512(w + kLanes);
@@ -27,6 +27,11 @@ STATELINE_INLINE void multiply_word(const uint32_t* a, const uint32_t* w, Sums<M
     const vu left = bits(load(w)), right = bits(load(w + kLanes));
     const vf wide_left = floats(half == 0 ? left << 16 : left & 0xffff0000u);
     const vf wide_right = floats(half == 0 ? right << 16 : right & 0xffff0000u);
+    if (Widen) {
+      store(wide, wide_left);
+      store(wide + kLanes, wide_right);
+      wide += kPanel;
+    }
 #pragma GCC unroll 14
     for (int i = 0; i < M; ++i) {
       const vf x = set(values[i]);
@@ -37,39 +42,35 @@ STATELINE_INLINE void multiply_word(const uint32_t* a, const uint32_t* w, Sums<M
 #endif
 }
 
-template <int M>
-struct Tile {
+// Widen: and writes the block of the panel as product_f32 reads it, for the tiles that follow.
+template <int M, bool Widen>
+struct AnyTile {
   static void run(const Product& product) {
     Sums<M> sums = {};
     start<M>(product, sums);
     const uint32_t* a = static_cast<const uint32_t*>(product.activations);
     const uint32_t* w = static_cast<const uint32_t*>(product.panel);
+    float* wide = static_cast<float*>(product.wide);
+    const char* ahead = static_cast<const char*>(product.ahead);
 #pragma GCC unroll 4
-    for (int64_t k = 0; k < product.words; ++k, a += M * kActivationWordsBf16, w += kPanel) {
-      prefetch(w);
-      multiply_word<M>(a, w, sums);
+    for (int64_t k = 0; k < product.words; ++k, a += M * kActivationWordsBf16, w += kPanel, ahead += product.stride) {
+      prefetch(ahead);
+      multiply_word<M, Widen>(a, w, wide, sums);
     }
     finish<M>(product, sums);
   }
 };
+template <int M>
+using Tile = AnyTile<M, false>;
+template <int M>
+using WideningTile = AnyTile<M, true>;
 
 }  // namespace
 
-#if !STATELINE_AVX512
-void widen_bf16(const void* panel, int64_t words, void* out) {
-  const uint32_t* w = static_cast<const uint32_t*>(panel);
-  float* to = static_cast<float*>(out);
-  for (int64_t k = 0; k < words; ++k, w += kPanel, to += 2 * kPanel) {
-    prefetch(w);
-    const vu left = bits(load(w)), right = bits(load(w + kLanes));
-    store(to, floats(left << 16));
-    store(to + kLanes, floats(right << 16));
-    store(to + kPanel, floats(left & 0xffff0000u));
-    store(to + kPanel + kLanes, floats(right & 0xffff0000u));
-  }
-}
-#endif
-
 void product_bf16(const Product& product) { run<Tile, kTileBf16>(product); }
+
+#if !STATELINE_AVX512
+void widen_bf16(const Product& product) { run<WideningTile, kTileBf16>(product); }
+#endif
 
 }  // namespace stateline::cpu::STATELINE_ISA

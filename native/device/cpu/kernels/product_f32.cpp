@@ -14,9 +14,10 @@ struct Tile {
     start<M>(product, sums);
     const float* a = static_cast<const float*>(product.activations);
     const float* w = static_cast<const float*>(product.panel);
+    const char* ahead = static_cast<const char*>(product.ahead);
 #pragma GCC unroll 4
-    for (int64_t k = 0; k < product.words; ++k, a += M, w += kPanel) {
-      prefetch(w);
+    for (int64_t k = 0; k < product.words; ++k, a += M, w += kPanel, ahead += product.stride) {
+      prefetch(ahead);
       const vf left = load(w), right = load(w + kLanes);
 #pragma GCC unroll 14
       for (int i = 0; i < M; ++i) {

@@ -49,6 +49,7 @@ struct Tile {
     start<M>(product, sums);
     const uint32_t* a = static_cast<const uint32_t*>(product.activations);
     const uint32_t* w = static_cast<const uint32_t*>(product.panel);
+    const char* ahead = static_cast<const char*>(product.ahead);
     for (int64_t rest = product.words; rest > 0; rest -= kGroupWords) {
       const int64_t words = rest < kGroupWords ? rest : kGroupWords;
       const float* scales = (const float*)a;
@@ -59,7 +60,10 @@ struct Tile {
 #endif
       a += kActivationHeader * M;
       w += kPanel;
-      for (int64_t k = 0; k < words; ++k, a += M * kActivationWordsInt8, w += kPanel) multiply_word<M>(a, w, integers);
+      for (int64_t k = 0; k < words; ++k, a += M * kActivationWordsInt8, w += kPanel, ahead += product.stride) {
+        prefetch(ahead);
+        multiply_word<M>(a, w, integers);
+      }
 #pragma GCC unroll 14
       for (int i = 0; i < M; ++i) {
         const vf scale = set(scales[i]);
