@@ -297,7 +297,7 @@ test("start --once generates with f16 and int8, prints a table for each and reco
   expect([code, stderr]).toEqual([0, ""]);
   for (const wire of ["f16", "int8"]) expect(stdout).toContain(`tiny-mamba on 2 ranks, ${wire} AllReduce`);
   expect(stdout.match(/^rank +scan +conv +GEMM +AllReduce +other +sent$/gm)).toHaveLength(2);
-  expect(stdout.match(/first token after [\d.]+ ms/g)).toHaveLength(2);
+  expect(stdout.match(/first token after [\d.]+ .?s, then/g)).toHaveLength(2);
   expect(await cliJson<{ label: string }[]>(["runs", runs])).toMatchObject([
     { label: "int8 AllReduce" },
     { label: "f16 AllReduce" },
