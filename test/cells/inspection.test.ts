@@ -27,7 +27,7 @@ test("our own API is explained with its signature, its errors and an example", a
     );
   }
   const data = await inspect("profile");
-  expect(data?.["text/markdown"]).toContain("Records everything the ranks of all open models do");
+  expect(data?.["text/markdown"]).toContain("Records everything the ranks of all open models");
   expect(data?.["text/markdown"]).toContain("E_RUNS_NOT_WRITABLE");
   expect(data?.["text/markdown"]).toContain("```typescript\nconst run = await profile(");
 });
