@@ -134,7 +134,7 @@ test("run all in JupyterLab draws timelines and comparisons in the page, and no 
   await menu("Run", "Run All Cells");
   await numberOf(cells().last()).waitFor();
   expect(await page.locator('.jp-OutputArea-output[data-mime-type*="error"]').count()).toBe(0);
-  for (const code of ["f16.timeline()", "stateline.compare(f16, int8)"]) {
+  for (const code of ["f16.timeline()", "stateline.compare(turns16, turns8)"]) {
     const picture = cellWith(code).locator('img[src^="data:image/svg"]').first();
     await picture.scrollIntoViewIfNeeded();
     expect((await picture.boundingBox())?.height).toBeGreaterThan(100);
