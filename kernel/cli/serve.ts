@@ -6,6 +6,8 @@ import { stat } from "node:fs/promises";
 import { Command } from "commander";
 
 import { RunError } from "../../profiler-ui/trace/errors";
+import type { ProfilerServer, ServerOptions } from "../../profiler-ui/server/index";
+import type { FolderRunSource } from "../api/index";
 import { api, server } from "./lazy";
 import { integerFromZero, withJson, type OutputFlags } from "./options";
 import { aborted, interruptible, note, printJson, printLine } from "./output";
@@ -37,15 +39,32 @@ async function serve(runs: string | undefined, flags: Flags, signal: AbortSignal
   if (runs !== undefined) await checkFolder(runs);
   const source = new (api().FolderRunSource)(runs);
   const { port: wanted, host, frameOrigin: frameOrigins } = flags;
-  const profiler = await server().startServer({ source, port: wanted, host, ...(frameOrigins && { frameOrigins }) });
-  const { url, token, port } = profiler;
-  const withdraw = await source.announce(url);
-  if (flags.json) printJson({ url, token, port });
-  else printLine(`Profiler of ${source.folder}: ${url}`);
-  if (flags.open) openBrowser(url);
-  await aborted(signal);
-  await withdraw();
-  await profiler.close();
+  const options = { source, port: wanted, host, ...(frameOrigins && { frameOrigins }) };
+  await serving(options, signal, ({ url, token, port }) => {
+    if (flags.json) printJson({ url, token, port });
+    else printLine(`Profiler of ${source.folder}: ${url}`);
+    if (flags.open) openBrowser(url);
+  });
+}
+
+/** Serves a folder of runs, announced to notebooks, until the signal. `opened` says where. */
+export async function serving(
+  options: ServerOptions & { readonly source: FolderRunSource },
+  signal: AbortSignal,
+  opened: (profiler: ProfilerServer) => void,
+): Promise<void> {
+  const profiler = await server().startServer(options);
+  try {
+    const withdraw = await options.source.announce(profiler.url);
+    try {
+      opened(profiler);
+      await aborted(signal);
+    } finally {
+      await withdraw();
+    }
+  } finally {
+    await profiler.close();
+  }
 }
 
 async function checkFolder(runs: string): Promise<void> {

@@ -14,12 +14,12 @@ import { textTable } from "../api/draw/table";
 import type { Model, Run, RunInfo } from "../api/index";
 import { packageRoot } from "../api/package-root";
 import type { WireType } from "../api/native";
-import { api, server } from "./lazy";
+import { api } from "./lazy";
 import { withModel } from "./model";
 import { showing } from "./showing";
 import { integerFromZero, positiveInteger, runsOption } from "./options";
-import { aborted, interruptible, printLine } from "./output";
-import { openBrowser } from "./serve";
+import { interruptible, printLine } from "./output";
+import { openBrowser, serving } from "./serve";
 
 interface Flags {
   readonly once?: boolean;
@@ -54,14 +54,11 @@ async function start(flags: Flags, signal: AbortSignal): Promise<void> {
   printLine((await compare(first, second)).verdict);
   if (flags.once) return;
   const source = new FolderRunSource(flags.runs);
-  const profiler = await server().startServer({ source, port: flags.port });
-  const withdraw = await source.announce(profiler.url);
-  const address = profiler.urlOf(`/compare?a=${first.id}&b=${second.id}`);
-  printLine(`\nBoth runs side by side: ${address}\nCtrl+C ends.`);
-  if (flags.open) openBrowser(address);
-  await aborted(signal);
-  await withdraw();
-  await profiler.close();
+  await serving({ source, port: flags.port }, signal, (profiler) => {
+    const address = profiler.urlOf(`/compare?a=${first.id}&b=${second.id}`);
+    printLine(`\nBoth runs side by side: ${address}\nCtrl+C ends.`);
+    if (flags.open) openBrowser(address);
+  });
 }
 
 function withWire<T>(allReduce: WireType, signal: AbortSignal, work: (model: Model) => Promise<T>): Promise<T> {
