@@ -2,7 +2,7 @@
 
 import type { CollectiveLedger, RunComparison } from "./compare";
 import type { BarTrace, Figure } from "./figure";
-import { LEGEND_BELOW, ms } from "./figures";
+import { LEGEND_BELOW, ms, stackedFigure } from "./figures";
 import { KIND_LABELS } from "./kinds";
 import { KIND_COLOURS } from "./palette";
 
@@ -19,28 +19,11 @@ type Part = readonly [name: string, colour: string, compared: { readonly a: numb
 
 /** A bar a run, of parts that add up. */
 function stacked(comparison: RunComparison, title: string, counts: string, parts: readonly Part[]): Figure {
-  return {
-    title,
-    counts,
-    height: 220,
-    traces: parts
-      .filter(([, , { a, b }]) => a > 0 || b > 0)
-      .map(([name, color, { a, b }]) => ({
-        type: "bar",
-        orientation: "h",
-        name,
-        y: runNames(comparison),
-        x: [ms(a), ms(b)],
-        marker: { color },
-        hovertemplate: `${name}: %{x:.4~g} ms<extra>%{y}</extra>`,
-      })),
-    layout: {
-      barmode: "stack",
-      legend: LEGEND_BELOW,
-      xaxis: { title: { text: "ms", standoff: 4 } },
-      yaxis: { autorange: "reversed" },
-    },
-  };
+  return stackedFigure(
+    { title, counts, height: 220 },
+    runNames(comparison),
+    parts.filter(([, , { a, b }]) => a > 0 || b > 0).map(([name, colour, { a, b }]) => ({ name, colour, ns: [a, b] })),
+  );
 }
 
 export function kindsFigure(comparison: RunComparison): Figure {

@@ -44,18 +44,21 @@ export const SPLIT: readonly (readonly [name: string, part: Exclude<keyof RankSp
   ["between steps", "betweenNs", KIND_COLOURS.host],
 ];
 
-export function splitFigure({ split }: RunAnalysis): Figure {
+/** A bar of each of `names`, of parts in nanoseconds that add up. */
+export function stackedFigure(
+  about: Pick<Figure, "title" | "counts" | "height">,
+  names: readonly string[],
+  parts: readonly { readonly name: string; readonly colour: string; readonly ns: readonly number[] }[],
+): Figure {
   return {
-    title: "Exposed communication, overlap, idle",
-    counts: "Each rank's time from the run's first span to its last; the parts add up. Overlapped parts count once.",
-    height: Math.max(220, 60 + 40 * split.length) + 40,
-    traces: SPLIT.map(([name, part, color]) => ({
+    ...about,
+    traces: parts.map(({ name, colour, ns }) => ({
       type: "bar",
       orientation: "h",
       name,
-      y: split.map(({ rank }) => rankName(rank)),
-      x: split.map((rank) => ms(rank[part])),
-      marker: { color },
+      y: names,
+      x: ns.map(ms),
+      marker: { color: colour },
       hovertemplate: `${name}: %{x:.4~g} ms<extra>%{y}</extra>`,
     })),
     layout: {
@@ -65,6 +68,18 @@ export function splitFigure({ split }: RunAnalysis): Figure {
       yaxis: { autorange: "reversed" },
     },
   };
+}
+
+export function splitFigure({ split }: RunAnalysis): Figure {
+  return stackedFigure(
+    {
+      title: "Exposed communication, overlap, idle",
+      counts: "Each rank's time from the run's first span to its last; the parts add up. Overlapped parts count once.",
+      height: Math.max(220, 60 + 40 * split.length) + 40,
+    },
+    split.map(({ rank }) => rankName(rank)),
+    SPLIT.map(([name, part, colour]) => ({ name, colour, ns: split.map((rank) => rank[part]) })),
+  );
 }
 
 export function rooflineFigure({ roofline: { points, bestFlops, bestBytes } }: RunAnalysis): Figure {
