@@ -1,5 +1,5 @@
 /** Compiles cells, one after the other: types and values of earlier cells are known in later ones. */
-import type { Converter, ConvertResult, Diagnostic } from "tslab/dist/converter";
+import type { Converter, ConvertResult } from "tslab/dist/converter";
 import type {
   CompiledCell,
   CompileReply,
@@ -20,17 +20,13 @@ import type { TypeErrors } from "./type-errors";
 
 /** tslab puts `export {};` on a line of its own before a cell. */
 const PREFIX_LINES = 1;
-/** "Cannot find module 'x'". */
-const MODULE_NOT_FOUND = 2307;
 
 export class CellCompiler {
   readonly #tslab: TslabCompiler;
   readonly #typeErrors: TypeErrors | ErrorReport;
-  #converter: Converter;
+  readonly #converter: Converter;
   /** Declarations of the cells so far. */
   #declarations = "";
-  /** Modules that could not be found: the converter remembers such failures for ever. */
-  #missingModules = new Set<string>();
 
   /** Takes about a second, most of it to read TypeScript's libraries. */
   constructor(cwd: string, typeErrors: TypeErrors | ErrorReport) {
@@ -58,14 +54,14 @@ export class CellCompiler {
 
   /** @param text `source` without its magics. */
   #compile(source: string, text: string, magics: readonly CellMagic[], keep: boolean): CompileReply {
-    this.#refresh(text);
+    this.#tslab.noticeChangedFiles();
     const plain = blankExportModifiers(this.#tslab.typescript, text);
     const convert = (): ConvertResult => this.#converter.convert(this.#declarations, plain);
     let result = convert();
     const errors = result.diagnostics.filter(({ category }) => category === ERROR_CATEGORY);
     const report = errors.length > 0 ? diagnosticsReport(source, errors) : undefined;
     if (report !== undefined) {
-      for (const error of errors) this.#noteMissingModule(error);
+      this.#tslab.renewProgram();
       if (this.#typeErrors === "error" || errors.some(isSyntax)) return { kind: "refused", error: report };
       result = this.#tslab.withoutTypeErrors(convert);
     }
@@ -82,8 +78,9 @@ export class CellCompiler {
       return { start: magic.start, end: offset, matches: magic.names.map((text) => ({ text, type: "magic" })) };
     const text = typescriptOf(source);
     if (text === undefined) return { start: offset, end: offset, matches: [] };
-    this.#refresh(text);
+    this.#tslab.noticeChangedFiles();
     const { start, end, candidates, original } = this.#converter.complete(this.#declarations, text, offset);
+    this.#tslab.renewProgram();
     const typed = source.slice(start, offset);
     const same = candidates.filter((name) => name.startsWith(typed));
     const kinds = new Map(original?.entries.map(({ name, kind }) => [name, String(kind)]));
@@ -98,7 +95,8 @@ export class CellCompiler {
       const magic = inspectMagic(source, offset);
       if (magic !== undefined || text === undefined) return magic;
     }
-    this.#refresh(text);
+    this.#tslab.noticeChangedFiles();
+    this.#tslab.renewProgram();
     // Behind a name counts as on it, as in `foo|(`.
     for (const position of [offset, offset - 1]) {
       if (position < 0) continue;
@@ -120,6 +118,11 @@ export class CellCompiler {
     // What a console cannot know to be whole ends with a blank line, as in IPython.
     const whole = text.kind === "help" || text.kind === "wrong" || /\n[ \t]*\n?$/.test(source);
     return whole ? { status: "complete" } : { status: "incomplete", indent: "" };
+  }
+
+  /** Makes ready for the next cell, so that it need not wait for a program that knows the last one's declarations. */
+  prepare(): void {
+    this.#converter.inspect(this.#declarations, "", 0);
   }
 
   reset(): void {
@@ -161,20 +164,6 @@ export class CellCompiler {
       },
     });
     return { path, javascript: outputText };
-  }
-
-  /** Sees to it that the converter knows the files as they are now. */
-  #refresh(source: string): void {
-    this.#tslab.noticeChangedFiles();
-    if (![...this.#missingModules].some((name) => source.includes(name))) return;
-    this.#missingModules = new Set();
-    this.#converter.close();
-    this.#converter = this.#tslab.createConverter();
-  }
-
-  #noteMissingModule({ code, messageText }: Diagnostic): void {
-    const name = code === MODULE_NOT_FOUND ? /'([^']+)'/.exec(messageText)?.[1] : undefined;
-    if (name !== undefined) this.#missingModules.add(name);
   }
 }
 

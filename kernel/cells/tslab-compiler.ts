@@ -5,15 +5,15 @@
  * TypeScript that tslab is handed, and nowhere else:
  * - `stateline` resolves to this package from any folder; Node's types are found in a hoisted install too (tslab issue 48);
  * - packages that only have an `exports` map resolve (`moduleResolution: bundler`, which TypeScript has since 5.0);
- * - nothing watches files: tslab's watchers wedge it when a package is installed (tslab issue 97). The user's own files are
- *   looked at before a cell is compiled instead;
+ * - cells share a program as long as they can, and nothing watches files (cell-programs.ts): the user's own are looked at
+ *   before a cell is compiled instead;
  * - a cell stays an ES module with a source map, because our executor makes the function of it (cell-function.ts);
- * - the program is built without the record of what each file affects, which took most of a small cell's time;
  * - declaration errors (4xxx, "cannot be named") do not refuse a cell that is right.
  */
 import { join } from "node:path";
 import type * as ts from "@tslab/typescript-for-tslab";
 import type { Converter } from "tslab/dist/converter";
+import { CellPrograms, type ConverterHost } from "./cell-programs";
 import { isSyntax } from "./diagnostics";
 import { libAdditions } from "./lib-additions";
 import { packageRoot } from "../api/package-root";
@@ -23,32 +23,19 @@ export type TypeScript = typeof ts;
 
 export interface TslabCompiler {
   readonly typescript: TypeScript;
-  /** A fresh converter; takes about a second. */
+  /** Takes about a second. */
   createConverter(): Converter;
   /** What `convert` gives when errors of types are left out of account. */
   withoutTypeErrors<T>(convert: () => T): T;
+  /** The next cell is checked by a new program: of an error that a checker has seen before it says less. */
+  renewProgram(): void;
   /** Tells the converter which of the user's files changed since the last call. */
   noticeChangedFiles(): void;
   /** TypeScript for the type of a variable of the cell that was converted last. */
   typeOf(name: string): string;
 }
 
-/** Fork's internals that are not in its declarations. */
-interface Internals {
-  getPreEmitDiagnosticsOfFiles(program: ts.Program, files: readonly ts.SourceFile[]): readonly ts.Diagnostic[];
-}
-
 type SourceFileWithLocals = ts.SourceFile & { readonly locals?: ReadonlyMap<string, ts.Symbol> };
-
-/** Fork's internal record of a file's imports. */
-type SourceFileWithModules = ts.SourceFile & {
-  readonly resolvedModules?: {
-    forEach(visit: (resolution: { readonly resolvedModule?: ts.ResolvedModuleFull }) => void): void;
-  };
-};
-
-/** tslab's name for the cell. */
-const CELL_FILE = "__tslab__.ts";
 
 interface WatchedFile {
   readonly notify: ts.FileWatcherCallback;
@@ -58,16 +45,14 @@ interface WatchedFile {
 /** Where the compiler finds `libAdditions`; there is no such file. */
 const libAdditionsPath = (): string => join(packageRoot(), "lib.additions.d.ts");
 
-const isDeclarationDiagnostic = (code: number): boolean => code >= 4000 && code < 5000;
-
 /** Loads tslab's converter for cells that run in `cwd`. */
 export function loadTslab(cwd: string): TslabCompiler {
   const load = requireFromTslab();
   const compilerPath = load.resolve("@tslab/typescript-for-tslab");
-  const typescript = load(compilerPath) as TypeScript & Internals;
+  const typescript = load(compilerPath) as TypeScript;
   const watched = new Map<string, WatchedFile>();
   const sys = systemFor(typescript, cwd, watched);
-  let program: ts.Program | undefined;
+  let programs: CellPrograms | undefined;
   let onlySyntax = false;
 
   const adapted = {
@@ -77,7 +62,7 @@ export function loadTslab(cwd: string): TslabCompiler {
       files: readonly string[],
       options: ts.CompilerOptions,
       system: ts.System,
-      _builder: unknown,
+      builder: unknown,
       ...rest: readonly unknown[]
     ): unknown =>
       (typescript.createWatchCompilerHost as (...all: readonly unknown[]) => unknown)(
@@ -90,21 +75,26 @@ export function loadTslab(cwd: string): TslabCompiler {
           inlineSourceMap: true,
         },
         system,
-        plainBuilder(typescript),
+        builder,
         ...rest,
       ),
-    createWatchProgram: (host: ts.WatchCompilerHostOfFilesAndCompilerOptions<ts.BuilderProgram>): unknown => {
-      const theirs = host.afterProgramCreate?.bind(host);
-      host.afterProgramCreate = (created): void => {
-        program = created.getProgram();
-        theirs?.(created);
-      };
-      return typescript.createWatchProgram(host);
+    createWatchProgram: (host: ConverterHost): { close(): void } => {
+      programs = new CellPrograms(typescript, host);
+      return { close: () => undefined };
     },
     getPreEmitDiagnosticsOfFiles: (program: ts.Program, files: readonly ts.SourceFile[]): readonly ts.Diagnostic[] =>
       typescript
-        .getPreEmitDiagnosticsOfFiles(program, files)
-        .filter((diagnostic) => !isDeclarationDiagnostic(diagnostic.code) && (!onlySyntax || isSyntax(diagnostic))),
+        .sortAndDeduplicateDiagnostics([
+          ...program.getOptionsDiagnostics(),
+          ...program.getGlobalDiagnostics(),
+          ...files.flatMap((file) =>
+            // A checker keeps what it has said of earlier cells, which had the same name.
+            [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)].filter(
+              (diagnostic) => diagnostic.file === file,
+            ),
+          ),
+        ])
+        .filter((diagnostic) => !onlySyntax || isSyntax(diagnostic)),
     // The converter's last step, ES module to CommonJS, is cell-function.ts's.
     transpileModule: (input: string): ts.TranspileOutput => ({ outputText: input }),
   };
@@ -116,18 +106,16 @@ export function loadTslab(cwd: string): TslabCompiler {
 
   return {
     typescript,
-    createConverter(): Converter {
-      watched.clear();
-      return createConverter();
-    },
+    createConverter,
     typeOf(name: string): string {
-      const file = program?.getSourceFile(join(cwd, CELL_FILE)) as SourceFileWithLocals | undefined;
-      const symbol = file?.locals?.get(name);
-      if (program === undefined || file === undefined || symbol === undefined) return "any";
+      const { program, cell } = programs ?? {};
+      const symbol = (cell as SourceFileWithLocals | undefined)?.locals?.get(name);
+      if (program === undefined || cell === undefined || symbol === undefined) return "any";
       const checker = program.getTypeChecker();
-      const type = checker.getTypeOfSymbolAtLocation(symbol, file);
+      const type = checker.getTypeOfSymbolAtLocation(symbol, cell);
       return checker.typeToString(type, undefined, typescript.TypeFormatFlags.NoTruncation);
     },
+    renewProgram: () => programs?.renew(),
     withoutTypeErrors(convert) {
       onlySyntax = true;
       try {
@@ -146,31 +134,6 @@ export function loadTslab(cwd: string): TslabCompiler {
       }
     },
   };
-}
-
-/**
- * A program that keeps no record of what each file affects. TypeScript's default goes through all files and all their
- * imports for it whenever a cell is compiled; the converter asks only for the files that a cell imports.
- */
-function plainBuilder(typescript: TypeScript): ts.CreateProgram<ts.BuilderProgram> {
-  return (...given) => {
-    const builder = typescript.createAbstractBuilder(...given);
-    builder.getProgram().getTypeChecker(); // finds the names in the files: the converter looks at those of the cell
-    return Object.assign(builder, {
-      getAllDependencies: (file: ts.SourceFile): string[] => importedFiles(builder.getProgram(), file),
-    });
-  };
-}
-
-/** `file` and the user's own files (no declarations) that it imports, and those import. */
-function importedFiles(program: ts.Program, file: ts.SourceFile): string[] {
-  const found = new Set([file]);
-  for (const { resolvedModules } of found as Set<SourceFileWithModules>)
-    resolvedModules?.forEach(({ resolvedModule }) => {
-      const imported = resolvedModule && program.getSourceFile(resolvedModule.resolvedFileName);
-      if (imported?.isDeclarationFile === false) found.add(imported);
-    });
-  return [...found].map(({ fileName }) => fileName);
 }
 
 function modifiedTime(typescript: TypeScript, path: string): number {

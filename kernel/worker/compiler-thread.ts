@@ -4,6 +4,9 @@ import { CellCompiler } from "../cells/compiler";
 import { chosenTypeErrors } from "../cells/type-errors";
 import type { CompilerCalls, CompilerRequest, CompilerResponse } from "./messages";
 
+/** A pause this long is used to make ready for the next cell. */
+const IDLE_MS = 50;
+
 type Handlers = { readonly [Call in keyof CompilerCalls]: (request: never) => ReturnType<CompilerCalls[Call]> };
 
 function handlers(compiler: CellCompiler): Handlers {
@@ -19,7 +22,9 @@ function handlers(compiler: CellCompiler): Handlers {
 function serve(): void {
   const port = parentPort;
   if (port === null) throw new Error("compiler-thread runs as a worker thread only");
-  const calls = handlers(new CellCompiler(process.cwd(), chosenTypeErrors(process.env)));
+  const compiler = new CellCompiler(process.cwd(), chosenTypeErrors(process.env));
+  const calls = handlers(compiler);
+  let idle: NodeJS.Timeout | undefined;
   port.on("message", ({ id, call, request }: CompilerRequest) => {
     const handle = calls[call] as (request: unknown) => unknown;
     let response: CompilerResponse;
@@ -29,6 +34,8 @@ function serve(): void {
       response = { id, failure: error instanceof Error ? (error.stack ?? error.message) : String(error) };
     }
     port.postMessage(response);
+    clearTimeout(idle);
+    idle = setTimeout(() => compiler.prepare(), IDLE_MS);
   });
 }
 

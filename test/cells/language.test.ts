@@ -1,5 +1,8 @@
 /** TypeScript in cells: what a notebook's author may write. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { KernelClient, result, stopKernels, traceback } from "../jupyter/support/client";
+import { temporaryFolder } from "../jupyter/support/environment";
 
 let kernel: KernelClient;
 
@@ -158,4 +161,26 @@ test("an error's code, details and cause are shown", async () => {
 test("anything can be thrown", async () => {
   for (const value of ["'text'", "42", "undefined", "null", "{ a: 1 }", "Object.create(null)"])
     expect((await kernel.execute(`throw ${value};`)).reply).toMatchObject({ status: "error", ename: "Uncaught" });
+});
+
+test("what was wrong in one cell is not said of the next, and the same mistake is told as well the second time", async () => {
+  await kernel.execute("interface Point { x: number; y: number }\nconst point: Point = { x: 1, y: 2 };");
+  const wrong = "const other: Point & { z: { deep: number } } = { ...point, z: { deep: 'text' } };";
+  const first = await kernel.execute(wrong);
+  expect(first.reply["evalue"]).toContain("Type 'string' is not assignable to type 'number'");
+  expect(result(await kernel.execute("await Promise.resolve(point.x)"))).toBe("1");
+  expect(result(await kernel.execute("({ y: point.y })"))).toBe("{ y: 2 }");
+  expect((await kernel.execute(wrong)).reply["evalue"]).toBe(first.reply["evalue"]);
+});
+
+test("a module that a cell could not find is found once it is there, and seen anew when it has changed", async () => {
+  const folder = temporaryFolder();
+  const own = await KernelClient.start({ cwd: folder });
+  const use = "import { there } from './late';\nthere";
+  expect((await own.execute(use)).reply["evalue"]).toContain("Cannot find module './late'");
+  writeFileSync(join(folder, "late.ts"), "export const there: number = 1;");
+  expect(result(await own.execute(use))).toBe("1");
+  writeFileSync(join(folder, "late.ts"), "export const there: string = 'changed';");
+  expect(result(await own.execute(use))).toBe("'changed'");
+  expect((await own.execute("const n: number = there;")).reply["evalue"]).toContain("'string' is not assignable");
 });
