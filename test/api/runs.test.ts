@@ -309,10 +309,14 @@ test("models that take turns get a run each, with their own spans and requests a
   const load = (allReduce: "f16" | "int8") => loadModel(tinyMamba, { tensorParallel: 2, allReduce });
   await using f16 = await load("f16");
   await using int8 = await load("int8");
+  const generations = [f16, int8].map((model) => jest.spyOn(model, "generate"));
   const progress: number[] = [];
   const options = { rounds: 3, maxNewTokens: 4, temperature: 0, labels: ["a", "b"], runs };
   const [a, b] = await profileByTurns([f16, int8], { ...options, onProgress: ({ done }) => progress.push(done) });
   expect(progress).toEqual([1, 2, 3, 4, 5, 6]);
+  const turns = generations.flatMap(({ mock }, model) => mock.invocationCallOrder.map((at) => ({ model, at })));
+  turns.sort((x, y) => x.at - y.at);
+  expect(turns.map(({ model }) => model)).toEqual([0, 1, 1, 0, 0, 1]); // who went second goes first
   for (const [run, wire] of [
     [a, "f16"],
     [b, "int8"],

@@ -9,7 +9,7 @@ function(add_isa name)
   target_compile_definitions(stateline_isa_${name} PRIVATE STATELINE_ISA=${name} STATELINE_ISA_${name}=1)
   # GCC's own AVX-512 headers start from registers left undefined on purpose, and it warns of them.
   target_compile_options(stateline_isa_${name} PRIVATE
-    -O3 -fno-exceptions -fno-rtti -Wall -Wextra -Wno-uninitialized $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized> ${ARGN})
+    -fno-exceptions -fno-rtti -Wall -Wextra -Wno-uninitialized $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized> ${ARGN})
   target_sources(stateline_engine PRIVATE $<TARGET_OBJECTS:stateline_isa_${name}>)
 endfunction()
 
