@@ -2,12 +2,13 @@
 
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
+import { profilerView } from "../../kernel/api/runs/profiler-address";
 import { launchChromium } from "../support/chromium";
 import { cli, finished, startCli, type CliResult } from "../support/cli";
 import { temporaryFolder } from "../support/fixtures";
@@ -110,8 +111,40 @@ test("while the profiler serves the folder, the timeline unfolds in the notebook
 test("without a profiler, or with one that was killed, a cell shows the picture alone", async () => {
   expect((await notebook()).html.includes("<iframe")).toBe(false);
   const gone = { url: "http://127.0.0.1:9/?token=gone", pid: process.pid, host: hostname() };
-  writeFileSync(announcement, JSON.stringify(gone));
+  writeFileSync(announcement, JSON.stringify(gone), { mode: 0o600 });
   expect((await notebook()).html.includes("<iframe")).toBe(false);
+  rmSync(announcement);
+});
+
+test("an announcement that others may have written, or of another machine, is not followed", async () => {
+  const asked: (string | undefined)[] = [];
+  const server = createServer((request, response) => {
+    asked.push(request.headers.host);
+    response.setHeader("Content-Type", "application/json").end('{"key":"any"}');
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const announce = (url: string, mode: number): void => {
+    rmSync(announcement, { force: true });
+    writeFileSync(announcement, JSON.stringify({ url, pid: process.pid, host: hostname() }), { mode });
+    chmodSync(announcement, mode);
+  };
+  try {
+    announce(`http://127.0.0.1:${port}/?token=t`, 0o644);
+    expect(await profilerView(runs, ["one"])).toBeUndefined();
+    // Names that lead to this machine only by what a resolver says of them.
+    for (const host of ["10.1.2.3", "profiler.example", "127.0.0.1.example", "127.0.0.1@profiler.example"]) {
+      announce(`http://${host}:${port}/?token=t`, 0o600);
+      expect(await profilerView(runs, ["one"])).toBeUndefined();
+    }
+    expect(asked).toEqual([]);
+    announce(`http://127.0.0.1:${port}/?token=t`, 0o600);
+    expect((await profilerView(runs, ["one"]))?.("/frame/one")).toContain("view=any");
+  } finally {
+    rmSync(announcement);
+    server.closeAllConnections();
+    server.close();
+  }
 });
 
 test("pages of an origin that is not named get no frame", async () => {

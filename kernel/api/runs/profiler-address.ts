@@ -3,8 +3,9 @@
  * by its owner alone as it holds the server's token, for as long as the server runs.
  */
 
-import { readFile, rm, writeFile } from "node:fs/promises";
-import { hostname } from "node:os";
+import { constants } from "node:fs";
+import { open, readFile, rm, writeFile } from "node:fs/promises";
+import { hostname, networkInterfaces, userInfo } from "node:os";
 import { join } from "node:path";
 
 import { isObject } from "../checkpoint/json";
@@ -52,6 +53,8 @@ export async function profilerView(folder: string, runs: readonly string[]): Pro
       method: "POST",
       headers: { authorization: `Bearer ${searchParams.get("token") ?? ""}`, "content-type": "application/json" },
       body: JSON.stringify({ runs }),
+      // The token goes to this server and to none that it may point to.
+      redirect: "error",
       signal: AbortSignal.timeout(PATIENCE_MS),
     });
     const { key } = (await response.json()) as { readonly key?: unknown };
@@ -67,7 +70,7 @@ export async function profilerView(folder: string, runs: readonly string[]): Pro
 }
 
 async function announced(folder: string): Promise<string | undefined> {
-  const text = await readFile(join(folder, NAME), "utf8").catch(() => "");
+  const text = await ownText(join(folder, NAME)).catch(() => "");
   if (text === "") return undefined;
   let said: unknown;
   try {
@@ -77,5 +80,26 @@ async function announced(folder: string): Promise<string | undefined> {
   }
   if (!isObject(said) || said["host"] !== hostname() || !isAlive(said)) return undefined;
   const { url } = said;
-  return typeof url === "string" && /^http:\/\/[^/]+\/\?token=[\w-]+$/.test(url) ? url : undefined;
+  return typeof url === "string" && FORM.test(url) && isHere(new URL(url).hostname) ? url : undefined;
+}
+
+const FORM = /^http:\/\/[\w.:[\]-]+\/\?token=[\w-]+$/;
+
+/** Folders of runs are copied and shared: only what this user wrote, and no one else can, is believed. */
+async function ownText(path: string): Promise<string> {
+  const file = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0));
+  try {
+    const { uid, mode, size } = await file.stat();
+    const own = process.platform === "win32" || (uid === userInfo().uid && (mode & 0o077) === 0);
+    return own && size < 4096 ? await file.readFile("utf8") : "";
+  } finally {
+    await file.close();
+  }
+}
+
+/** Whether an address of a URL is one of this machine's. */
+function isHere(name: string): boolean {
+  const address = name.replace(/^\[|\]$/g, "");
+  if (address === "localhost" || address === "::1" || /^127(?:\.\d{1,3}){3}$/.test(address)) return true;
+  return Object.values(networkInterfaces()).some((those) => those?.some((one) => one.address === address));
 }
