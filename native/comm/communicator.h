@@ -49,6 +49,11 @@ struct CollectiveAborted : Error {
   std::exception_ptr reason;
 };
 
+// `missing`: the ranks that had not arrived, among all of the engine.
+struct CollectiveTimeout : Error {
+  CollectiveTimeout(int rank, int64_t timeout_ms, const std::vector<int>& missing);
+};
+
 // A back end whose ranks are devices enqueues on its stream: `start` returns once the message is queued, `finish` makes
 // later work of the stream wait for the sum. Neither says that the host may read it; only barrier() does.
 class Communicator {
@@ -85,6 +90,8 @@ class Communicator {
 
   // Releases every rank that waits, or will wait, with CollectiveAborted carrying `reason`.
   virtual void abort(std::exception_ptr reason) = 0;
+  // On the rank's thread, after an abort: what it has put on a device and waits for others there ends.
+  virtual void release() {}
 };
 
 // The ranks that reduce together; outlives their communicators.

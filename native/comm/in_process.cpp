@@ -20,7 +20,7 @@ void InProcessGroup::FreeAligned::operator()(std::byte* memory) const { std::fre
 
 InProcessGroup::InProcessGroup(const InProcessOptions& options)
     : options_(options),
-      rendezvous_(options.ranks, spins_for(options.threads), options.timeout_ms),
+      rendezvous_(options.ranks, options.first, spins_for(options.threads), options.timeout_ms),
       buffer_bytes_((options.message_bytes + 63) / 64 * 64),
       seats_(options.ranks) {
   if (options.ranks < 1 || options.ranks > kMaxRanks) {

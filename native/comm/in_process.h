@@ -21,6 +21,7 @@ namespace stateline {
 
 struct InProcessOptions {
   int ranks = 1;
+  int first = 0;                 // of them, among all of the engine
   int64_t message_bytes = 0;     // largest Message::bytes() that will be reduced
   int threads = 1;               // busy threads of all ranks together; more than cores: waits park at once
   int64_t two_shot_from = 8192;  // values, when there are more than two ranks

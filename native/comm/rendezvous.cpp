@@ -1,7 +1,7 @@
 #include "comm/rendezvous.h"
 
 #include <algorithm>
-#include <string>
+#include <vector>
 
 #include "comm/communicator.h"
 #include "comm/cores.h"
@@ -35,8 +35,8 @@ bool has_reached(uint32_t reached, uint32_t ticket) { return static_cast<int32_t
 
 }  // namespace
 
-Rendezvous::Rendezvous(int ranks, int spins, int64_t timeout_ms)
-    : ranks_(ranks), most_spins_(spins), timeout_ms_(timeout_ms), seats_(new Seat[ranks]) {}
+Rendezvous::Rendezvous(int ranks, int first, int spins, int64_t timeout_ms)
+    : ranks_(ranks), first_(first), most_spins_(spins), timeout_ms_(timeout_ms), seats_(new Seat[ranks]) {}
 
 // Sequentially consistent against wait_for(): either the waiter sees the new point, or this sees the waiter.
 uint32_t Rendezvous::arrive(int rank) {
@@ -92,16 +92,11 @@ void Rendezvous::throw_aborted() {
 }
 
 void Rendezvous::throw_timeout(int rank, uint32_t ticket) const {
-  std::string missing;
+  std::vector<int> missing;
   for (int other = 0; other < ranks_; ++other) {
-    if (has_reached(seats_[other].reached.load(), ticket)) continue;
-    missing += (missing.empty() ? "" : ", ") + std::to_string(other);
+    if (!has_reached(seats_[other].reached.load(), ticket)) missing.push_back(first_ + other);
   }
-  throw Error("E_COLLECTIVE_TIMEOUT",
-              "rank " + std::to_string(rank) + " waited " + std::to_string(timeout_ms_) +
-                  " ms in a collective for ranks that did not come: " + missing +
-                  "; load the model again, with a longer collectiveTimeoutMs if they were only slow",
-              {{"rank", std::to_string(rank)}, {"missing", missing}, {"timeoutMs", std::to_string(timeout_ms_)}});
+  throw CollectiveTimeout(first_ + rank, timeout_ms_, missing);
 }
 
 void Rendezvous::abort(std::exception_ptr reason) {

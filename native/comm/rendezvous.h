@@ -11,9 +11,9 @@ namespace stateline {
 
 class Rendezvous {
  public:
-  // `spins`: how often a waiting rank looks, at most, before it parks; 0 when ranks share cores. `timeout_ms`: that a
+  // `first`: the engine's rank that is 0 here, for messages. `spins`: how often a waiting rank looks, at most, before it parks; 0 when ranks share cores. `timeout_ms`: that a
   // rank waits for others, at most.
-  Rendezvous(int ranks, int spins, int64_t timeout_ms);
+  Rendezvous(int ranks, int first, int spins, int64_t timeout_ms);
 
   // `rank` has reached its next point. What it wrote before is visible to whoever waited for the returned ticket.
   uint32_t arrive(int rank);
@@ -39,6 +39,7 @@ class Rendezvous {
   [[noreturn]] void throw_timeout(int rank, uint32_t ticket) const;
 
   int ranks_;
+  int first_;
   int most_spins_;
   int64_t timeout_ms_;
   std::unique_ptr<Seat[]> seats_;

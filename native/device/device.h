@@ -109,10 +109,13 @@ class Device {
 
   // Null: it has none.
   virtual FusedOps* fused() { return nullptr; }
+  // After a failure or before the end: returns once nothing that was begun still runs, or never will end.
+  virtual void settle() {}
 
   // --- memory and weights (load time) ---
   // Large blocks take room only once they are written to.
-  virtual std::unique_ptr<Buffer> allocate(size_t floats) = 0;
+  // `purpose`, in the plural: what lacks memory where there is too little.
+  virtual std::unique_ptr<Buffer> allocate(size_t floats, const char* purpose = "values") = 0;
   virtual std::unique_ptr<Matrix> pack(const TensorSlice& weight, const TensorSlice* bias, ComputeType type) = 0;
   virtual std::unique_ptr<Table> keep(const TensorSlice& table) = 0;
   // Copies a slice as f32, rows one after another, into memory of the host.

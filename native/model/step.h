@@ -47,11 +47,14 @@ using MixerHeads = std::span<const MixerHead>;
 
 class Step {
  public:
-  // `record` as all ranks agreed. `inputs` and `cuts` outlive the step, which ends, in the trace, with the object.
+  // `record` as all ranks agreed. `inputs` and `cuts` outlive the step.
   Step(Tools& tools, StepInputs inputs, const Cuts& cuts, bool record, const StepLabel& label);
-  ~Step() { tools_.recorder.end_step(); }
+  ~Step() { tools_.recorder.drop_step(); }  // unless it ended
   Step(const Step&) = delete;
   Step& operator=(const Step&) = delete;
+
+  // Waits for the device where that stamps the step's spans.
+  void end() { tools_.recorder.end_step(); }
 
   int64_t tokens() const { return tokens_; }
   // One of each sequence, and no state wanted in between.

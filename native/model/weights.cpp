@@ -159,7 +159,7 @@ class Loader {
   // Into memory of the device that the weights keep.
   const float* keep(const std::vector<float>& values) {
     const auto count = static_cast<int64_t>(values.size());
-    weights_.vectors.push_back(device_.allocate(count));
+    weights_.vectors.push_back(device_.allocate(count, "the weights"));
     weights_.bytes += weights_.vectors.back()->bytes();
     float* own = weights_.vectors.back()->data();
     device_.upload({values.data(), 1, count, count}, {own, 1, count, count});

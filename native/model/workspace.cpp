@@ -23,7 +23,7 @@ Workspace::Workspace(Device& device, const ModelShape& shape, const ModelWeights
 }
 
 View<float> Workspace::matrix(Device& device, int64_t rows, int64_t columns) {
-  buffers_.push_back(device.allocate(rows * columns));
+  buffers_.push_back(device.allocate(rows * columns, "the activations of a step"));
   return {buffers_.back()->data(), rows, columns, columns};
 }
 

@@ -16,7 +16,7 @@ class CpuBackEnd final : public BackEnd {
   }
 
   std::unique_ptr<Device> device(int) override { return make_cpu_device(spec_.threads_per_rank); }
-  std::unique_ptr<Group> group(const InProcessOptions& options, int) override {
+  std::unique_ptr<Group> group(const InProcessOptions& options) override {
     return std::make_unique<InProcessGroup>(options);
   }
 

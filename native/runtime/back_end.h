@@ -18,6 +18,9 @@ class Repeats {
   virtual ~Repeats() = default;
   // On the rank's thread, all ranks alike: runs `ops`, or does again what they did when they last ran for `key`.
   virtual void run(int64_t key, const std::function<void()>& ops) = 0;
+  // On the rank's thread: what was kept is kept no longer. renew(): if it is from before the back end's last reset.
+  virtual void forget() = 0;
+  virtual void renew() = 0;
 };
 
 class BackEnd {
@@ -25,8 +28,7 @@ class BackEnd {
   virtual ~BackEnd() = default;
   // On the rank's thread.
   virtual std::unique_ptr<Device> device(int rank) = 0;
-  // Of options.ranks neighbours, `first` the first of them.
-  virtual std::unique_ptr<Group> group(const InProcessOptions& options, int first) = 0;
+  virtual std::unique_ptr<Group> group(const InProcessOptions& options) = 0;
   // What times the spans of a device that the back end made; null: the host. The device must outlive it.
   virtual std::unique_ptr<DeviceClock> clock(Device&) { return nullptr; }
   // Null: ops are called. `communicator`: of all ranks. Both must outlive it.

@@ -77,7 +77,15 @@ Engine::~Engine() {
 void Engine::run(int index) {
   {
     std::unique_ptr<Rank> rank = load(index);
-    if (rank) work(*rank);
+    if (rank) {
+      work(*rank);
+      rank->settle(false);
+      // A rank's memory outlives what others read of it.
+      std::unique_lock lock(mutex_);
+      ++settled_;
+      all_settled_.notify_all();
+      all_settled_.wait(lock, [this] { return settled_ == spec_.ranks; });
+    }
   }
   std::vector<std::function<void()>> closed;
   {
@@ -142,6 +150,7 @@ void Engine::work(Rank& rank) {
     } catch (...) {
       error = std::current_exception();
       shared_->abort(error);
+      rank.settle(true);
     }
     queue_.leave(error);
   }

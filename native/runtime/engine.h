@@ -98,6 +98,8 @@ class Engine {
   std::vector<Rank::Memory> memory_;
   int loading_;  // ranks
   int running_;  // ranks
+  int settled_ = 0;  // of them, whose devices do nothing any more
+  std::condition_variable all_settled_;
   std::vector<std::function<void()>> closed_;
 
   std::vector<std::thread> threads_;  // last: they use everything above

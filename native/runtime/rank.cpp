@@ -33,6 +33,7 @@ InProcessOptions head_group_options(const EngineSpec& spec, int64_t head) {
   options.ranks = spec.ranks / static_cast<int>(spec.shape.mixer_heads);
   options.message_bytes = x_proj_bytes(spec);
   options.ordinal = static_cast<int16_t>(1 + head);  // 0 is the group of all ranks
+  options.first = static_cast<int>(head) * options.ranks;
   return options;
 }
 
@@ -48,13 +49,13 @@ std::unique_ptr<Communicator> join_head_group(Shared& shared, int rank, Device& 
 Shared::Shared(const EngineSpec& spec)
     : spec(spec),
       back_end(make_back_end(spec)),
-      group(back_end->group(group_options(spec), 0)),
+      group(back_end->group(group_options(spec))),
       logits(spec.shape.vocabulary, spec.ranks) {
   const int64_t heads = spec.shape.mixer_heads;
   if (heads == 1 || spec.ranks <= heads) return;  // one group of all ranks, or whole heads on every rank
   for (int64_t head = 0; head < heads; ++head) {
     const InProcessOptions options = head_group_options(spec, head);
-    head_groups.push_back(back_end->group(options, static_cast<int>(head) * options.ranks));
+    head_groups.push_back(back_end->group(options));
   }
 }
 
@@ -110,6 +111,16 @@ View<const float> Rank::repeated(Step& step) {
 void Rank::begin_job() {
   turn_ = 0;
   shared_.logits.restart(index_);
+  if (repeats_) repeats_->renew();
+}
+
+void Rank::settle(bool failed) {
+  if (failed) {
+    if (repeats_) repeats_->forget();
+    communicator_->release();
+    if (head_group_) head_group_->release();
+  }
+  device_->settle();
 }
 
 void Rank::begin_sequence(int slot, const SequenceState* state) {

@@ -70,6 +70,8 @@ class Rank {
 
   // Before a job, while no rank is inside another.
   void begin_job();
+  // Returns when its device does nothing any more. `failed`: after an error, of which the group knows.
+  void settle(bool failed);
 
   // All ranks get what rank 0 proposes; its recording switch is added.
   Order agree(Order proposal);
@@ -88,6 +90,7 @@ class Rank {
     Step step(tools_, {ids.data(), {segments_.data(), static_cast<int32_t>(segments_.size())}}, cuts, record, label);
     const bool repeats = repeats_ && !record && !observe && step.single_tokens();
     then(step, repeats ? repeated(step) : hidden_states(step, weights_, spec().shape, states_.layers(), observe));
+    step.end();
   }
   // In memory of the host, like all logits.
   View<const float> logits(Step& step, View<const float> hidden) { return step.logits(weights_, hidden); }

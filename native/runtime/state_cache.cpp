@@ -33,10 +33,12 @@ StateCache::StateCache(Device& device, const ModelShape& shape, const ModelWeigh
       weights_(weights),
       conv_size_((shape.taps - 1) * weights.inner),
       ssm_size_(shape.states * weights.inner),
-      conv_(device.allocate(shape.layers * slots * conv_size_)),
-      ssm_(device.allocate(shape.layers * slots * ssm_size_)),
-      keys_(device.allocate(hybrid_layers(weights) * slots * shape.context * key_columns(weights))),
-      values_(device.allocate(hybrid_layers(weights) * slots * shape.context * key_columns(weights))),
+      conv_(device.allocate(shape.layers * slots * conv_size_, "the states of all slots")),
+      ssm_(device.allocate(shape.layers * slots * ssm_size_, "the states of all slots")),
+      keys_(device.allocate(hybrid_layers(weights) * slots * shape.context * key_columns(weights),
+                             "the keys and values of all slots")),
+      values_(device.allocate(hybrid_layers(weights) * slots * shape.context * key_columns(weights),
+                             "the keys and values of all slots")),
       positions_(slots) {
   const int64_t kv_size = shape.context * key_columns(weights);
   int64_t hybrid = 0;

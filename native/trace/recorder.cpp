@@ -65,8 +65,13 @@ void Recorder::end_step() {
   if (clock_) {
     clock_->resolve(unresolved_);
     for (const Span& span : unresolved_) ring_->push(span, [](Span&) {});
-    unresolved_.clear();
   }
+  drop_step();
+}
+
+void Recorder::drop_step() {
+  if (!on()) return;
+  unresolved_.clear();
   ring_ = nullptr;
   std::lock_guard lock(mutex_);
   held_ = nullptr;

@@ -74,6 +74,8 @@ class Recorder {
   // `record`: as all ranks agreed for this step. The step ordinal counts from where recording was switched on.
   void begin_step(bool record, const StepLabel& label);
   void end_step();
+  // A step that failed: what its device has not timed is lost.
+  void drop_step();
   bool on() const { return ring_ != nullptr; }
   void set_layer(int layer) { context_.layer = static_cast<int16_t>(layer); }
 

@@ -9,7 +9,7 @@ using cuda::check;
 
 GpuGroup::GpuGroup(const InProcessOptions& options)
     : options_(options),
-      rendezvous_(options.ranks, spins_for(options.threads), options.timeout_ms),
+      rendezvous_(options.ranks, options.first, spins_for(options.threads), options.timeout_ms),
       message_bytes_((options.message_bytes + 255) / 256 * 256),
       seats_(options.ranks) {
   if (options.ranks < 1 || options.ranks > cuda::kMaxRanks) {
@@ -33,6 +33,12 @@ void GpuCommunicator::wait(uint32_t ticket) {
   device_.give_way([&] { group_.rendezvous_.wait(rank_, ticket); });
 }
 
+void GpuCommunicator::find_missing() {
+  std::vector<int> ranks = missing();
+  for (int& each : ranks) each += group_.options_.first;
+  if (!ranks.empty()) throw CollectiveTimeout(group_.options_.first + rank_, group_.options_.timeout_ms, ranks);
+}
+
 void GpuCommunicator::publish(Op name, int64_t bytes) {
   if (size() == 1) return;
   const uint64_t begin = recorder_.mark(Stream::host);
@@ -47,7 +53,7 @@ void GpuCommunicator::start(View<float> partial, Reduction reduction, Op name) {
   open({Collective::all_reduce, 0, partial.rows, partial.columns, name, reduction.wire}, Message(partial, reduction));
   begin();
   sent_at_once_ = sum_at_once();
-  if (sent_at_once_ < 0) contribute(true);
+  if (sent_at_once_ < 0) contribute();
 }
 
 void GpuCommunicator::finish() {
@@ -61,7 +67,7 @@ void GpuCommunicator::reduce(View<float> partial, int root, Reduction reduction,
   if (size() == 1) return;
   open({Collective::reduce, root, partial.rows, partial.columns, name, reduction.wire}, Message(partial, reduction));
   begin();
-  contribute(true);
+  contribute();
   close(sum_on(root, meet()));
 }
 
@@ -70,7 +76,7 @@ void GpuCommunicator::broadcast(View<float> values, int root, Op name) {
   if (size() == 1) return;
   open({Collective::broadcast, root, values.rows, values.columns, name, WireType::f32}, Message(values, {}));
   begin();
-  contribute(rank_ == root);
+  contribute();
   meet();
   close(copy_from(root));
 }
@@ -90,7 +96,7 @@ void GpuCommunicator::gather(View<const float> part, View<float> all, int root, 
   const View<float> values{const_cast<float*>(part.data), part.rows, part.columns, part.stride};
   open({Collective::gather, root, part.rows, part.columns, name, WireType::f32}, Message(values, {}));
   begin();
-  contribute(true);
+  contribute();
   meet();
   close(collect_on(root, all));
 }
@@ -117,10 +123,9 @@ void GpuCommunicator::begin() {
   begin_ = stamp();
 }
 
-// `values`: this rank has some to send.
-void GpuCommunicator::contribute(bool values) {
+void GpuCommunicator::contribute() {
   const Stripe all = message_.whole();
-  if (values) check(encode(cuda::payload_of(message_), all.begin, all.end, own(), stream()), "encoding a message");
+  check(encode(cuda::payload_of(message_), all.begin, all.end, own(), stream(), messages()), "encoding a message");
   contributed();
   encoded_ = stamp();
   ticket_ = group_.rendezvous_.arrive(rank_);

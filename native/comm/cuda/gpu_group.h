@@ -29,10 +29,17 @@ class GpuGroup : public Group {
 };
 
 // A back end says how messages travel, on the communication stream.
-class GpuCommunicator : public Communicator {
+//
+// What waits on a GPU for other ranks is followed by a meeting on the host, before any call that may wait for a GPU (an
+// allocation, a kernel's first launch): that call could keep another rank from putting its part there, and all would
+// wait for ever (github.com/NVIDIA/nccl/issues/613 has such a case).
+class GpuCommunicator : public Communicator, private WaitsForRanks {
  public:
   GpuCommunicator(GpuGroup& group, int rank, CudaDevice& device, Recorder& recorder)
-      : group_(group), seat_(group.seats_[rank]), device_(device), recorder_(recorder), rank_(rank) {}
+      : group_(group), seat_(group.seats_[rank]), device_(device), recorder_(recorder), rank_(rank) {
+    device.add(*this);
+  }
+  ~GpuCommunicator() override { device_.remove(*this); }
 
   int rank() const override { return rank_; }
   int size() const override { return group_.options_.ranks; }
@@ -50,8 +57,13 @@ class GpuCommunicator : public Communicator {
   // Where this rank's message goes, as the codec writes it.
   virtual cuda::WireMemory own() const = 0;
   virtual Algorithm algorithm() const = 0;
-  // Puts all of an AllReduce on the stream, if the ranks order it there by themselves. Bytes sent; -1: they do not.
+  // Puts all of an AllReduce on the stream, if the ranks order it there by themselves, and meets them. Bytes sent; -1:
+  // they do not.
   virtual int64_t sum_at_once() { return -1; }
+  // Ranks of this group that the stream waits for, as far as the GPUs tell.
+  virtual std::vector<int> missing() { return {}; }
+  // Counts this rank's messages in its GPU's memory; null: nobody asks.
+  virtual uint32_t* messages() const { return nullptr; }
   // Behind the message, before the ranks meet.
   virtual void contributed() {}
   // All have met: what follows on the stream reads the others' messages.
@@ -76,7 +88,8 @@ class GpuCommunicator : public Communicator {
   void wait(uint32_t ticket);
   void open(const Label& label, const Message& message);
   void begin();
-  void contribute(bool values);
+  void contribute();
+  void find_missing() override;
   uint64_t meet();
   void close(int64_t bytes);
   void verify();

@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 
+#include "comm/cuda/arrivals.h"
 #include "device/cuda/check.h"
 #include "device/cuda/memory.h"
 #include "device/cuda/stream.h"
@@ -42,8 +43,8 @@ constexpr int64_t kAtOnceValues = 1 << 18;
 
 }  // namespace
 
-PeerMemoryGroup::PeerMemoryGroup(const InProcessOptions& options, std::vector<int> gpus)
-    : GpuGroup(options), gpus_(std::move(gpus)), at_once_(at_once_values(gpus_)), places_(options.ranks) {}
+PeerMemoryGroup::PeerMemoryGroup(const InProcessOptions& options, std::vector<int> gpus, int64_t at_once)
+    : GpuGroup(options), gpus_(std::move(gpus)), at_once_(options.ranks > 1 ? at_once : 0), places_(options.ranks) {}
 
 int64_t PeerMemoryGroup::at_once_values(const std::vector<int>& gpus) {
   const bool apart = std::set<int>(gpus.begin(), gpus.end()).size() == gpus.size();
@@ -86,6 +87,8 @@ class PeerMemoryCommunicator final : public GpuCommunicator {
         memory_(size() > 1 ? 4 * group.message_bytes_ : 0, "messages between ranks"),
         staging_(group.staging_bytes(), "messages between ranks"),
         counters_(group.at_once_ ? cuda::peer_counters() * sizeof(uint32_t) : 0, "messages between ranks"),
+        arrivals_(group.at_once_ ? cuda::peer_counters() : 0),
+        device_(device),
         stop_(group.at_once_ ? sizeof(std::atomic<uint32_t>) : 0) {
     for (const int gpu : group.gpus_) reach(device.gpu(), gpu);
     PeerMemoryGroup::Place& place = group.places_[rank];
@@ -126,17 +129,27 @@ class PeerMemoryCommunicator final : public GpuCommunicator {
     peers.stop = reinterpret_cast<const volatile uint32_t*>(stop_.data());
     const auto sum = two_shot_ ? cuda::two_shot : cuda::one_shot;
     check(sum(peers, cuda::payload_of(message()), stream()), "summing messages");
+    barrier();
     return bytes_sent();
   }
 
-  // Before the first sum, and after an abort, which may leave ranks in different ones.
+  // Before the first sum, and after an abort, which may leave ranks in different ones. No rank's kernel may still count
+  // when the first begins anew.
   void renew_counters() {
     if (generation_ == group_.generation_) return;
+    device_.wait(stream());
+    barrier();
     check(cudaMemsetAsync(counters_.data(), 0, counters_.bytes(), stream()), "counting messages");
-    check(cudaStreamSynchronize(stream()), "messages of ranks that failed");
+    device_.wait(stream());
     stop().store(0);
     generation_ = group_.generation_;
     barrier();
+  }
+
+  std::vector<int> missing() override {
+    if (group_.at_once_ == 0) return {};
+    const auto counters = arrivals_.read({counters_.as<uint32_t>()}, cuda::peer_counters());
+    return counters.empty() ? std::vector<int>() : cuda::peers_missing(counters.data(), rank(), size());
   }
 
   std::atomic<uint32_t>& stop() const { return *group_.places_[rank()].stop; }
@@ -218,6 +231,8 @@ class PeerMemoryCommunicator final : public GpuCommunicator {
   cuda::DeviceMemory memory_;   // two messages, then two sums
   cuda::DeviceMemory staging_;  // of sums at once
   cuda::DeviceMemory counters_;
+  cuda::Arrivals arrivals_;
+  CudaDevice& device_;
   cuda::PinnedMemory stop_;
   int generation_ = -1;  // of the counters
   std::array<cuda::CudaEvent, 2> written_, summed_;

@@ -19,13 +19,13 @@ namespace stateline {
 
 class PeerMemoryGroup final : public GpuGroup {
  public:
-  // `gpus`: of each rank.
-  PeerMemoryGroup(const InProcessOptions& options, std::vector<int> gpus);
+  // `gpus`: of each rank. `at_once`: values of the largest AllReduce that one kernel a rank does; 0: none.
+  PeerMemoryGroup(const InProcessOptions& options, std::vector<int> gpus, int64_t at_once);
 
   // Whether each of these GPUs reads the others' memory.
   static bool serves(const std::vector<int>& gpus);
 
-  // Values of the largest AllReduce that one kernel a rank does; 0: none.
+  // That serves an engine on these GPUs, all groups of it: 0 where ranks share one.
   static int64_t at_once_values(const std::vector<int>& gpus);
 
   std::unique_ptr<Communicator> join(int rank, Device& device, Recorder& recorder) override;

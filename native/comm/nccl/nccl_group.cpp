@@ -2,13 +2,17 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
+#include "comm/cuda/arrivals.h"
 #include "device/cuda/check.h"
 #include "device/cuda/memory.h"
 #include "trace/names.h"
 
 namespace stateline {
 namespace {
+
+using cuda::check;
 
 nccl::Type type_of(WireType wire) {
   return wire == WireType::f16 ? nccl::Type::f16 : wire == WireType::bf16 ? nccl::Type::bf16 : nccl::Type::f32;
@@ -17,7 +21,7 @@ nccl::Type type_of(WireType wire) {
 }  // namespace
 
 NcclGroup::NcclGroup(const InProcessOptions& options, const std::vector<int>& gpus)
-    : GpuGroup(options), library_(nccl::Library::open()) {
+    : GpuGroup(options), library_(nccl::Library::open()), messages_(options.ranks) {
   for (size_t rank = 1; rank < gpus.size(); ++rank) {
     if (std::find(gpus.begin(), gpus.begin() + rank, gpus[rank]) == gpus.begin() + rank) continue;
     throw Error("E_OPTION",
@@ -33,23 +37,45 @@ class NcclCommunicator final : public GpuCommunicator {
       : GpuCommunicator(group, rank, device, recorder),
         group_(group),
         library_(*group.library_),
-        memory_(size() > 1 ? group.rank_bytes() : 0, "messages between ranks") {}
+        memory_(size() > 1 ? group.rank_bytes() : 0, "messages between ranks"),
+        messages_(sizeof(uint32_t), "messages between ranks"),
+        arrivals_(size()),
+        device_(device) {
+    check(cudaMemsetAsync(messages_.data(), 0, messages_.bytes(), stream()), "counting messages");
+    group.messages_[rank] = messages_.as<uint32_t>();
+  }
   ~NcclCommunicator() override {
-    if (comm_) generation_ == group_.generation_ ? library_.comm_destroy(comm_) : library_.comm_abort(comm_);
+    if (comm_ && generation_ == group_.generation_ && !cuda::gpu_hangs()) library_.comm_destroy(std::exchange(comm_, nullptr));
+    release();
+  }
+
+  // Graphs that hold its collectives are gone by now: NCCL would wait for their end.
+  void release() override {
+    if (comm_ && !cuda::gpu_hangs()) library_.comm_abort(comm_);
+    comm_ = nullptr;
   }
 
  private:
   cuda::WireMemory own() const override { return memory_of(0); }
+  uint32_t* messages() const override { return messages_.as<uint32_t>(); }
+  // NCCL does not say whom it waits for; who has sent fewer messages than this rank has not come.
+  std::vector<int> missing() override {
+    const auto counts = size() > 1 ? arrivals_.read(group_.messages_, 1) : std::vector<uint32_t>();
+    std::vector<int> ranks;
+    for (int r = 0; r < static_cast<int>(counts.size()); ++r) {
+      if (static_cast<int32_t>(counts[r] - counts[rank()]) < 0) ranks.push_back(r);
+    }
+    return ranks;
+  }
   Algorithm algorithm() const override { return Algorithm::nccl; }
 
   // Connecting waits for all ranks, and all have met: nobody waits for one that failed.
   void met() override {
-    if (comm_ && generation_ != group_.generation_) {
-      library_.comm_abort(comm_);
-      comm_ = nullptr;
-    }
+    if (generation_ != group_.generation_) release();
     if (!comm_) {
       if (rank() == 0) library_.check(library_.get_unique_id(&group_.id_), "ncclGetUniqueId");
+      check(cudaMemsetAsync(messages_.data(), 0, messages_.bytes(), stream()), "counting messages");
+      device_.wait(stream());
       barrier();
       library_.check(library_.comm_init_rank(&comm_, size(), group_.id_, rank()), "ncclCommInitRank");
       generation_ = group_.generation_;
@@ -64,6 +90,7 @@ class NcclCommunicator final : public GpuCommunicator {
     library_.check(
         library_.all_reduce(at(0), at(0), message().count(), type_of(message().wire()), nccl::kSum, comm_, stream()),
         "ncclAllReduce");
+    barrier();
     record_part(Op::exchange, arrived, stamp());
     decode(message(), own());
     return 2 * (size() - 1) * message().bytes_of(message().whole()) / size();  // as a ring sends
@@ -80,7 +107,7 @@ class NcclCommunicator final : public GpuCommunicator {
     });
     const uint64_t exchanged = stamp();
     record_part(Op::exchange, arrived, exchanged);
-    cuda::check(requantise(cuda::payload_of(message()), mine.begin, mine.end, all(), memory_of(1), stream()),
+    check(requantise(cuda::payload_of(message()), mine.begin, mine.end, all(), memory_of(1), stream()),
                 "summing messages");
     const uint64_t reduced = stamp();
     record_part(Op::reduce, exchanged, reduced);
@@ -105,6 +132,7 @@ class NcclCommunicator final : public GpuCommunicator {
   int64_t copy_from(int root) override {
     const int64_t bytes = message().bytes();
     library_.check(library_.broadcast(at(0), at(0), bytes, nccl::Type::bytes, root, comm_, stream()), "ncclBroadcast");
+    barrier();
     if (rank() != root) decode(message(), own());
     return rank() == root ? bytes : 0;
   }
@@ -136,6 +164,7 @@ class NcclCommunicator final : public GpuCommunicator {
       if (other != rank()) each(other);
     }
     library_.check(library_.group_end(), "ncclGroupEnd");
+    barrier();
   }
   void send(int place, Stripe stripe, int to) {
     each_piece(place, stripe, [&](std::byte* piece, int64_t bytes) {
@@ -176,6 +205,9 @@ class NcclCommunicator final : public GpuCommunicator {
   NcclGroup& group_;
   const nccl::Library& library_;
   cuda::DeviceMemory memory_;
+  cuda::DeviceMemory messages_;  // how many
+  cuda::Arrivals arrivals_;
+  CudaDevice& device_;
   nccl::Comm comm_ = nullptr;
   int generation_ = 0;  // of comm_
 };

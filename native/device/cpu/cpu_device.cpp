@@ -45,7 +45,7 @@ class CpuDevice final : public Device {
  public:
   explicit CpuDevice(int threads) : kernels_(kernels()), team_(threads), matmul_(kernels_, team_) {}
 
-  std::unique_ptr<Buffer> allocate(size_t floats) override { return std::make_unique<CpuBuffer>(floats); }
+  std::unique_ptr<Buffer> allocate(size_t floats, const char*) override { return std::make_unique<CpuBuffer>(floats); }
 
   std::unique_ptr<Matrix> pack(const TensorSlice& weight, const TensorSlice* bias, ComputeType type) override {
     auto matrix = std::make_unique<PackedMatrix>(kernels_, weight, bias, type, team_, weights_);

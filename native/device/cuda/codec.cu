@@ -24,7 +24,8 @@ __device__ __forceinline__ void each_group(const Payload& payload, Stripe stripe
 }
 
 template <class Code>
-__global__ void __launch_bounds__(kThreads) encode_groups(Payload payload, Stripe stripe, WireMemory out) {
+__global__ void __launch_bounds__(kThreads) encode_groups(Payload payload, Stripe stripe, WireMemory out, uint32_t* messages) {
+  if (messages && blockIdx.x == 0 && threadIdx.x == 0) ++*messages;
   each_group(payload, stripe, [&](int64_t index, const Group& group, int lane) {
     const float* in = payload.values.data + group.row * payload.values.stride + group.column;
     Code::encode(out, group, index, lane, [&](int i) { return in[i]; });
@@ -63,11 +64,13 @@ bool valid(const Payload& payload, const WireParts* parts) {
 
 }  // namespace
 
-cudaError_t encode(const Payload& payload, int64_t begin, int64_t end, WireMemory out, cudaStream_t stream) {
+cudaError_t encode(const Payload& payload, int64_t begin, int64_t end, WireMemory out, cudaStream_t stream,
+                   uint32_t* messages) {
   if (begin >= end) return cudaSuccess;
   if (!valid(payload, nullptr)) return cudaErrorInvalidValue;
-  return with_wire(payload.wire,
-                   [&](auto code) { return start(encode_groups<decltype(code)>, payload, begin, end, stream, out); });
+  return with_wire(payload.wire, [&](auto code) {
+    return start(encode_groups<decltype(code)>, payload, begin, end, stream, out, messages);
+  });
 }
 
 cudaError_t decode_sum(const Payload& payload, int64_t begin, int64_t end, const WireParts& parts,

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "device/cuda/memory.h"
 #include "runtime/error.h"
 
 namespace stateline::cuda {
@@ -60,7 +61,9 @@ Cublas::Cublas(void* library, std::string file, cudaStream_t stream) : library_(
   check(status, "cublasSetStream");
 }
 
-Cublas::~Cublas() { destroy_(handle_); }
+Cublas::~Cublas() {
+  if (!gpu_hangs()) destroy_(handle_);  // it waits for the GPU
+}
 
 template <class Function>
 void Cublas::bind(Function*& function, const char* symbol) {

@@ -22,7 +22,7 @@ namespace {
 
 class CudaBuffer final : public Buffer {
  public:
-  CudaBuffer(size_t floats, cudaStream_t stream) : memory_(floats * sizeof(float), "weights, states and activations") {
+  CudaBuffer(size_t floats, const char* purpose, cudaStream_t stream) : memory_(floats * sizeof(float), purpose) {
     if (floats) check(cudaMemsetAsync(memory_.data(), 0, memory_.bytes(), stream), "clearing memory");
   }
   float* data() const override { return memory_.as<float>(); }
@@ -32,22 +32,28 @@ class CudaBuffer final : public Buffer {
   DeviceMemory memory_;
 };
 
+constexpr int64_t kSettleMs = 5000;
+
 // The thread's GPU, before anything else is made on it.
 struct Current {
-  explicit Current(int gpu) { check(cudaSetDevice(gpu), "GPU " + std::to_string(gpu)); }
+  explicit Current(const CudaDeviceOptions& options) {
+    here() = {.rank = options.rank, .gpu = options.gpu};
+    check(cudaSetDevice(options.gpu), "choosing it");
+  }
 };
 
 class KernelDevice final : public CudaDevice, private FusedOps {
  public:
   explicit KernelDevice(const CudaDeviceOptions& options)
-      : current_(options.gpu),
+      : current_(options),
         options_(options),
         ids_(options.max_tokens * sizeof(int32_t), "a step's inputs"),
         rows_(options.max_tokens * sizeof(int32_t), "a step's inputs"),
         segments_(options.max_tokens * sizeof(Segment), "a step's inputs"),
         inbox_(segments_.bytes()) {}
   ~KernelDevice() override {
-    if (!hangs_) cudaStreamSynchronize(compute_);
+    settle();
+    here() = {};
   }
 
   FusedOps* fused() override { return this; }
@@ -55,7 +61,23 @@ class KernelDevice final : public CudaDevice, private FusedOps {
   cudaStream_t compute() const override { return compute_; }
   cudaStream_t communication() const override { return communication_; }
 
-  std::unique_ptr<Buffer> allocate(size_t floats) override { return std::make_unique<CudaBuffer>(floats, compute_); }
+  void wait(cudaStream_t stream) override {
+    cudaError_t code;
+    if (!ends_within(stream, options_.timeout_ms, code)) give_up();
+    check(code, "waiting for the GPU");
+  }
+  // What failed may leave kernels that others' failures only now release, or that never end.
+  void settle() override {
+    cudaError_t code;
+    if (gpu_hangs()) return;
+    const int64_t most = std::min(kSettleMs, options_.timeout_ms);
+    if (!ends_within(communication_, most, code) || !ends_within(compute_, most, code)) gpu_hangs() = true;
+    cudaGetLastError();
+  }
+
+  std::unique_ptr<Buffer> allocate(size_t floats, const char* purpose) override {
+    return std::make_unique<CudaBuffer>(floats, purpose, compute_);
+  }
 
   std::unique_ptr<Matrix> pack(const TensorSlice& weight, const TensorSlice* bias, ComputeType type) override {
     return std::make_unique<CudaMatrix>(weight, bias, type);
@@ -63,13 +85,17 @@ class KernelDevice final : public CudaDevice, private FusedOps {
   std::unique_ptr<Table> keep(const TensorSlice& table) override { return std::make_unique<CudaTable>(table); }
   void load(const TensorSlice& slice, float* out) override { cpu::load(cpu::kernels(), slice, out); }
 
+  // Copies from and to memory that is not pinned may first wait for the stream, without an end (CUDA Runtime API, "API
+  // synchronization behavior"): nothing must be left to wait for.
   void upload(View<const float> host, View<float> own) override {
+    wait(compute_);
     copy(host, own, cudaMemcpyHostToDevice, "copying to the GPU");
   }
 
   void download(View<const float> own, View<float> host) override {
+    wait(compute_);
     copy(own, host, cudaMemcpyDeviceToHost, "copying from the GPU");
-    wait();
+    wait(compute_);
   }
 
   void clear(View<float> own) override {
@@ -79,7 +105,7 @@ class KernelDevice final : public CudaDevice, private FusedOps {
   }
 
   StepInputs stage(StepInputs host) override {
-    ++step_;
+    ++here().step;
     int64_t tokens = 0;
     longest_ = 0;
     for (const Segment& segment : host.segments) {
@@ -134,6 +160,7 @@ class KernelDevice final : public CudaDevice, private FusedOps {
     auto* ids = reinterpret_cast<int32_t*>(found + count);
     const View<float> all = product_of(weight, in);
     done("top_k", top_k(all, k, ids, found, compute_));
+    wait(compute_);
     done("top_k", cudaMemcpy2DAsync(columns.data, columns.stride * sizeof(int32_t), ids, k * sizeof(int32_t),
                                     k * sizeof(int32_t), columns.rows, cudaMemcpyDeviceToHost, compute_));
     download({found, values.rows, k, k}, values);
@@ -213,25 +240,20 @@ class KernelDevice final : public CudaDevice, private FusedOps {
 
   DeviceSegments on_device(Segments segments) const { return {segments.data, segments.count, longest_}; }
 
-  // CUDA reports what a kernel did wrong at a later call: the last op that was begun is the nearest name for it.
   void done(const char* op, cudaError_t code) {
-    op_ = op;
-    if (code != cudaSuccess) [[unlikely]]
-      fail(code);
+    here().op = op;
+    check(code, "launching");
   }
-  // Asks until the GPU has done all: it may hang, and a wait without end would hang with it.
-  void wait() {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(options_.timeout_ms);
-    cudaError_t code;
-    while ((code = cudaStreamQuery(compute_)) == cudaErrorNotReady) {
+  // Whether the stream has done all by then; `code` is what it ended with.
+  static bool ends_within(cudaStream_t stream, int64_t ms, cudaError_t& code) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(ms);
+    while ((code = cudaStreamQuery(stream)) == cudaErrorNotReady) {
       cudaGetLastError();  // not being ready breaks nothing: forget it
-      if (std::chrono::steady_clock::now() > end) give_up();
+      if (std::chrono::steady_clock::now() > end) return false;
       std::this_thread::yield();
     }
-    if (code != cudaSuccess) [[unlikely]]
-      fail(code);
+    return true;
   }
-  [[noreturn]] void fail(cudaError_t code) const;
   [[noreturn]] void give_up();
 
   void copy(View<const float> from, View<float> to, cudaMemcpyKind kind, const char* op) {
@@ -249,33 +271,17 @@ class KernelDevice final : public CudaDevice, private FusedOps {
   Inbox inbox_;
   Scratch product_, largest_, attention_, narrow_;
   int32_t longest_ = 0;  // segment of the step
-  int64_t step_ = -1;
-  const char* op_ = "nothing";
-  bool hangs_ = false;
 };
 
-void KernelDevice::fail(cudaError_t code) const {
-  const std::string rank = std::to_string(options_.rank), gpu = std::to_string(options_.gpu),
-                    step = std::to_string(step_), name = cudaGetErrorName(code);
-  throw Error("E_CUDA",
-              "rank " + rank + " on GPU " + gpu + " failed in step " + step + ", at or before " + op_ + ": " +
-                  cudaGetErrorString(code) + " (" + name + "); load the model again",
-              {{"rank", rank},
-               {"gpu", gpu},
-               {"step", step},
-               {"op", op_},
-               {"cuda", name},
-               {"number", std::to_string(static_cast<int>(code))}});
-}
-
 void KernelDevice::give_up() {
-  hangs_ = true;
+  for (WaitsForRanks* waits : waits_) waits->find_missing();
   const std::string rank = std::to_string(options_.rank), gpu = std::to_string(options_.gpu),
-                    step = std::to_string(step_), timeout = std::to_string(options_.timeout_ms);
+                    step = std::to_string(here().step), timeout = std::to_string(options_.timeout_ms);
   throw Error("E_CUDA_TIMEOUT",
               "rank " + rank + " waited " + timeout + " ms for GPU " + gpu + " to end step " + step +
-                  ", at or before " + op_ + ": it hangs, or needs a longer collectiveTimeoutMs; load the model again",
-              {{"rank", rank}, {"gpu", gpu}, {"step", step}, {"op", op_}, {"timeoutMs", timeout}});
+                  ", at or before " + here().op +
+                  ": it hangs, or needs a longer collectiveTimeoutMs; load the model again",
+              {{"rank", rank}, {"gpu", gpu}, {"step", step}, {"op", here().op}, {"timeoutMs", timeout}});
 }
 
 }  // namespace

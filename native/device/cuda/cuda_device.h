@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <mutex>
+#include <vector>
 
 #include "device/cuda/stream.h"
 #include "device/device.h"
@@ -15,6 +16,16 @@ struct CudaDeviceOptions {
   int gpu = 0;                   // ordinal
   int64_t max_tokens = 0;        // longest step
   int64_t timeout_ms = 600'000;  // that the host waits for a step
+};
+
+// What stands on a device's streams and waits there for other ranks.
+class WaitsForRanks {
+ public:
+  // The device has not ended in time: throws E_COLLECTIVE_TIMEOUT where ranks are missing, and names them.
+  virtual void find_missing() = 0;
+
+ protected:
+  ~WaitsForRanks() = default;
 };
 
 class CudaDevice : public Device {
@@ -43,6 +54,15 @@ class CudaDevice : public Device {
   virtual int gpu() const = 0;
   virtual cudaStream_t compute() const = 0;
   virtual cudaStream_t communication() const = 0;
+
+  // Returns when the stream has done all. Throws E_CUDA, and after the device's time-out E_COLLECTIVE_TIMEOUT where a
+  // rank is missing, else E_CUDA_TIMEOUT: CUDA's own waits have no end.
+  virtual void wait(cudaStream_t stream) = 0;
+  void add(WaitsForRanks& waits) { waits_.push_back(&waits); }
+  void remove(WaitsForRanks& waits) { std::erase(waits_, &waits); }
+
+ protected:
+  std::vector<WaitsForRanks*> waits_;
 
  private:
   Turn* turn_ = nullptr;  // that it has

@@ -42,12 +42,15 @@ class Capture {
 
   CudaGraph end() {
     cudaGraph_t graph = nullptr;
-    check(cudaStreamEndCapture(std::exchange(stream_, nullptr), &graph), "ending a graph");
+    const cudaStream_t stream = std::exchange(stream_, nullptr);
+    check(cudaStreamEndCapture(stream, &graph), "ending a graph");
     cudaGraphExec_t executable = nullptr;
     const cudaError_t made = cudaGraphInstantiate(&executable, graph, 0);
     cudaGraphDestroy(graph);
     check(made, "making a graph");
-    return CudaGraph(executable);
+    CudaGraph result(executable);
+    check(cudaGraphUpload(executable, stream), "making a graph");  // else its first launch would, and may wait for it
+    return result;
   }
 
  private:

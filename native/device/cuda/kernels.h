@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "device/tensor.h"
 
@@ -185,8 +186,10 @@ struct WireParts {
   int32_t count = 0;
 };
 
-// Groups [begin, end) of payload.values → out. The bits of native/device/cpu/kernels/codec.cpp.
-cudaError_t encode(const Payload& payload, int64_t begin, int64_t end, WireMemory out, cudaStream_t stream);
+// Groups [begin, end) of payload.values → out. The bits of native/device/cpu/kernels/codec.cpp. `messages`, unless
+// null, grows by one.
+cudaError_t encode(const Payload& payload, int64_t begin, int64_t end, WireMemory out, cudaStream_t stream,
+                   uint32_t* messages = nullptr);
 
 // payload.values = Σ_r decode(part r), in order of r and in f32; one part decodes.
 cudaError_t decode_sum(const Payload& payload, int64_t begin, int64_t end, const WireParts& parts, cudaStream_t stream);
@@ -213,13 +216,13 @@ struct PeerGroup {
   // 256-byte aligned.
   std::byte* staging[kMaxRanks] = {};
   int64_t staging_bytes = 0;  // of one rank
-  // Mapped host memory. `stop` set to nonzero ends every wait; the sums are then garbage. A kernel that gave up
-  // sets bit r of `missing` for each rank it waited for. Both may be null.
+  // Mapped host memory, or null: set to nonzero it ends every wait; the sums are then garbage.
   const volatile uint32_t* stop = nullptr;
-  uint32_t* missing = nullptr;
 };
 
 constexpr int64_t peer_counters() { return kPeerBlocks * (kMaxRanks + 1); }
+// Of a rank's counters, as they stand: the ranks that its kernel waits for.
+std::vector<int> peers_missing(const uint32_t* counters, int32_t rank, int32_t ranks);
 // Bytes of staging that a message of `rows` × `columns` needs on each rank, for one_shot and two_shot alike.
 int64_t peer_staging(int64_t rows, int64_t columns, Wire wire, int32_t group);
 

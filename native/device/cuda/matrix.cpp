@@ -33,6 +33,10 @@ void convert(const TensorSlice& slice, const std::byte* from, DType type, float*
   if (type == DType::bf16) kernels.encode_bf16(wide, reinterpret_cast<uint16_t*>(to), columns);
 }
 
+// A copy from memory that is not pinned returns once that may be written to again, perhaps before the GPU has it; the
+// streams that compute do not wait for the default one.
+void arrived() { check(cudaStreamSynchronize(nullptr), "copying weights to the GPU"); }
+
 }  // namespace
 
 DeviceRows::DeviceRows(const TensorSlice& slice, DType type) {
@@ -51,6 +55,7 @@ DeviceRows::DeviceRows(const TensorSlice& slice, DType type) {
     check(cudaMemcpy(memory_.data() + first * row_bytes, bytes.data(), count * row_bytes, cudaMemcpyHostToDevice),
           "copying weights to the GPU");
   }
+  arrived();
 }
 
 CudaMatrix::CudaMatrix(const TensorSlice& weight, const TensorSlice* bias, ComputeType type)
@@ -60,6 +65,7 @@ CudaMatrix::CudaMatrix(const TensorSlice& weight, const TensorSlice* bias, Compu
   cpu::load(cpu::kernels(), *bias, values.data());
   bias_ = DeviceMemory(values.size() * sizeof(float), "the weights");
   check(cudaMemcpy(bias_.data(), values.data(), bias_.bytes(), cudaMemcpyHostToDevice), "copying weights to the GPU");
+  arrived();
 }
 
 }  // namespace stateline::cuda

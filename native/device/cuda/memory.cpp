@@ -32,6 +32,11 @@ std::string mebibytes(size_t bytes) { return std::to_string(((bytes - 1) >> 20) 
 
 }  // namespace
 
+std::atomic<bool>& gpu_hangs() {
+  static std::atomic<bool> any{false};
+  return any;
+}
+
 DeviceMemory::DeviceMemory(size_t bytes, const char* purpose) : bytes_(bytes) {
   if (bytes == 0) return;
   void* data = nullptr;
@@ -41,7 +46,9 @@ DeviceMemory::DeviceMemory(size_t bytes, const char* purpose) : bytes_(bytes) {
   data_.reset(static_cast<std::byte*>(data));
 }
 
-void DeviceMemory::Free::operator()(std::byte* memory) const { cudaFree(memory); }
+void DeviceMemory::Free::operator()(std::byte* memory) const {
+  if (!gpu_hangs()) cudaFree(memory);
+}
 
 PinnedMemory::PinnedMemory(size_t bytes) : bytes_(bytes) {
   if (bytes == 0) return;
@@ -50,7 +57,9 @@ PinnedMemory::PinnedMemory(size_t bytes) : bytes_(bytes) {
   data_.reset(static_cast<std::byte*>(data));
 }
 
-void PinnedMemory::Free::operator()(std::byte* memory) const { cudaFreeHost(memory); }
+void PinnedMemory::Free::operator()(std::byte* memory) const {
+  if (!gpu_hangs()) cudaFreeHost(memory);
+}
 
 std::byte* Scratch::room_for(size_t bytes) {
   if (blocks_.empty() || blocks_.back().bytes() < bytes) {

@@ -1,11 +1,15 @@
 // Memory of a GPU, and memory of the host that a GPU reads without a copy in between.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <vector>
 
 namespace stateline::cuda {
+
+// Whether a GPU has been found to hang. Memory then stays with the GPUs, since giving it back would wait for that one.
+std::atomic<bool>& gpu_hangs();
 
 // Memory of the GPU that the calling thread has set.
 class DeviceMemory {

@@ -57,10 +57,7 @@ __device__ void meet(const PeerGroup& group, uint32_t arrival) {
     const uint32_t* theirs = group.counters[group.rank] + row + r;
     for (uint32_t look = 1; static_cast<int32_t>(observe(theirs) - arrival) < 0; ++look) {
       // Memory of the host: asked rarely, since its answer takes longer than most waits.
-      if (look % kLooks == 0 && group.stop && *group.stop) {
-        if (group.missing) atomicOr_system(group.missing, 1u << r);
-        break;
-      }
+      if (look % kLooks == 0 && group.stop && *group.stop) break;
       __nanosleep(20);
     }
   }
@@ -162,6 +159,20 @@ __global__ void __launch_bounds__(kThreads, 4) reduce_two_shot(Reduction reducti
 }
 
 }  // namespace
+
+// A block's own arrival stands beside the others'.
+std::vector<int> peers_missing(const uint32_t* counters, int32_t rank, int32_t ranks) {
+  std::vector<int> missing;
+  for (int r = 0; r < ranks; ++r) {
+    bool late = false;
+    for (int block = 0; block < kPeerBlocks; ++block) {
+      const uint32_t* row = counters + block * kMaxRanks;
+      late = late || static_cast<int32_t>(row[r] - row[rank]) < 0;
+    }
+    if (late) missing.push_back(r);
+  }
+  return missing;
+}
 
 int64_t peer_staging(int64_t rows, int64_t columns, Wire wire, int32_t group) {
   return 4 * staged(rows, columns, wire, group).bytes;  // two halves of a message and a sum

@@ -27,13 +27,13 @@ void EventClock::begin_step() {
 
 // The tightest of some brackets; half of it is the error.
 void EventClock::anchor() {
-  check(cudaStreamSynchronize(compute_), "synchronising clocks");
+  device_.wait(device_.compute());
   int64_t narrowest = std::numeric_limits<int64_t>::max();
   CudaEvent best(cudaEventDefault);
   for (int reading = 0; reading < kReadings; ++reading) {
     CudaEvent event(cudaEventDefault);
     const int64_t before = monotonic_ns();
-    event.record(compute_);
+    event.record(device_.compute());
     check(cudaEventSynchronize(event), "synchronising clocks");
     const int64_t after = monotonic_ns();
     if (after - before >= narrowest) continue;
@@ -47,13 +47,13 @@ void EventClock::anchor() {
 
 uint64_t EventClock::stamp(Stream stream) {
   if (used_ == events_.size()) events_.emplace_back(cudaEventDefault);
-  events_[used_].record(stream == Stream::communication ? communication_ : compute_);
+  events_[used_].record(stream == Stream::communication ? device_.communication() : device_.compute());
   return kMoment | used_++;
 }
 
 void EventClock::resolve(std::vector<Span>& spans) {
-  check(cudaStreamSynchronize(communication_), "the end of a step");
-  check(cudaStreamSynchronize(compute_), "the end of a step");
+  device_.wait(device_.communication());
+  device_.wait(device_.compute());
   for (Span& span : spans) resolve(span);
 }
 

@@ -5,14 +5,14 @@
 
 #include <deque>
 
-#include "device/cuda/stream.h"
+#include "device/cuda/cuda_device.h"
 #include "trace/recorder.h"
 
 namespace stateline::cuda {
 
 class EventClock final : public DeviceClock {
  public:
-  EventClock(cudaStream_t compute, cudaStream_t communication) : compute_(compute), communication_(communication) {}
+  explicit EventClock(CudaDevice& device) : device_(device) {}
 
   void begin_step() override;
   uint64_t stamp(Stream stream) override;
@@ -23,8 +23,7 @@ class EventClock final : public DeviceClock {
   void anchor();
   void resolve(Span& span) const;
 
-  cudaStream_t compute_;
-  cudaStream_t communication_;
+  CudaDevice& device_;
   CudaEvent anchor_{cudaEventDefault};
   int64_t anchor_ns_ = 0;  // 0: none yet
   int64_t error_ns_ = 0;

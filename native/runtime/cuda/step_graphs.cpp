@@ -15,9 +15,13 @@ class RankGraphs final : public Repeats {
     shared_.done_ = done_;
   }
 
-  void run(int64_t key, const std::function<void()>& ops) override {
-    if (generation_ != shared_.generation_) steps_.clear();
+  void forget() override { steps_.clear(); }
+  void renew() override {
+    if (generation_ != shared_.generation_) forget();
     generation_ = shared_.generation_;
+  }
+
+  void run(int64_t key, const std::function<void()>& ops) override {
     if (apart() && key > shared_.apart_up_to_) return ops();
     Step& step = steps_[key];
     switch (step.runs) {
@@ -48,6 +52,7 @@ class RankGraphs final : public Repeats {
       Capture capture(stream());
       ops();
       step.graph = capture.end();
+      communicator_.barrier();  // what makes a graph may wait for a GPU
       return;
     }
     gather_inputs();
@@ -72,7 +77,10 @@ class RankGraphs final : public Repeats {
   }
 
   void launch(const Step& step) {
-    if (apart()) return step.graph.launch(stream());
+    if (apart()) {
+      step.graph.launch(stream());
+      return communicator_.barrier();
+    }
     gather_inputs();
     if (leads()) {
       step.graph.launch(stream());

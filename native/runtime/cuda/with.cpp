@@ -1,5 +1,7 @@
 // Builds with CUDA.
 #include <algorithm>
+#include <cstdlib>
+#include <limits>
 #include <sstream>
 #include <string>
 
@@ -21,9 +23,22 @@ constexpr const char* kNoCublas =
     "products of many rows use no tensor cores without cuBLAS: pip install nvidia-cublas, and set STATELINE_CUBLAS to "
     "its libcublas.so.13";
 
+// Kernels run on GPUs of the architecture that they were compiled for and on later ones.
+void check_architecture(const cuda::Gpu& gpu, int ordinal) {
+  const int least = std::atoi(STATELINE_CUDA_ARCHITECTURES);  // the list begins with the oldest: "80-real,…"
+  if (10 * gpu.major + gpu.minor >= least) return;
+  const std::string capability = std::to_string(gpu.major) + "." + std::to_string(gpu.minor);
+  const std::string needed = std::to_string(least / 10) + "." + std::to_string(least % 10);
+  throw Error("E_GPU_ARCHITECTURE",
+              "GPU " + std::to_string(ordinal) + " (" + gpu.name + ") has compute capability " + capability +
+                  ", this build's kernels need " + needed + "; choose another with gpus, or device cpu",
+              {{"gpu", std::to_string(ordinal)}, {"capability", capability}, {"needed", needed}});
+}
+
 // A GPU a rank, in order, unless the spec names them.
 std::vector<int> placement(const EngineSpec& spec) {
-  const auto count = static_cast<int>(cuda::require_gpus().gpus.size());
+  const std::vector<cuda::Gpu> all = cuda::require_gpus().gpus;
+  const auto count = static_cast<int>(all.size());
   std::vector<int> gpus = spec.gpus;
   if (gpus.empty()) {
     if (spec.ranks > count) {
@@ -41,9 +56,11 @@ std::vector<int> placement(const EngineSpec& spec) {
                 {{"option", "gpus"}, {"value", std::to_string(gpus.size())}});
   }
   for (const int gpu : gpus) {
-    if (gpu >= 0 && gpu < count) continue;
-    throw Error("E_OPTION", "gpus must lie in 0 to " + std::to_string(count - 1) + ", got " + std::to_string(gpu),
-                {{"option", "gpus"}, {"value", std::to_string(gpu)}});
+    if (gpu < 0 || gpu >= count) {
+      throw Error("E_OPTION", "gpus must lie in 0 to " + std::to_string(count - 1) + ", got " + std::to_string(gpu),
+                  {{"option", "gpus"}, {"value", std::to_string(gpu)}});
+    }
+    check_architecture(all[gpu], gpu);
   }
   return gpus;
 }
@@ -62,19 +79,20 @@ class CudaBackEnd final : public BackEnd {
     return make_cuda_device(
         {.rank = rank, .gpu = gpus_[rank], .max_tokens = spec_.max_tokens, .timeout_ms = spec_.collective_timeout_ms});
   }
-  std::unique_ptr<Group> group(const InProcessOptions& options, int first) override {
-    std::vector<int> gpus(gpus_.begin() + first, gpus_.begin() + first + options.ranks);
-    if (by_peer_memory(gpus)) return std::make_unique<PeerMemoryGroup>(options, std::move(gpus));
+  std::unique_ptr<Group> group(const InProcessOptions& options) override {
+    std::vector<int> gpus(gpus_.begin() + options.first, gpus_.begin() + options.first + options.ranks);
+    const int64_t at_once = PeerMemoryGroup::at_once_values(gpus_);
+    if (by_peer_memory(gpus)) return std::make_unique<PeerMemoryGroup>(options, std::move(gpus), at_once);
     return std::make_unique<NcclGroup>(options, gpus);
   }
   std::unique_ptr<DeviceClock> clock(Device& device) override {
-    const auto& own = static_cast<CudaDevice&>(device);
-    return std::make_unique<cuda::EventClock>(own.compute(), own.communication());
+    auto& own = static_cast<CudaDevice&>(device);
+    return std::make_unique<cuda::EventClock>(own);
   }
 
-  // Comparing bits needs the host in the middle of a step; ranks on NCCL meet there for each collective.
+  // Comparing bits needs the host in the middle of a step.
   std::unique_ptr<Repeats> repeats(Device& device, Communicator& communicator) override {
-    if (!spec_.graphs || spec_.verify_collectives || !by_peer_memory(gpus_)) return nullptr;
+    if (!spec_.graphs || spec_.verify_collectives) return nullptr;
     return graphs_.join(static_cast<CudaDevice&>(device), communicator);
   }
 
@@ -85,8 +103,11 @@ class CudaBackEnd final : public BackEnd {
     return spec_.gpu_link == GpuLink::automatic ? PeerMemoryGroup::serves(gpus) : spec_.gpu_link == GpuLink::peer;
   }
 
-  // Tokens of a step whose sums need no meeting on the host.
+  // Tokens of a step whose sums need no meeting on the host: all of NCCL's, the small ones over peer memory. A large
+  // step keeps a GPU busy for longer than the host takes to launch its ops one by one.
   int64_t apart_up_to() const {
+    const bool one_group = spec_.shape.mixer_heads == 1 || spec_.ranks <= spec_.shape.mixer_heads;
+    if (one_group && !by_peer_memory(gpus_)) return std::numeric_limits<int64_t>::max();
     return PeerMemoryGroup::at_once_values(gpus_) / std::max(spec_.shape.hidden, spec_.shape.x_proj_rows());
   }
 

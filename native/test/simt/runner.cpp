@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <memory>
 #include <random>
 #include <vector>
@@ -29,6 +30,11 @@ struct Thread : Lane {
 
 std::atomic<int64_t> launch_count{0};
 
+std::string& failure_text() {
+  static std::string text;
+  return text;
+}
+
 // What one host thread runs its blocks with.
 class Executor {
  public:
@@ -39,12 +45,11 @@ class Executor {
 
   cudaError_t run(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& body) {
     ++launch_count;
-    const uint64_t count = static_cast<uint64_t>(block.x) * block.y * block.z;
-    if (count == 0 || count > kMostThreads || shared_bytes > kMostShared || grid.x == 0 || grid.y == 0 || grid.z == 0 ||
-        grid.y > 65535 || grid.z > 65535) {
-      failure = "a launch of " + std::to_string(count) + " threads and " + std::to_string(shared_bytes) + " bytes";
-      return cudaErrorInvalidConfiguration;
+    if (std::getenv("STATELINE_SIMT_FAILS")) {
+      unsetenv("STATELINE_SIMT_FAILS");
+      return cudaErrorIllegalAddress;
     }
+    const uint64_t count = static_cast<uint64_t>(block.x) * block.y * block.z;
     body_ = &body;
     gridDim = grid;
     blockDim = block;
@@ -74,7 +79,6 @@ class Executor {
   void misuse(const std::string& what) { misuse_ = what; }
 
   Order order = Order::forward;
-  std::string failure;
 
  private:
   struct Free {
@@ -160,7 +164,7 @@ class Executor {
 
   // Fibers in the middle of a kernel cannot be used again.
   bool abandon(const std::string& what) {
-    failure = "block (" + std::to_string(blockIdx.x) + ", " + std::to_string(blockIdx.y) + ", " +
+    failure_text() = "block (" + std::to_string(blockIdx.x) + ", " + std::to_string(blockIdx.y) + ", " +
               std::to_string(blockIdx.z) + ") waits at " + what;
     misuse_.clear();
     threads_.clear();
@@ -183,7 +187,14 @@ void set_order(Order order) { Executor::own().order = order; }
 cudaError_t run(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& body) {
   return Executor::own().run(grid, block, shared_bytes, body);
 }
-const std::string& failure() { return Executor::own().failure; }
+Order order() { return Executor::own().order; }
+const std::string& failure() { return failure_text(); }
+cudaError_t check(dim3 grid, dim3 block, size_t shared_bytes) {
+  const uint64_t count = static_cast<uint64_t>(block.x) * block.y * block.z;
+  const bool fine = count > 0 && count <= kMostThreads && block.z <= 64 && shared_bytes <= kMostShared && grid.x > 0 &&
+                    grid.x <= INT32_MAX && grid.y > 0 && grid.z > 0 && grid.y <= 65535 && grid.z <= 65535;
+  return fine ? cudaSuccess : cudaErrorInvalidConfiguration;
+}
 int64_t launches() { return launch_count; }
 
 void* shared_memory() { return Executor::own().shared(); }

@@ -37,9 +37,12 @@ extern thread_local constinit Lane* current_lane;
 // Order in which threads run between barriers.
 enum class Order { forward, backward, shuffled };
 void set_order(Order order);  // of launches from this thread
+Order order();
 
+// Whether a GPU would take a launch of this shape.
+cudaError_t check(dim3 grid, dim3 block, size_t shared_bytes);
 cudaError_t run(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& body);
-// Why the last launch of this thread failed.
+// Why the last launch that failed did.
 const std::string& failure();
 // Kernels run by all threads of this process so far.
 int64_t launches();
@@ -66,7 +69,9 @@ T exchange(unsigned mask, T value, int source) {
 
 unsigned ballot(unsigned mask, bool vote);
 
-// An operation of a stream: done at once, or kept for the graph that the stream captures.
+// Before a kernel is put on a stream.
+cudaError_t prepare(cudaStream_t stream, const void* kernel);
+// An operation of a stream, or of the graph that the stream captures.
 cudaError_t submit(cudaStream_t stream, std::function<cudaError_t()> operation);
 
 }  // namespace simt

@@ -116,6 +116,7 @@ TEST("a captured graph runs what two streams were given, as often as it is launc
   CHECK_EQUAL(a + b, 0);
   CHECK_EQUAL(cudaGraphInstantiate(&executable, graph), cudaSuccess);
   for (int i = 0; i < 3; ++i) CHECK_EQUAL(cudaGraphLaunch(executable, one), cudaSuccess);
+  CHECK_EQUAL(cudaStreamSynchronize(one), cudaSuccess);
   CHECK_EQUAL(a, 21);
   CHECK_EQUAL(b, 15);
   cudaGraphExecDestroy(executable);
@@ -139,9 +140,11 @@ TEST("a captured graph runs what two streams were given, as often as it is launc
   CHECK_EQUAL(cudaStreamEndCapture(one, &graph), cudaSuccess);
   CHECK_EQUAL(cudaGraphInstantiate(&executable, graph), cudaSuccess);
   CHECK_EQUAL(cudaGraphLaunch(executable, one), cudaSuccess);
+  CHECK_EQUAL(cudaStreamSynchronize(one), cudaSuccess);
   CHECK_EQUAL(a, 2);
   setenv("STATELINE_SIMT_LAST_FIRST", "1", 1);
   CHECK_EQUAL(cudaGraphLaunch(executable, one), cudaSuccess);
+  CHECK_EQUAL(cudaStreamSynchronize(one), cudaSuccess);
   unsetenv("STATELINE_SIMT_LAST_FIRST");
   CHECK_EQUAL(a, 1);
   cudaGraphExecDestroy(executable);

@@ -3,10 +3,17 @@
 
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
+#include <cstdio>
 #include <cstdlib>
+#include <deque>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <random>
 #include <set>
+#include <shared_mutex>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -14,23 +21,46 @@
 #include "test/reference/number_formats.h"
 
 using Nodes = std::set<size_t>;
+using Operation = std::function<cudaError_t()>;
 
 struct SimtGraph {
   struct Node {
-    std::function<cudaError_t()> operation;
+    Operation operation;
     Nodes after;
   };
   std::vector<Node> nodes;           // each behind those that it comes after
   std::vector<SimtStream*> streams;  // that capture into it, the first began
+  std::thread::id owner;
+  bool active = true, valid = true;
 };
+using Capture = std::shared_ptr<SimtGraph>;
+
+struct SimtGraphExec {
+  std::shared_ptr<const SimtGraph> graph;
+};
+
 struct SimtStream {
-  SimtGraph* capture = nullptr;
+  explicit SimtStream(int device) : device(device) {}
+  const int device;
+  Capture capture;
   Nodes last;  // what the next operation captured comes after
+  std::deque<Operation> queue;
+  uint64_t put = 0, done = 0;
+  bool closing = false;
+  std::thread worker;
 };
+
 struct SimtEvent {
-  std::chrono::steady_clock::time_point time{};
-  bool recorded = false;
-  SimtGraph* capture = nullptr;
+  // Outlives the event where a stream has yet to come to it.
+  struct State {
+    uint64_t recorded = 0, reached = 0;
+    std::chrono::steady_clock::time_point time{};
+  };
+  SimtEvent(int device, unsigned flags) : device(device), flags(flags) {}
+  const int device;
+  const unsigned flags;
+  std::shared_ptr<State> state = std::make_shared<State>();
+  Capture capture;  // that it was last recorded in
   Nodes last;
 };
 
@@ -75,21 +105,168 @@ Memory& memory() {
   return all;
 }
 
-template <class T, class... Arguments>
-cudaError_t make(T** out, Arguments... arguments) {
-  *out = new T{arguments...};
-  return cudaSuccess;
+// What streams and events share.
+struct World {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::set<SimtStream*> streams;
+  std::map<int, cudaError_t> broken;                // devices whose kernels failed: all calls say so from then on
+  std::set<std::pair<const void*, int>> kernels;    // that devices have loaded
+  std::map<char*, size_t> pinned;
+  // Calls that allocate, free or load a kernel wait for GPUs, and other calls for them, as drivers may let them do
+  // (github.com/NVIDIA/nccl/issues/613, github.com/meta-pytorch/torchcomms/pull/2334).
+  std::shared_mutex driver;
+};
+World& world() {
+  static World* all = new World;  // workers may outlive main
+  return *all;
+}
+
+thread_local int captures = 0;  // that this thread has begun and not ended
+
+bool idle(const SimtStream& stream) { return stream.done == stream.put; }
+
+cudaError_t broken(int device) {
+  const std::lock_guard lock(world().mutex);
+  const auto found = world().broken.find(device);
+  return found == world().broken.end() ? cudaSuccess : found->second;
+}
+
+[[noreturn]] void never_returns(const char* call) {
+  std::fprintf(stderr, "%s would never return: the GPU hangs\n", call);
+  std::abort();
+}
+bool hangs() { return std::getenv("STATELINE_SIMT_HANGS"); }
+
+// Refuses, in a thread that captures, what CUDA calls unsafe there: the capture is void.
+bool unsafe(SimtStream* stream = nullptr) {
+  const std::lock_guard lock(world().mutex);
+  if (stream && stream->capture) {
+    stream->capture->valid = false;
+    return true;
+  }
+  if (captures == 0) return false;
+  for (SimtStream* each : world().streams) {
+    if (each->capture && each->capture->owner == std::this_thread::get_id()) each->capture->valid = false;
+  }
+  return true;
+}
+
+// Until the device does nothing; -1: until none does.
+void wait_for_device(int device) {
+  if (hangs()) never_returns("a call that waits for the GPU");
+  std::unique_lock lock(world().mutex);
+  world().changed.wait(lock, [&] {
+    return std::ranges::all_of(world().streams,
+                               [&](SimtStream* each) { return (device >= 0 && each->device != device) || idle(*each); });
+  });
+}
+
+void work(SimtStream* stream) {
+  cudaSetDevice(stream->device);
+  std::minstd_rand generator(static_cast<unsigned>(reinterpret_cast<uintptr_t>(stream) >> 6));
+  std::unique_lock lock(world().mutex);
+  for (;;) {
+    world().changed.wait(lock, [&] { return stream->closing || !stream->queue.empty(); });
+    if (stream->queue.empty()) return;
+    const Operation operation = std::move(stream->queue.front());
+    stream->queue.pop_front();
+    lock.unlock();
+    if (const size_t late = number_from("STATELINE_SIMT_LATE", 0)) {
+      std::this_thread::sleep_for(std::chrono::microseconds(generator() % late));
+    }
+    const cudaError_t error = operation();
+    lock.lock();
+    if (error != cudaSuccess) world().broken.emplace(stream->device, error);
+    ++stream->done;
+    world().changed.notify_all();
+  }
+}
+
+// Behind what the stream has.
+void enqueue(SimtStream* stream, Operation operation) {
+  const std::shared_lock driver(world().driver);
+  const std::lock_guard lock(world().mutex);
+  if (!stream->worker.joinable()) stream->worker = std::thread(work, stream);
+  stream->queue.push_back(std::move(operation));
+  ++stream->put;
+  world().changed.notify_all();
+}
+
+void wait_for(SimtStream* stream) {
+  std::unique_lock lock(world().mutex);
+  world().changed.wait(lock, [&] { return idle(*stream); });
+}
+
+bool is_pinned(const void* memory) {
+  const std::lock_guard lock(world().mutex);
+  const auto after = world().pinned.upper_bound(static_cast<char*>(const_cast<void*>(memory)));
+  if (after == world().pinned.begin()) return false;
+  const auto [begin, bytes] = *std::prev(after);
+  return static_cast<const char*>(memory) < begin + bytes;
+}
+
+bool is_device(const void* address) {
+  const std::lock_guard lock(memory().mutex);
+  const auto after = memory().blocks.upper_bound(const_cast<void*>(address));
+  if (after == memory().blocks.begin()) return false;
+  const auto& [begin, block] = *std::prev(after);
+  return static_cast<const char*>(address) < static_cast<char*>(begin) + block.bytes;
+}
+
+bool fits(const void* to, const void* from, cudaMemcpyKind kind) {
+  switch (kind) {
+    case cudaMemcpyHostToHost:
+      return !is_device(to) && !is_device(from);
+    case cudaMemcpyHostToDevice:
+      return is_device(to) && !is_device(from);
+    case cudaMemcpyDeviceToHost:
+      return !is_device(to) && is_device(from);
+    case cudaMemcpyDeviceToDevice:
+      return is_device(to) && is_device(from);
+    default:
+      return true;
+  }
+}
+
+void copy_rows(void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width, size_t height) {
+  for (size_t row = 0; row < height; ++row) {
+    std::memmove(static_cast<char*>(to) + row * to_pitch, static_cast<const char*>(from) + row * from_pitch, width);
+  }
 }
 
 }  // namespace
 
-cudaError_t simt::submit(cudaStream_t stream, std::function<cudaError_t()> operation) {
-  if (stream && stream->capture) {
-    auto& nodes = stream->capture->nodes;
-    nodes.push_back({std::move(operation), std::exchange(stream->last, {nodes.size()})});
-    return cudaSuccess;
+cudaError_t simt::submit(cudaStream_t stream, Operation operation) {
+  if (!stream) return note(operation());
+  if (const cudaError_t error = broken(stream->device)) return note(error);
+  {
+    const std::lock_guard lock(world().mutex);
+    if (stream->capture) {
+      auto& nodes = stream->capture->nodes;
+      nodes.push_back({std::move(operation), std::exchange(stream->last, {nodes.size()})});
+      return cudaSuccess;
+    }
   }
-  return note(operation());
+  enqueue(stream, [operation = std::move(operation), device = stream->device] {
+    return broken(device) ? cudaSuccess : operation();
+  });
+  return cudaSuccess;
+}
+
+// The first launch of a kernel on a device loads it, for which the device must do nothing else.
+cudaError_t simt::prepare(cudaStream_t stream, const void* kernel) {
+  if (!stream) return cudaSuccess;
+  if (stream->device != current_device) return note(cudaErrorInvalidResourceHandle);
+  {
+    const std::lock_guard lock(world().mutex);
+    if (world().kernels.contains({kernel, stream->device})) return cudaSuccess;
+  }
+  const std::unique_lock driver(world().driver);
+  wait_for_device(stream->device);
+  const std::lock_guard lock(world().mutex);
+  world().kernels.insert({kernel, stream->device});
+  return cudaSuccess;
 }
 
 const char* cudaGetErrorName(cudaError_t error) {
@@ -108,6 +285,8 @@ const char* cudaGetErrorName(cudaError_t error) {
       return "cudaErrorInvalidDevice";
     case cudaErrorLaunchFailure:
       return "cudaErrorLaunchFailure";
+    case cudaErrorIllegalAddress:
+      return "cudaErrorIllegalAddress";
     default:
       return "cudaErrorUnknown";
   }
@@ -116,6 +295,8 @@ const char* cudaGetErrorString(cudaError_t error) {
   switch (error) {
     case cudaErrorLaunchFailure:
       return simt::failure().c_str();
+    case cudaErrorIllegalAddress:
+      return "an illegal memory access was encountered";
     case cudaErrorInvalidConfiguration:
       return "invalid configuration argument";
     case cudaErrorMemoryAllocation:
@@ -159,7 +340,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   std::strcpy(properties->name, "SIMT runner");
   properties->totalGlobalMem = memory_of_device();
   properties->sharedMemPerBlockOptin = 48 << 10;
-  properties->major = 8;
+  properties->major = static_cast<int>(number_from("STATELINE_SIMT_CAPABILITY", 8));
   properties->multiProcessorCount = 4;
   properties->l2CacheSize = 1 << 20;
   properties->maxThreadsPerBlock = 1024;
@@ -191,7 +372,17 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
       return cudaSuccess;
   }
 }
-cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
+cudaError_t cudaDeviceSynchronize() {
+  if (unsafe()) return note(cudaErrorStreamCaptureUnsupported);
+  wait_for_device(current_device);
+  return note(broken(current_device));
+}
+// Here, unlike on a GPU, a device serves again after it.
+cudaError_t cudaDeviceReset() {
+  const std::lock_guard lock(world().mutex);
+  world().broken.erase(current_device);
+  return cudaSuccess;
+}
 cudaError_t cudaDeviceCanAccessPeer(int* can, int device, int peer) {
   *can = device != peer;
   return cudaSuccess;
@@ -206,6 +397,10 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
 
 cudaError_t cudaMalloc(void** out, size_t bytes) {
   *out = nullptr;
+  if (unsafe()) return note(cudaErrorStreamCaptureUnsupported);
+  if (const cudaError_t error = broken(current_device)) return note(error);
+  const std::unique_lock driver(world().driver);
+  wait_for_device(-1);
   const std::lock_guard lock(memory().mutex);
   size_t& used = memory().used[current_device];
   if (bytes > memory_of_device() || used + bytes > memory_of_device()) return note(cudaErrorMemoryAllocation);
@@ -216,6 +411,12 @@ cudaError_t cudaMalloc(void** out, size_t bytes) {
   return cudaSuccess;
 }
 cudaError_t cudaFree(void* block) {
+  if (unsafe()) return note(cudaErrorStreamCaptureUnsupported);
+  if (block) {
+    const std::unique_lock driver(world().driver);
+    wait_for_device(-1);
+  }
+  if (const cudaError_t error = broken(current_device)) return note(error);
   if (!block) return cudaSuccess;
   const std::lock_guard lock(memory().mutex);
   const auto found = memory().blocks.find(block);
@@ -226,10 +427,19 @@ cudaError_t cudaFree(void* block) {
   return cudaSuccess;
 }
 cudaError_t cudaHostAlloc(void** out, size_t bytes, unsigned int) {
-  return posix_memalign(out, kAlignment, std::max<size_t>(bytes, 1)) ? note(cudaErrorMemoryAllocation) : cudaSuccess;
+  if (unsafe()) return note(cudaErrorStreamCaptureUnsupported);
+  if (posix_memalign(out, kAlignment, std::max<size_t>(bytes, 1))) return note(cudaErrorMemoryAllocation);
+  const std::lock_guard lock(world().mutex);
+  world().pinned[static_cast<char*>(*out)] = std::max<size_t>(bytes, 1);
+  return cudaSuccess;
 }
 cudaError_t cudaMallocHost(void** out, size_t bytes) { return cudaHostAlloc(out, bytes, 0); }
 cudaError_t cudaFreeHost(void* block) {
+  if (unsafe()) return note(cudaErrorStreamCaptureUnsupported);
+  const std::unique_lock driver(world().driver);
+  wait_for_device(-1);
+  const std::lock_guard lock(world().mutex);
+  world().pinned.erase(static_cast<char*>(block));
   std::free(block);
   return cudaSuccess;
 }
@@ -240,25 +450,36 @@ cudaError_t cudaHostGetDevicePointer(void** device, void* host, unsigned int) {
 cudaError_t cudaHostRegister(void*, size_t, unsigned int) { return cudaSuccess; }
 cudaError_t cudaHostUnregister(void*) { return cudaSuccess; }
 
-cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
-  return simt::submit(stream, [=] {
-    std::memmove(to, from, bytes);
-    return cudaSuccess;
-  });
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+  return cudaMemcpy2DAsync(to, bytes, from, bytes, bytes, 1, kind, stream);
 }
+// Waits for no stream: those that the engine makes do not wait for the default one either.
 cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
+  if (unsafe()) return note(cudaErrorStreamCaptureUnsupported);
   return cudaMemcpyAsync(to, from, bytes, kind, nullptr);
 }
 cudaError_t cudaMemcpyPeerAsync(void* to, int, const void* from, int, size_t bytes, cudaStream_t stream) {
   return cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream);
 }
+// Memory of the host that is not pinned is read before the call returns, and written to before it returns.
 cudaError_t cudaMemcpy2DAsync(void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width,
-                              size_t height, cudaMemcpyKind, cudaStream_t stream) {
-  if (width > to_pitch || width > from_pitch) return note(cudaErrorInvalidValue);
-  return simt::submit(stream, [=] {
-    for (size_t row = 0; row < height; ++row) {
-      std::memmove(static_cast<char*>(to) + row * to_pitch, static_cast<const char*>(from) + row * from_pitch, width);
-    }
+                              size_t height, cudaMemcpyKind kind, cudaStream_t stream) {
+  if (width > to_pitch || width > from_pitch || !fits(to, from, kind)) return note(cudaErrorInvalidValue);
+  const bool captured = stream && stream->capture;
+  if (!stream || captured || is_device(from) || is_pinned(from)) {
+    const cudaError_t error = simt::submit(stream, [=] {
+      copy_rows(to, to_pitch, from, from_pitch, width, height);
+      return cudaSuccess;
+    });
+    if (!stream || captured || error || is_device(to) || is_pinned(to)) return error;
+    if (hangs()) never_returns("a copy to memory that is not pinned");
+    wait_for(stream);
+    return cudaSuccess;
+  }
+  std::vector<char> staged(width * height);
+  copy_rows(staged.data(), width, from, from_pitch, width, height);
+  return simt::submit(stream, [=, staged = std::move(staged)] {
+    copy_rows(to, to_pitch, staged.data(), width, width, height);
     return cudaSuccess;
   });
 }
@@ -270,91 +491,173 @@ cudaError_t cudaMemsetAsync(void* block, int value, size_t bytes, cudaStream_t s
 }
 cudaError_t cudaMemset(void* block, int value, size_t bytes) { return cudaMemsetAsync(block, value, bytes, nullptr); }
 
-cudaError_t cudaStreamCreate(cudaStream_t* stream) { return make(stream); }
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned int) { return make(stream); }
-cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned int, int) { return make(stream); }
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned int) {
+  *stream = new SimtStream(current_device);
+  const std::lock_guard lock(world().mutex);
+  world().streams.insert(*stream);
+  return cudaSuccess;
+}
+cudaError_t cudaStreamCreate(cudaStream_t* stream) { return cudaStreamCreateWithFlags(stream, 0); }
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned int flags, int) {
+  return cudaStreamCreateWithFlags(stream, flags);
+}
 cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
   *least = 0;
   *greatest = -5;
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  {
+    const std::lock_guard lock(world().mutex);
+    stream->closing = true;
+    world().changed.notify_all();
+  }
+  if (stream->worker.joinable()) stream->worker.join();
+  const std::lock_guard lock(world().mutex);
+  world().streams.erase(stream);
   delete stream;
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  return stream && stream->capture ? note(cudaErrorStreamCaptureUnsupported) : cudaSuccess;
+  if (unsafe(stream)) return note(cudaErrorStreamCaptureUnsupported);
+  if (!stream) return cudaSuccess;
+  if (hangs()) never_returns("cudaStreamSynchronize");
+  wait_for(stream);
+  return note(broken(stream->device));
 }
 // STATELINE_SIMT_HANGS: a GPU that never ends what it does.
 cudaError_t cudaStreamQuery(cudaStream_t stream) {
-  return std::getenv("STATELINE_SIMT_HANGS") ? note(cudaErrorNotReady) : cudaStreamSynchronize(stream);
+  if (unsafe(stream)) return note(cudaErrorStreamCaptureUnsupported);
+  if (hangs()) return note(cudaErrorNotReady);
+  if (!stream) return cudaSuccess;
+  {
+    const std::lock_guard lock(world().mutex);
+    if (!idle(*stream)) return note(cudaErrorNotReady);
+  }
+  return note(broken(stream->device));
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned int) {
-  if (!stream || !event->capture) return cudaSuccess;
-  if (stream->capture && stream->capture != event->capture) return note(cudaErrorStreamCaptureUnsupported);
-  if (!stream->capture) {
-    stream->capture = event->capture;
-    event->capture->streams.push_back(stream);
+  if (!stream) return cudaSuccess;
+  std::unique_lock lock(world().mutex);
+  if (event->capture) {
+    if (!event->capture->active) return note(cudaErrorCapturedEvent);
+    if (stream->capture && stream->capture != event->capture) return note(cudaErrorStreamCaptureUnsupported);
+    if (!stream->capture) {
+      stream->capture = event->capture;
+      event->capture->streams.push_back(stream);
+    }
+    stream->last.insert(event->last.begin(), event->last.end());
+    return cudaSuccess;
   }
-  stream->last.insert(event->last.begin(), event->last.end());
+  const auto state = event->state;
+  if (state->recorded == 0) return cudaSuccess;
+  if (stream->capture) {
+    stream->capture->valid = false;
+    return note(cudaErrorStreamCaptureIsolation);
+  }
+  const uint64_t wanted = state->recorded;
+  lock.unlock();
+  enqueue(stream, [=] {
+    std::unique_lock waiting(world().mutex);
+    world().changed.wait(waiting, [&] { return state->reached >= wanted; });
+    return cudaSuccess;
+  });
   return cudaSuccess;
 }
-cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* data) {
+// Seen by the libraries that tests open in NCCL's and cuBLAS's place.
+__attribute__((visibility("default"))) cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* data) {
   return simt::submit(stream, [=] {
     function(data);
     return cudaSuccess;
   });
 }
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned int) { return make(event); }
-cudaError_t cudaEventCreate(cudaEvent_t* event) { return make(event); }
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned int flags) {
+  *event = new SimtEvent(current_device, flags);
+  return cudaSuccess;
+}
+cudaError_t cudaEventCreate(cudaEvent_t* event) { return cudaEventCreateWithFlags(event, 0); }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
   delete event;
   return cudaSuccess;
 }
-cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned int flags) {
-  event->capture = stream ? stream->capture : nullptr;
-  event->last = stream ? stream->last : Nodes{};
-  if (event->capture && flags != cudaEventRecordExternal) return cudaSuccess;
-  return simt::submit(stream, [=] {
-    event->time = std::chrono::steady_clock::now();
-    event->recorded = true;
-    return cudaSuccess;
-  });
-}
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  return cudaEventRecordWithFlags(event, stream, cudaEventRecordDefault);
+  if (stream && stream->device != event->device) return note(cudaErrorInvalidResourceHandle);
+  const auto state = event->state;
+  uint64_t own = 0;
+  {
+    const std::lock_guard lock(world().mutex);
+    event->capture = stream ? stream->capture : nullptr;
+    if (event->capture) {
+      event->last = stream->last;
+      return cudaSuccess;
+    }
+    own = ++state->recorded;
+  }
+  const auto reach = [=] {
+    const std::lock_guard lock(world().mutex);
+    state->reached = own;
+    state->time = std::chrono::steady_clock::now();
+    world().changed.notify_all();
+    return cudaSuccess;
+  };
+  if (!stream) return reach();
+  enqueue(stream, reach);
+  return note(broken(stream->device));
 }
-cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
-cudaError_t cudaEventQuery(cudaEvent_t) { return cudaSuccess; }
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  if (unsafe()) return note(cudaErrorStreamCaptureUnsupported);
+  std::unique_lock lock(world().mutex);
+  if (event->capture) return note(cudaErrorCapturedEvent);
+  world().changed.wait(lock, [&] { return event->state->reached == event->state->recorded; });
+  return cudaSuccess;
+}
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+  if (unsafe()) return note(cudaErrorStreamCaptureUnsupported);
+  const std::lock_guard lock(world().mutex);
+  if (event->capture) return note(cudaErrorCapturedEvent);
+  return event->state->reached == event->state->recorded ? cudaSuccess : note(cudaErrorNotReady);
+}
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
-  if (!begin->recorded || !end->recorded) return note(cudaErrorInvalidResourceHandle);
-  *milliseconds = std::chrono::duration<float, std::milli>(end->time - begin->time).count();
+  const std::lock_guard lock(world().mutex);
+  if (begin->device != end->device || (begin->flags | end->flags) & cudaEventDisableTiming) {
+    return note(cudaErrorInvalidResourceHandle);
+  }
+  for (const cudaEvent_t each : {begin, end}) {
+    if (each->state->recorded == 0 || each->capture) return note(cudaErrorInvalidResourceHandle);
+    if (each->state->reached != each->state->recorded) return note(cudaErrorNotReady);
+  }
+  *milliseconds = std::chrono::duration<float, std::milli>(end->state->time - begin->state->time).count();
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  const std::lock_guard lock(world().mutex);
   if (!stream || stream->capture) return note(cudaErrorStreamCaptureUnsupported);
-  stream->capture = new SimtGraph{};
+  stream->capture = std::make_shared<SimtGraph>();
   stream->capture->streams.push_back(stream);
+  stream->capture->owner = std::this_thread::get_id();
+  ++captures;
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   *graph = nullptr;
+  const std::lock_guard lock(world().mutex);
   if (!stream || !stream->capture) return note(cudaErrorInvalidValue);
-  SimtGraph* captured = stream->capture;
+  const Capture captured = stream->capture;
   if (captured->streams.front() != stream) return note(cudaErrorStreamCaptureUnmatched);
+  if (captured->owner != std::this_thread::get_id()) return note(cudaErrorStreamCaptureWrongThread);
+  --captures;
   Nodes joined = stream->last;  // and all that they come after
   for (size_t i = captured->nodes.size(); i-- > 0;) {
     if (joined.contains(i)) joined.insert(captured->nodes[i].after.begin(), captured->nodes[i].after.end());
   }
   for (SimtStream* each : captured->streams) each->capture = nullptr, each->last.clear();
-  if (joined.size() < captured->nodes.size()) {
-    delete captured;
-    return note(cudaErrorStreamCaptureUnjoined);
-  }
   captured->streams.clear();
-  *graph = captured;
+  captured->active = false;
+  if (!captured->valid) return note(cudaErrorStreamCaptureInvalidated);
+  if (joined.size() < captured->nodes.size()) return note(cudaErrorStreamCaptureUnjoined);
+  *graph = new SimtGraph(*captured);
   return cudaSuccess;
 }
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
@@ -362,30 +665,39 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* 
   return cudaSuccess;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
-  *executable = new SimtGraph(*graph);
+  *executable = new SimtGraphExec{std::make_shared<const SimtGraph>(*graph)};
+  return cudaSuccess;
+}
+// Waits as an allocation does.
+cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) {
+  if (unsafe()) return note(cudaErrorStreamCaptureUnsupported);
+  const std::unique_lock driver(world().driver);
+  wait_for_device(-1);
   return cudaSuccess;
 }
 // As captured, or, with STATELINE_SIMT_LAST_FIRST, always the last captured of the operations that may run.
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
-  const auto& nodes = executable->nodes;
-  std::vector<std::vector<size_t>> before(nodes.size());
-  std::vector<size_t> missing(nodes.size());
-  Nodes ready;
-  for (size_t i = 0; i < nodes.size(); ++i) {
-    missing[i] = nodes[i].after.size();
-    if (missing[i] == 0) ready.insert(i);
-    for (const size_t other : nodes[i].after) before[other].push_back(i);
-  }
   const bool last_first = std::getenv("STATELINE_SIMT_LAST_FIRST");
-  while (!ready.empty()) {
-    const size_t next = last_first ? *ready.rbegin() : *ready.begin();
-    ready.erase(next);
-    if (const cudaError_t error = simt::submit(stream, nodes[next].operation)) return error;
-    for (const size_t other : before[next]) {
-      if (--missing[other] == 0) ready.insert(other);
+  return simt::submit(stream, [graph = executable->graph, last_first] {
+    const auto& nodes = graph->nodes;
+    std::vector<std::vector<size_t>> before(nodes.size());
+    std::vector<size_t> missing(nodes.size());
+    Nodes ready;
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      missing[i] = nodes[i].after.size();
+      if (missing[i] == 0) ready.insert(i);
+      for (const size_t other : nodes[i].after) before[other].push_back(i);
     }
-  }
-  return cudaSuccess;
+    while (!ready.empty()) {
+      const size_t next = last_first ? *ready.rbegin() : *ready.begin();
+      ready.erase(next);
+      if (const cudaError_t error = nodes[next].operation()) return error;
+      for (const size_t other : before[next]) {
+        if (--missing[other] == 0) ready.insert(other);
+      }
+    }
+    return cudaSuccess;
+  });
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
   delete graph;

@@ -1,25 +1,34 @@
-// The functions of NCCL that the engine calls, for ranks that are threads of this process and streams that finish every
-// operation before a call returns. FAKE_NCCL_FAIL names a function that fails.
+// The functions of NCCL that the engine calls, for ranks that are threads of this process and streams of test/simt, whose
+// host functions stand for NCCL's kernels: they wait for each other there, and may be captured. FAKE_NCCL_FAIL names a
+// function that fails.
 #include <algorithm>
 #include <condition_variable>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
+#include "cuda_runtime_api.h"
 #include "test/reference/number_formats.h"
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
 struct World;
-struct ncclComm {
+// Of one rank. Lives as long as an operation may: graphs keep theirs.
+struct Member {
   std::shared_ptr<World> world;
   int rank;
+  bool aborted = false;
+  int error = 0;
+};
+struct ncclComm {
+  std::shared_ptr<Member> member;
 };
 
 // What the ranks of one communicator share.
@@ -32,15 +41,17 @@ struct World {
   std::vector<std::vector<char>> messages;                            // by rank
   std::map<std::pair<int, int>, std::deque<std::vector<char>>> mail;  // from, to
 
-  void meet() {
+  // False: the rank has been aborted.
+  bool meet(const Member& own) {
     std::unique_lock lock(mutex);
-    const int64_t own = round;
+    const int64_t before = round;
     if (++arrived == ranks) {
       arrived = 0;
       ++round;
       changed.notify_all();
     }
-    changed.wait(lock, [&] { return round != own; });
+    changed.wait(lock, [&] { return round != before || own.aborted; });
+    return !own.aborted;
   }
 };
 
@@ -60,13 +71,24 @@ std::map<std::string, std::weak_ptr<World>> worlds;
 int64_t ids = 0;
 
 struct Piece {
-  ncclComm* comm;
   bool sends;
   void* data;
   size_t bytes;
   int other;
 };
-thread_local std::vector<Piece> pieces;
+struct Pieces {
+  std::shared_ptr<Member> member;
+  cudaStream_t stream = nullptr;
+  std::vector<Piece> all;
+};
+thread_local Pieces pieces;
+
+// Kept for ever: a graph may run it again.
+int put(cudaStream_t stream, std::function<void()> operation) {
+  auto* kept = new std::function<void()>(std::move(operation));
+  const auto run = [](void* data) { (*static_cast<std::function<void()>*>(data))(); };
+  return cudaLaunchHostFunc(stream, run, kept) == cudaSuccess ? 0 : 1;
+}
 
 bool fails(const char* name) {
   const char* failing = std::getenv("FAKE_NCCL_FAIL");
@@ -125,79 +147,97 @@ EXPORT int ncclCommInitRank(ncclComm** comm, int ranks, Id id, int rank) {
     world->ranks = ranks;
     world->messages.resize(ranks);
   }
-  world->meet();
-  *comm = new ncclComm{world, rank};
+  *comm = new ncclComm{std::make_shared<Member>(Member{world, rank})};
+  world->meet(*(*comm)->member);
   return kSuccess;
 }
 EXPORT int ncclCommDestroy(ncclComm* comm) {
   delete comm;
   return kSuccess;
 }
-EXPORT int ncclCommAbort(ncclComm* comm) { return ncclCommDestroy(comm); }
-EXPORT int ncclCommGetAsyncError(ncclComm*, int* error) {
-  *error = fails("ncclCommGetAsyncError") ? kInternalError : kSuccess;
-  return kSuccess;
-}
-
-EXPORT int ncclAllReduce(const void* from, void* to, size_t count, int type, int, ncclComm* comm, void*) {
-  if (fails("ncclAllReduce")) return kInternalError;
-  World& world = *comm->world;
-  const char* data = static_cast<const char*>(from);
-  world.messages[comm->rank].assign(data, data + count * bytes_of(type));
-  world.meet();
-  std::vector<char> total(world.messages[0]);
-  for (int rank = 1; rank < world.ranks; ++rank) {
-    for (size_t i = 0; i < count; ++i) {
-      store(total.data(), i, type, value_at(total.data(), i, type) + value_at(world.messages[rank].data(), i, type));
-    }
+// Its own operations end; those of other ranks wait on.
+EXPORT int ncclCommAbort(ncclComm* comm) {
+  World& world = *comm->member->world;
+  {
+    const std::lock_guard lock(world.mutex);
+    comm->member->aborted = true;
+    world.changed.notify_all();
   }
-  world.meet();
-  std::copy(total.begin(), total.end(), static_cast<char*>(to));
+  return ncclCommDestroy(comm);
+}
+EXPORT int ncclCommGetAsyncError(ncclComm* comm, int* error) {
+  const std::lock_guard lock(comm->member->world->mutex);
+  *error = fails("ncclCommGetAsyncError") ? kInternalError : comm->member->error;
   return kSuccess;
 }
 
-EXPORT int ncclBroadcast(const void* from, void* to, size_t count, int type, int root, ncclComm* comm, void*) {
-  World& world = *comm->world;
-  const char* data = static_cast<const char*>(from);
-  if (comm->rank == root) world.messages[root].assign(data, data + count * bytes_of(type));
-  world.meet();
-  std::copy_n(world.messages[root].begin(), count * bytes_of(type), static_cast<char*>(to));
-  world.meet();
-  return kSuccess;
+EXPORT int ncclAllReduce(const void* from, void* to, size_t count, int type, int, ncclComm* comm, cudaStream_t stream) {
+  if (fails("ncclAllReduce")) return kInternalError;
+  return put(stream, [=, own = comm->member] {
+    World& world = *own->world;
+    const char* data = static_cast<const char*>(from);
+    world.messages[own->rank].assign(data, data + count * bytes_of(type));
+    if (!world.meet(*own)) return;
+    std::vector<char> total(world.messages[0]);
+    for (int rank = 1; rank < world.ranks; ++rank) {
+      for (size_t i = 0; i < count; ++i) {
+        store(total.data(), i, type, value_at(total.data(), i, type) + value_at(world.messages[rank].data(), i, type));
+      }
+    }
+    if (world.meet(*own)) std::copy(total.begin(), total.end(), static_cast<char*>(to));
+  });
 }
 
-EXPORT int ncclSend(const void* from, size_t count, int type, int to, ncclComm* comm, void*) {
-  pieces.push_back({comm, true, const_cast<void*>(from), count * bytes_of(type), to});
+EXPORT int ncclBroadcast(const void* from, void* to, size_t count, int type, int root, ncclComm* comm,
+                         cudaStream_t stream) {
+  return put(stream, [=, own = comm->member] {
+    World& world = *own->world;
+    const char* data = static_cast<const char*>(from);
+    if (own->rank == root) world.messages[root].assign(data, data + count * bytes_of(type));
+    if (!world.meet(*own)) return;
+    std::copy_n(world.messages[root].begin(), count * bytes_of(type), static_cast<char*>(to));
+    world.meet(*own);
+  });
+}
+
+EXPORT int ncclSend(const void* from, size_t count, int type, int to, ncclComm* comm, cudaStream_t stream) {
+  pieces.member = comm->member;
+  pieces.stream = stream;
+  pieces.all.push_back({true, const_cast<void*>(from), count * bytes_of(type), to});
   return kSuccess;
 }
-EXPORT int ncclRecv(void* to, size_t count, int type, int from, ncclComm* comm, void*) {
-  pieces.push_back({comm, false, to, count * bytes_of(type), from});
+EXPORT int ncclRecv(void* to, size_t count, int type, int from, ncclComm* comm, cudaStream_t stream) {
+  pieces.member = comm->member;
+  pieces.stream = stream;
+  pieces.all.push_back({false, to, count * bytes_of(type), from});
   return kSuccess;
 }
 EXPORT int ncclGroupStart() {
-  pieces.clear();
+  pieces = {};
   return kSuccess;
 }
 // All sends first, as NCCL lets a group's pieces go side by side.
 EXPORT int ncclGroupEnd() {
   if (fails("ncclGroupEnd")) return kInternalError;
-  for (const Piece& piece : pieces) {
-    if (!piece.sends) continue;
-    World& world = *piece.comm->world;
-    const char* data = static_cast<const char*>(piece.data);
-    const std::lock_guard lock(world.mutex);
-    world.mail[{piece.comm->rank, piece.other}].emplace_back(data, data + piece.bytes);
-    world.changed.notify_all();
-  }
-  for (const Piece& piece : pieces) {
-    if (piece.sends) continue;
-    World& world = *piece.comm->world;
-    std::unique_lock lock(world.mutex);
-    auto& box = world.mail[{piece.other, piece.comm->rank}];
-    world.changed.wait(lock, [&] { return !box.empty(); });
-    if (box.front().size() != piece.bytes) return kInvalidArgument;
-    std::copy(box.front().begin(), box.front().end(), static_cast<char*>(piece.data));
-    box.pop_front();
-  }
-  return kSuccess;
+  if (pieces.all.empty()) return kSuccess;
+  return put(pieces.stream, [own = pieces.member, all = pieces.all] {
+    World& world = *own->world;
+    for (const Piece& piece : all) {
+      if (!piece.sends) continue;
+      const char* data = static_cast<const char*>(piece.data);
+      const std::lock_guard lock(world.mutex);
+      world.mail[{own->rank, piece.other}].emplace_back(data, data + piece.bytes);
+      world.changed.notify_all();
+    }
+    for (const Piece& piece : all) {
+      if (piece.sends) continue;
+      std::unique_lock lock(world.mutex);
+      auto& box = world.mail[{piece.other, own->rank}];
+      world.changed.wait(lock, [&] { return !box.empty() || own->aborted; });
+      if (own->aborted) return;
+      if (box.front().size() != piece.bytes) own->error = kInvalidArgument;
+      else std::copy(box.front().begin(), box.front().end(), static_cast<char*>(piece.data));
+      box.pop_front();
+    }
+  });
 }

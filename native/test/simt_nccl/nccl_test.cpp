@@ -1,5 +1,6 @@
 // Ranks on NCCL: what they send and sum, what is wrong with the library, what happens when it fails.
 #include <algorithm>
+#include <atomic>
 #include <barrier>
 #include <cmath>
 #include <cstdlib>
@@ -8,6 +9,7 @@
 
 #include "comm/cuda/peer_memory.h"
 #include "comm/nccl/nccl_group.h"
+#include "runtime/cuda/step_graphs.h"
 #include "runtime/error.h"
 #include "test/check.h"
 #include "test/runtime/random_model.h"
@@ -18,6 +20,8 @@ namespace stateline::test {
 namespace {
 
 using Values = std::vector<float>;
+
+constexpr int64_t kAtOnce = 1 << 18;
 
 void choose(const char* file) {
   setenv("STATELINE_NCCL", file, 1);
@@ -96,6 +100,7 @@ std::vector<Values> outcome(Group& group, int ranks,
   const auto codes = on_ranks(group, ranks, [&](Communicator& communicator, CudaDevice& device) {
     for (int turn = 0; turn < 2; ++turn) {
       OnGpu values(device, partial(communicator.rank(), 600), 3);
+      communicator.barrier();  // memory of the turn before is given back: that may wait for all GPUs
       collective(communicator, values.view);
       all[communicator.rank()] = values.get();
     }
@@ -122,7 +127,7 @@ TEST("f32 and int8 sums over NCCL are the bits of those over peer memory, the sa
         CHECK(sums[0] == sums[1]);
         continue;
       }
-      PeerMemoryGroup peers(options, first_gpus(ranks));
+      PeerMemoryGroup peers(options, first_gpus(ranks), kAtOnce);
       check_same(outcome(nccl, ranks, sum), outcome(peers, ranks, sum));
     }
   }
@@ -161,7 +166,7 @@ TEST("reduce, broadcast and gather over NCCL leave what they leave over peer mem
   };
   for (const auto& collective : collectives) {
     NcclGroup nccl(group_of(3), first_gpus(3));
-    PeerMemoryGroup peers(group_of(3), first_gpus(3));
+    PeerMemoryGroup peers(group_of(3), first_gpus(3), kAtOnce);
     check_same(outcome(nccl, 3, collective), outcome(peers, 3, collective));
   }
 }
@@ -215,7 +220,7 @@ TEST("a collective that NCCL fails ends on all ranks, and the group serves again
 
 TEST("a rank that fails releases those that wait for it in a GPU's memory, and the group serves again after a reset") {
   choose(NCCL_WORKING);
-  PeerMemoryGroup group(group_of(3), first_gpus(3));
+  PeerMemoryGroup group(group_of(3), first_gpus(3), kAtOnce);
   bool failing = true;
   std::barrier ended(3);  // ranks outlive each other's kernels
   const auto sums = [&](Communicator& communicator, CudaDevice& device) {
@@ -239,6 +244,122 @@ TEST("a rank that fails releases those that wait for it in a GPU's memory, and t
   group.reset();
   failing = false;
   for (const std::string& code : on_ranks(group, 3, sums)) CHECK_EQUAL(code, std::string());
+}
+
+// A rank's GPU that does nothing until it is told to.
+struct Blocked {
+  std::atomic<bool> free{false};
+  void block(cudaStream_t stream) {
+    const auto wait = [](void* self) {
+      while (!static_cast<Blocked*>(self)->free) std::this_thread::yield();
+    };
+    CHECK_EQUAL(cudaLaunchHostFunc(stream, wait, this), cudaSuccess);
+  }
+};
+
+// Two sums on three ranks, of which rank 1's GPU does not come to the second: the errors of all.
+std::vector<Error> with_late_gpu(Group& group) {
+  std::vector<Error> errors(3, Error("", ""));
+  Blocked blocked;
+  std::atomic<int> failed{0};
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < 3; ++rank) {
+    threads.emplace_back([&, rank] {
+      const auto device = make_cuda_device({.rank = rank, .gpu = rank, .max_tokens = 1, .timeout_ms = 300});
+      Recorder recorder;
+      const auto communicator = group.join(rank, *device, recorder);
+      OnGpu values(*device, partial(rank, 100), 1);
+      try {
+        communicator->all_reduce(values.view, {}, Op::all_reduce_out_proj);
+        values.get();
+        if (rank == 1) blocked.block(device->compute());
+        communicator->all_reduce(values.view, {}, Op::all_reduce_out_proj);
+        values.get();
+      } catch (const Error& error) {
+        errors[rank] = error;
+        group.abort(std::current_exception());
+        communicator->release();
+      }
+      if (++failed == 3) blocked.free = true;
+      while (!blocked.free) std::this_thread::yield();
+      device->settle();
+      if (++failed == 6) return;
+      while (failed < 6) std::this_thread::yield();  // ranks outlive each other's kernels
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return errors;
+}
+
+TEST("a GPU that does not come to a collective which waits on the GPUs is named, by flags and on NCCL") {
+  choose(NCCL_WORKING);
+  auto options = group_of(3);
+  options.timeout_ms = 300;
+  options.first = 4;
+  PeerMemoryGroup peers(options, first_gpus(3), kAtOnce);
+  NcclGroup nccl(options, first_gpus(3));
+  for (Group* group : std::initializer_list<Group*>{&peers, &nccl}) {
+    const Context context(group == &nccl ? "NCCL" : "flags");
+    const auto errors = with_late_gpu(*group);
+    for (const int rank : {0, 2}) {
+      CHECK_EQUAL(errors[rank].code, std::string("E_COLLECTIVE_TIMEOUT"));
+      CHECK_EQUAL(errors[rank].details.at("missing"), std::string("5"));
+      CHECK_EQUAL(errors[rank].details.at("rank"), std::to_string(4 + rank));
+    }
+    CHECK_EQUAL(errors[1].code, std::string("E_CUDA_TIMEOUT"));
+  }
+}
+
+TEST("steps beyond the largest that ranks' graphs serve call their ops each time") {
+  setenv("STATELINE_SIMT_DEVICES", "4", 1);
+  const auto device = make_cuda_device({.max_tokens = 1});
+  PeerMemoryGroup group(group_of(1), {0}, 0);
+  Recorder recorder;
+  const auto communicator = group.join(0, *device, recorder);
+  cuda::StepGraphs graphs(1, 2);
+  const auto repeats = graphs.join(*device, *communicator);
+  OnGpu values(*device, partial(0, 10), 1);
+  int calls = 0;
+  const auto calls_of_four = [&](int64_t key) {
+    calls = 0;
+    for (int i = 0; i < 4; ++i) {
+      repeats->run(key, [&] {
+        ++calls;
+        device->clear(values.view);
+      });
+    }
+    device->settle();
+    return calls;
+  };
+  CHECK_EQUAL(calls_of_four(2), 2);  // once as they are, once for the graph
+  CHECK_EQUAL(calls_of_four(3), 4);
+  graphs.reset();
+  repeats->renew();
+  CHECK_EQUAL(calls_of_four(2), 2);
+  repeats->forget();
+}
+
+TEST("decode on NCCL is a graph a rank, with the tokens and bytes of single launches") {
+  choose(NCCL_WORKING);
+  const RandomModel model(hybrid_model());
+  for (const WireType wire : {WireType::f32, WireType::int8}) {
+    auto spec = model.spec(4);
+    spec.device = DeviceKind::cuda;
+    spec.gpu_link = GpuLink::nccl;
+    spec.wires.steps = {{0, wire}};
+    spec.graphs = false;
+    RunningEngine launches(spec);
+    spec.graphs = true;
+    RunningEngine graphs(spec);
+    GenerateOptions options;
+    options.max_new_tokens = 8;
+    const auto expected = launches.generate(input(random_tokens(9, 301)), options);
+    const auto actual = graphs.generate(input(random_tokens(9, 301)), options);
+    CHECK(actual.tokens == expected.tokens);
+    CHECK_EQUAL(actual.wire_bytes, expected.wire_bytes);
+    CHECK_EQUAL(launches.engine().repeated_steps(), 0);
+    CHECK(graphs.engine().repeated_steps() >= 5);
+  }
 }
 
 TEST("a model split over GPUs on NCCL gives the CPU's tokens") {

@@ -136,7 +136,10 @@ template <class... Parameters, class... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                                Arguments&&... arguments) {
   std::tuple<Parameters...> kept(std::forward<Arguments>(arguments)...);
-  return simt::submit(config->stream, [launch = *config, kernel, kept]() {
+  if (const cudaError_t error = simt::check(config->gridDim, config->blockDim, config->dynamicSmemBytes)) return error;
+  if (const cudaError_t error = simt::prepare(config->stream, reinterpret_cast<const void*>(kernel))) return error;
+  return simt::submit(config->stream, [launch = *config, kernel, kept, order = simt::order()]() {
+    simt::set_order(order);
     return simt::run(launch.gridDim, launch.blockDim, launch.dynamicSmemBytes, [&] { std::apply(kernel, kept); });
   });
 }

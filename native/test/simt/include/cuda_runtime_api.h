@@ -1,8 +1,15 @@
 // The part of CUDA's runtime API that the engine uses, on the CPU: for tests on machines without a GPU.
 //
-// Devices are names (STATELINE_SIMT_DEVICES of them, 2 unless set) that share this process's memory. Streams finish
-// every operation before the call returns, so events are times; a stream that captures keeps its operations for the
-// graph instead. Numbers of errors are CUDA's own.
+// Devices are names (STATELINE_SIMT_DEVICES of them, 2 unless set) that share this process's memory. A stream is a
+// thread that does one operation after another, with STATELINE_SIMT_LATE each up to so many microseconds later than it
+// could; the default stream does them in the call. A stream that captures keeps its operations for the graph instead.
+// Numbers of errors are CUDA's own.
+//
+// Where CUDA leaves room, this takes the worst: allocating, freeing and a kernel's first launch wait for GPUs and hold
+// up other threads' calls meanwhile; copies from and to memory that is not pinned wait for their stream; a kernel that
+// fails (STATELINE_SIMT_FAILS: the next) breaks its device for good. A device that hangs (STATELINE_SIMT_HANGS) ends the
+// process in calls that would never return. Refused as a GPU refuses it: a launch on another device's stream, an event
+// of another device, timing by events that have none, copies in the wrong direction, and in a capture all that waits.
 #pragma once
 
 #include <cstddef>
@@ -31,16 +38,20 @@ enum cudaError : int {
   cudaErrorStreamCaptureInvalidated = 901,
   cudaErrorStreamCaptureUnmatched = 903,
   cudaErrorStreamCaptureUnjoined = 904,
+  cudaErrorStreamCaptureIsolation = 905,
+  cudaErrorCapturedEvent = 907,
+  cudaErrorStreamCaptureWrongThread = 908,
 };
 using cudaError_t = cudaError;
 
 struct SimtStream;
 struct SimtEvent;
 struct SimtGraph;
+struct SimtGraphExec;
 using cudaStream_t = SimtStream*;
 using cudaEvent_t = SimtEvent*;
 using cudaGraph_t = SimtGraph*;
-using cudaGraphExec_t = SimtGraph*;
+using cudaGraphExec_t = SimtGraphExec*;
 
 enum cudaMemcpyKind {
   cudaMemcpyHostToHost,
@@ -73,8 +84,6 @@ enum cudaDeviceAttr {
 
 constexpr unsigned int cudaStreamDefault = 0, cudaStreamNonBlocking = 1;
 constexpr unsigned int cudaEventDefault = 0, cudaEventBlockingSync = 1, cudaEventDisableTiming = 2;
-constexpr unsigned int cudaEventRecordDefault = 0, cudaEventRecordExternal = 1;
-constexpr unsigned int cudaEventWaitDefault = 0, cudaEventWaitExternal = 1;
 constexpr unsigned int cudaHostAllocDefault = 0, cudaHostAllocPortable = 1, cudaHostAllocMapped = 2;
 constexpr unsigned int cudaHostRegisterDefault = 0, cudaHostRegisterPortable = 1, cudaHostRegisterReadOnly = 8;
 
@@ -99,6 +108,7 @@ cudaError_t cudaGetDevice(int* device);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device);
 cudaError_t cudaDeviceSynchronize();
+cudaError_t cudaDeviceReset();
 cudaError_t cudaDeviceCanAccessPeer(int* can, int device, int peer);
 cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned int flags);
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total);
@@ -136,7 +146,6 @@ cudaError_t cudaEventCreate(cudaEvent_t* event);
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned int flags);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream = nullptr);
-cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned int flags);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaEventQuery(cudaEvent_t event);
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end);
@@ -148,6 +157,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mo
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph);
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status);
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long flags = 0);
+cudaError_t cudaGraphUpload(cudaGraphExec_t executable, cudaStream_t stream);
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream);
 cudaError_t cudaGraphDestroy(cudaGraph_t graph);
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable);

@@ -1,0 +1,103 @@
+// What goes wrong on GPUs, which test/simt can be told to do.
+#include <cuda_runtime_api.h>
+
+#include <cstdlib>
+
+#include "device/cuda/memory.h"
+#include "runtime/error.h"
+#include "test/check.h"
+#include "test/runtime/random_model.h"
+#include "test/runtime/running_engine.h"
+
+namespace stateline::test {
+namespace {
+
+EngineSpec on_gpus(const RandomModel& model, std::vector<int> gpus) {
+  EngineSpec spec = model.spec(static_cast<int>(gpus.size()));
+  spec.device = DeviceKind::cuda;
+  spec.gpus = std::move(gpus);
+  return spec;
+}
+
+// What `run` throws.
+template <class Run>
+Error error_of(Run run) {
+  try {
+    run();
+  } catch (const Error& error) {
+    return error;
+  }
+  return Error("", "nothing was thrown");
+}
+
+void repair() {
+  for (const int gpu : {0, 1}) {
+    cudaSetDevice(gpu);
+    cudaDeviceReset();
+  }
+}
+
+TEST("a kernel that fails ends the job on all ranks, recorded or not, with rank, op, step and CUDA's text; then all close") {
+  const RandomModel model;
+  for (const auto& gpus : {std::vector<int>{0}, {0, 1}, {0, 0}}) {
+    for (const bool recorded : {false, true}) {
+      const Context context(text(gpus.size()) + " ranks" + (recorded ? ", recorded" : ""));
+      {
+        RunningEngine cuda(on_gpus(model, gpus));
+        if (recorded) cuda.engine().record(true, 1 << 12);
+        cuda.forward(input(random_tokens(5, 301)));
+        setenv("STATELINE_SIMT_FAILS", "1", 1);
+        const Error error = error_of([&] { cuda.forward(input(random_tokens(5, 301))); });
+        CHECK_EQUAL(error.code, std::string("E_CUDA"));
+        CHECK(error.message.find("in step 1") != std::string::npos);
+        CHECK(error.message.find("an illegal memory access was encountered") != std::string::npos);
+        CHECK(error.message.find("restart it") != std::string::npos);
+        for (const char* name : {"rank", "gpu", "step", "op", "cuda"}) CHECK(error.details.contains(name));
+        CHECK(!error.details.at("op").empty());
+      }
+      repair();
+      RunningEngine again(on_gpus(model, gpus));
+      again.forward(input(random_tokens(5, 301)));
+    }
+  }
+}
+
+TEST("a GPU that hangs ends the job after the time-out, and the engine closes without waiting for it") {
+  const RandomModel model;
+  for (const bool recorded : {false, true}) {
+    auto spec = on_gpus(model, {0});
+    spec.collective_timeout_ms = 20;
+    {
+      RunningEngine cuda(spec);
+      if (recorded) cuda.engine().record(true, 1 << 12);
+      setenv("STATELINE_SIMT_HANGS", "1", 1);
+      CHECK_THROWS(cuda.forward(input(random_tokens(5, 301))), "E_CUDA_TIMEOUT");
+    }
+    CHECK(cuda::gpu_hangs());
+    unsetenv("STATELINE_SIMT_HANGS");
+    cuda::gpu_hangs() = false;
+  }
+}
+
+TEST("a GPU older than what the kernels were compiled for is refused by name") {
+  const RandomModel model;
+  setenv("STATELINE_SIMT_CAPABILITY", "7", 1);
+  const Error error = error_of([&] { RunningEngine{on_gpus(model, {0, 1})}; });
+  unsetenv("STATELINE_SIMT_CAPABILITY");
+  CHECK_EQUAL(error.code, std::string("E_GPU_ARCHITECTURE"));
+  CHECK_EQUAL(error.details.at("capability"), std::string("7.0"));
+}
+
+TEST("too little memory of a GPU is said with what needs how much of it") {
+  const RandomModel model;
+  auto spec = on_gpus(model, {0});
+  spec.slots = 1000;
+  setenv("STATELINE_SIMT_MEMORY", "4000000", 1);
+  const Error error = error_of([&] { RunningEngine{spec}; });
+  unsetenv("STATELINE_SIMT_MEMORY");
+  CHECK_EQUAL(error.code, std::string("E_DEVICE_MEMORY"));
+  CHECK_EQUAL(error.details.at("purpose"), std::string("the states of all slots"));
+}
+
+}  // namespace
+}  // namespace stateline::test
