@@ -1,6 +1,7 @@
 #!/bin/sh
 # The check of a machine with a GPU: every kernel's tests on the device, alone and under compute-sanitizer, the engine's
-# tests, the golden cases of all families on 1, 2 and 4 ranks, then kernels and models timed, and a recorded run kept.
+# tests, the golden cases of all families on 1, 2 and 4 ranks, then kernels, AllReduce and models timed, and a recorded
+# run kept.
 #   bench/gpu/run.sh             builds what is missing and runs; results: bench/results/<date>-<gpu>.json and a trace
 #   bench/gpu/run.sh --prepare   builds only, where there is nvcc, CMake and Node: build/gpu can be carried to a GPU
 #   bench/gpu/run.sh --dry-run   no GPU: kernels run on the CPU (native/test/simt), tiny shapes, nothing kept
@@ -12,7 +13,9 @@ mkdir -p "$out"
 
 if [ "${1:-}" = --dry-run ]; then
   cmake -S . -B build/release -DSTATELINE_TESTS=ON -DSTATELINE_ADDON=OFF > /dev/null
-  cmake --build build/release --parallel --target simt_bench > /dev/null
+  cmake --build build/release --parallel --target simt_bench fake_nccl_WORKING > /dev/null
+  STATELINE_NCCL=$PWD/build/release/native/test/simt_nccl/libfake_nccl_WORKING.so
+  export STATELINE_NCCL
   bin=build/release/native/test/simt_engine/simt
   rm -rf "$plans"
   node bench/gpu/plans.mjs "$plans"
@@ -48,6 +51,8 @@ fi
 # shellcheck disable=SC2086
 "${bin}_kernels" $dry > "$out/kernels.json"
 # shellcheck disable=SC2086
+"${bin}_sums" $dry > "$out/sums.json"
+# shellcheck disable=SC2086
 "${bin}_speed" $dry --trace "$out/trace.json" > "$out/speed.json"
 peers=null
 if python3 bench/gpu/mamba_ssm.py $dry > "$out/mamba-ssm.json" 2> "$out/mamba-ssm.txt"; then
@@ -58,12 +63,14 @@ fi
 {
   echo "{\"date\": \"$(date +%Y-%m-%d)\", \"machine\": $machine,"
   echo "\"kernels\": $(cat "$out/kernels.json"),"
+  echo "\"sums\": $(cat "$out/sums.json"),"
   echo "\"models\": $(cat "$out/speed.json"),"
   echo "\"mambaSsm\": $peers}"
 } > "$out/result.json"
 if [ -n "$dry" ]; then
   node -e 'for (const file of process.argv.slice(1)) JSON.parse(require("fs").readFileSync(file, "utf8"))' \
     "$out/result.json"
+  node bench/gpu/table.mjs "$out/result.json" > "$out/result.md"
   rm -rf "$out/runs"
   node dist/kernel/cli/main.js import "$out/trace.json" --runs "$out/runs" > /dev/null
   echo "the GPU check runs; its figures here mean nothing"
@@ -72,4 +79,8 @@ fi
 name="bench/results/$(date +%Y-%m-%d)-$card"
 cp "$out/result.json" "$name.json"
 cp "$out/trace.json" "$name.trace.json"
-cat "$name.json"
+if command -v node > /dev/null; then
+  node bench/gpu/table.mjs "$name.json" | tee "$name.md"
+else
+  cat "$name.json"
+fi

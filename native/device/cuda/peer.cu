@@ -51,9 +51,10 @@ __device__ void meet(const PeerGroup& group, uint32_t arrival) {
   __threadfence_system();
   __syncthreads();
   const int r = static_cast<int>(threadIdx.x);
+  const int64_t row = static_cast<int64_t>(blockIdx.x) * kMaxRanks;
+  if (r < group.ranks) signal(group.counters[r] + row + group.rank, arrival);
+  __syncwarp();  // all are told before the first is waited for
   if (r < group.ranks) {
-    const int64_t row = static_cast<int64_t>(blockIdx.x) * kMaxRanks;
-    signal(group.counters[r] + row + group.rank, arrival);
     const uint32_t* theirs = group.counters[group.rank] + row + r;
     for (uint32_t look = 1; static_cast<int32_t>(observe(theirs) - arrival) < 0; ++look) {
       // Memory of the host: asked rarely, since its answer takes longer than most waits.

@@ -464,6 +464,7 @@ cudaError_t cudaMemcpyPeerAsync(void* to, int, const void* from, int, size_t byt
 // Memory of the host that is not pinned is read before the call returns, and written to before it returns.
 cudaError_t cudaMemcpy2DAsync(void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width,
                               size_t height, cudaMemcpyKind kind, cudaStream_t stream) {
+  if (width == 0 || height == 0) return cudaSuccess;
   if (width > to_pitch || width > from_pitch || !fits(to, from, kind)) return note(cudaErrorInvalidValue);
   const bool captured = stream && stream->capture;
   if (!stream || captured || is_device(from) || is_pinned(from)) {
