@@ -1,6 +1,6 @@
 // What an AllReduce costs between ranks on GPUs, by link, wire and size: several ranks on one GPU, a GPU each over peer
-// memory (by flags where small, by events), a GPU each over NCCL where it can be opened. JSON on stdout; --dry-run takes
-// few small sizes, to see that the program works where there is no GPU.
+// memory (by flags where small, by events), a GPU each over NCCL where it can be opened. JSON on stdout; --dry-run
+// takes few small sizes, to see that the program works where there is no GPU.
 //
 // `us` puts sums on the streams one by one, as prefill does; `graphUs` launches a graph of them, as decode does. The
 // bandwidths are of the faster one, by the definitions of nccl-tests: algGbPerSecond is bytes / time, busGbPerSecond
@@ -101,8 +101,9 @@ class Bench {
         // Over peer memory large sums meet on the host, which ranks with graphs of their own cannot.
         const bool repeats = !link_.apart() || link_.nccl || count <= link_.at_once;
         const int64_t key = count * 8 + static_cast<int64_t>(wire);
-        const double graph =
-            repeats ? time(*device, *communicator, [&] { graphs->run(key, sums); }, 2) : single;
+        const double graph = repeats ? time(
+                                           *device, *communicator, [&] { graphs->run(key, sums); }, 2)
+                                     : single;
         if (rank == 0) print(wire, count, sent, single, repeats ? graph : -1, first);
       }
     }

@@ -11,8 +11,8 @@ namespace stateline {
 
 class Rendezvous {
  public:
-  // `first`: the engine's rank that is 0 here, for messages. `spins`: how often a waiting rank looks, at most, before it parks; 0 when ranks share cores. `timeout_ms`: that a
-  // rank waits for others, at most.
+  // `first`: the engine's rank that is 0 here, for messages. `spins`: how often a waiting rank looks, at most, before
+  // it parks; 0 when ranks share cores. `timeout_ms`: that a rank waits for others, at most.
   Rendezvous(int ranks, int first, int spins, int64_t timeout_ms);
 
   // `rank` has reached its next point. What it wrote before is visible to whoever waited for the returned ticket.

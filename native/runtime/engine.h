@@ -96,8 +96,8 @@ class Engine {
   std::condition_variable load_over_;
   std::exception_ptr load_error_;
   std::vector<Rank::Memory> memory_;
-  int loading_;  // ranks
-  int running_;  // ranks
+  int loading_;      // ranks
+  int running_;      // ranks
   int settled_ = 0;  // of them, whose devices do nothing any more
   std::condition_variable all_settled_;
   std::vector<std::function<void()>> closed_;

@@ -36,9 +36,9 @@ StateCache::StateCache(Device& device, const ModelShape& shape, const ModelWeigh
       conv_(device.allocate(shape.layers * slots * conv_size_, "the states of all slots")),
       ssm_(device.allocate(shape.layers * slots * ssm_size_, "the states of all slots")),
       keys_(device.allocate(hybrid_layers(weights) * slots * shape.context * key_columns(weights),
-                             "the keys and values of all slots")),
+                            "the keys and values of all slots")),
       values_(device.allocate(hybrid_layers(weights) * slots * shape.context * key_columns(weights),
-                             "the keys and values of all slots")),
+                              "the keys and values of all slots")),
       positions_(slots) {
   const int64_t kv_size = shape.context * key_columns(weights);
   int64_t hybrid = 0;

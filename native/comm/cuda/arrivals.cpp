@@ -9,8 +9,8 @@ std::vector<uint32_t> Arrivals::read(const std::vector<const uint32_t*>& places,
   auto* words = reinterpret_cast<uint32_t*>(host_.data());
   for (size_t i = 0; i < places.size(); ++i) {
     // cudaMemcpyDefault: other GPUs' memory, whether or not this one reads it.
-    const cudaError_t code = cudaMemcpyAsync(words + i * count, places[i], count * sizeof(uint32_t), cudaMemcpyDefault,
-                                             stream_);
+    const cudaError_t code =
+        cudaMemcpyAsync(words + i * count, places[i], count * sizeof(uint32_t), cudaMemcpyDefault, stream_);
     if (code != cudaSuccess) return {};
   }
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(1);

@@ -30,9 +30,9 @@ class GpuGroup : public Group {
 
 // A back end says how messages travel, on the communication stream.
 //
-// What waits on a GPU for other ranks is followed by a meeting on the host, before any call that may wait for a GPU (an
-// allocation, a kernel's first launch): that call could keep another rank from putting its part there, and all would
-// wait for ever (github.com/NVIDIA/nccl/issues/613 has such a case).
+// What waits on a GPU for other ranks stands between two meetings on the host, without any call that may wait for a GPU
+// (an allocation, a kernel's first launch): that call could keep another rank from putting its part there, and all
+// would wait for ever (github.com/NVIDIA/nccl/issues/613 has such a case).
 class GpuCommunicator : public Communicator, private WaitsForRanks {
  public:
   GpuCommunicator(GpuGroup& group, int rank, CudaDevice& device, Recorder& recorder)

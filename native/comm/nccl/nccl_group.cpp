@@ -45,7 +45,8 @@ class NcclCommunicator final : public GpuCommunicator {
     group.messages_[rank] = messages_.as<uint32_t>();
   }
   ~NcclCommunicator() override {
-    if (comm_ && generation_ == group_.generation_ && !cuda::gpu_hangs()) library_.comm_destroy(std::exchange(comm_, nullptr));
+    if (comm_ && generation_ == group_.generation_ && !cuda::gpu_hangs())
+      library_.comm_destroy(std::exchange(comm_, nullptr));
     release();
   }
 
@@ -108,7 +109,7 @@ class NcclCommunicator final : public GpuCommunicator {
     const uint64_t exchanged = stamp();
     record_part(Op::exchange, arrived, exchanged);
     check(requantise(cuda::payload_of(message()), mine.begin, mine.end, all(), memory_of(1), stream()),
-                "summing messages");
+          "summing messages");
     const uint64_t reduced = stamp();
     record_part(Op::reduce, exchanged, reduced);
     exchange([&](int other) {

@@ -31,7 +31,8 @@ class NcclGroup final : public GpuGroup {
   int64_t rank_bytes() const { return (options_.ranks + 2) * message_bytes_; }
 
   std::shared_ptr<const nccl::Library> library_;
-  std::vector<const uint32_t*> messages_;  // of each rank, how many in its GPU's memory; written before the first meeting
+  std::vector<const uint32_t*>
+      messages_;         // of each rank, how many in its GPU's memory; written before the first meeting
   nccl::UniqueId id_{};  // of the newest communicators, by rank 0
   int generation_ = 0;   // of them
 };

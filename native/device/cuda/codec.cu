@@ -24,7 +24,8 @@ __device__ __forceinline__ void each_group(const Payload& payload, Stripe stripe
 }
 
 template <class Code>
-__global__ void __launch_bounds__(kThreads) encode_groups(Payload payload, Stripe stripe, WireMemory out, uint32_t* messages) {
+__global__ void __launch_bounds__(kThreads)
+    encode_groups(Payload payload, Stripe stripe, WireMemory out, uint32_t* messages) {
   if (messages && blockIdx.x == 0 && threadIdx.x == 0) ++*messages;
   each_group(payload, stripe, [&](int64_t index, const Group& group, int lane) {
     const float* in = payload.values.data + group.row * payload.values.stride + group.column;

@@ -28,6 +28,9 @@ if(STATELINE_HAS_CUDA)
     set(CMAKE_CUDA_ARCHITECTURES 80-real 86-real 89-real 90-real 90-virtual)
   endif()
   set(CMAKE_CUDA_COMPILER ${STATELINE_NVCC})
+  # CMake 3.25 knows no later one for nvcc 13. Of programs that link kernels too, which would take C++'s 20.
+  set(CMAKE_CUDA_STANDARD 17)
+  set(CMAKE_CUDA_STANDARD_REQUIRED ON)
   enable_language(CUDA)
 
   # By hand: FindCUDAToolkit insists on the shared runtime, which the PyPI packages have under another name.
@@ -47,10 +50,7 @@ if(STATELINE_HAS_CUDA)
   target_include_directories(stateline_cuda_kernels PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
   # Keeps what ptxas says of registers and spills beside each object: scripts/cuda-table.mjs reads it.
   set(launcher sh ${CMAKE_CURRENT_LIST_DIR}/compile.sh ${CMAKE_CXX_COMPILER_LAUNCHER})
-  set_target_properties(stateline_cuda_kernels PROPERTIES
-    CUDA_STANDARD 17  # CMake 3.25 knows no later one for nvcc 13
-    CUDA_STANDARD_REQUIRED ON
-    CUDA_COMPILER_LAUNCHER "${launcher}")
+  set_target_properties(stateline_cuda_kernels PROPERTIES CUDA_COMPILER_LAUNCHER "${launcher}")
   target_compile_options(stateline_cuda_kernels PRIVATE
     $<$<COMPILE_LANGUAGE:CUDA>:-Xptxas=-v -Xcompiler=-Wall>)
   target_link_libraries(stateline_cuda_kernels PUBLIC stateline_cudart)

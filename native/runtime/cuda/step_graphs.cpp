@@ -78,6 +78,7 @@ class RankGraphs final : public Repeats {
 
   void launch(const Step& step) {
     if (apart()) {
+      communicator_.barrier();  // before and behind it ranks may allocate, which may wait for this GPU
       step.graph.launch(stream());
       return communicator_.barrier();
     }

@@ -7,7 +7,7 @@
 // Ranks that order their collectives by events share one graph: all their streams join the first rank's capture, which
 // holds the events as edges, and it launches for all. They then meet on the host twice a step instead of once a
 // collective. Ranks whose collectives wait for each other on the GPUs, by flags or in NCCL, have a graph each and meet
-// once, when all have launched (comm/cuda/gpu_group.h says why). NCCL is captured since its version 2.9
+// twice, before and behind the launch (comm/cuda/gpu_group.h says why). NCCL is captured since its version 2.9
 // (docs.nvidia.com/deeplearning/nccl, "Using NCCL with CUDA Graphs", which asks threads for ThreadLocal captures).
 #pragma once
 

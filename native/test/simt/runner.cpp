@@ -165,7 +165,7 @@ class Executor {
   // Fibers in the middle of a kernel cannot be used again.
   bool abandon(const std::string& what) {
     failure_text() = "block (" + std::to_string(blockIdx.x) + ", " + std::to_string(blockIdx.y) + ", " +
-              std::to_string(blockIdx.z) + ") waits at " + what;
+                     std::to_string(blockIdx.z) + ") waits at " + what;
     misuse_.clear();
     threads_.clear();
     return false;

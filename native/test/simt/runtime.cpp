@@ -110,8 +110,8 @@ struct World {
   std::mutex mutex;
   std::condition_variable changed;
   std::set<SimtStream*> streams;
-  std::map<int, cudaError_t> broken;                // devices whose kernels failed: all calls say so from then on
-  std::set<std::pair<const void*, int>> kernels;    // that devices have loaded
+  std::map<int, cudaError_t> broken;              // devices whose kernels failed: all calls say so from then on
+  std::set<std::pair<const void*, int>> kernels;  // that devices have loaded
   std::map<char*, size_t> pinned;
   // Calls that allocate, free or load a kernel wait for GPUs, and other calls for them, as drivers may let them do
   // (github.com/NVIDIA/nccl/issues/613, github.com/meta-pytorch/torchcomms/pull/2334).
@@ -157,8 +157,8 @@ void wait_for_device(int device) {
   if (hangs()) never_returns("a call that waits for the GPU");
   std::unique_lock lock(world().mutex);
   world().changed.wait(lock, [&] {
-    return std::ranges::all_of(world().streams,
-                               [&](SimtStream* each) { return (device >= 0 && each->device != device) || idle(*each); });
+    return std::ranges::all_of(
+        world().streams, [&](SimtStream* each) { return (device >= 0 && each->device != device) || idle(*each); });
   });
 }
 
@@ -566,7 +566,8 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   return cudaSuccess;
 }
 // Seen by the libraries that tests open in NCCL's and cuBLAS's place.
-__attribute__((visibility("default"))) cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* data) {
+__attribute__((visibility("default"))) cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function,
+                                                                      void* data) {
   return simt::submit(stream, [=] {
     function(data);
     return cudaSuccess;

@@ -37,7 +37,9 @@ void repair() {
   }
 }
 
-TEST("a kernel that fails ends the job on all ranks, recorded or not, with rank, op, step and CUDA's text; then all close") {
+TEST(
+    "a kernel that fails ends the job on all ranks, recorded or not, with rank, op, step and CUDA's text; then all "
+    "close") {
   const RandomModel model;
   for (const auto& gpus : {std::vector<int>{0}, {0, 1}, {0, 0}}) {
     for (const bool recorded : {false, true}) {

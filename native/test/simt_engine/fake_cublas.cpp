@@ -35,9 +35,9 @@ EXPORT int cublasSetStream_v2(void* handle, cudaStream_t stream) {
 }
 EXPORT const char* cublasGetStatusString(int) { return "an invalid value"; }
 
-EXPORT int cublasGemmEx(void* handle, int op_a, int op_b, int m, int n, int k, const void* alpha, const void* a, int type_a,
-                        int lda, const void* b, int type_b, int ldb, const void* beta, void* c, int type_c, int ldc,
-                        int compute, int) {
+EXPORT int cublasGemmEx(void* handle, int op_a, int op_b, int m, int n, int k, const void* alpha, const void* a,
+                        int type_a, int lda, const void* b, int type_b, int ldb, const void* beta, void* c, int type_c,
+                        int ldc, int compute, int) {
   constexpr int kInvalid = 7;
   if (compute != 68 || type_c != 0 || type_a != type_b || ldc < m) return kInvalid;
   if (lda < (op_a ? k : m) || ldb < (op_b ? n : k)) return kInvalid;

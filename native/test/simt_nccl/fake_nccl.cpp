@@ -1,6 +1,6 @@
-// The functions of NCCL that the engine calls, for ranks that are threads of this process and streams of test/simt, whose
-// host functions stand for NCCL's kernels: they wait for each other there, and may be captured. FAKE_NCCL_FAIL names a
-// function that fails.
+// The functions of NCCL that the engine calls, for ranks that are threads of this process and streams of test/simt,
+// whose host functions stand for NCCL's kernels: they wait for each other there, and may be captured. FAKE_NCCL_FAIL
+// names a function that fails.
 #include <algorithm>
 #include <condition_variable>
 #include <cstdint>
@@ -235,8 +235,10 @@ EXPORT int ncclGroupEnd() {
       auto& box = world.mail[{piece.other, own->rank}];
       world.changed.wait(lock, [&] { return !box.empty() || own->aborted; });
       if (own->aborted) return;
-      if (box.front().size() != piece.bytes) own->error = kInvalidArgument;
-      else std::copy(box.front().begin(), box.front().end(), static_cast<char*>(piece.data));
+      if (box.front().size() != piece.bytes)
+        own->error = kInvalidArgument;
+      else
+        std::copy(box.front().begin(), box.front().end(), static_cast<char*>(piece.data));
       box.pop_front();
     }
   });
