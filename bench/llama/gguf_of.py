@@ -1,4 +1,4 @@
-"""Writes a Mamba checkpoint of ours, as `stateline models make` writes them, for llama.cpp: same weights, so that both
+"""Writes a Mamba or Falcon-Mamba checkpoint of ours, as `stateline models make` writes them, for llama.cpp: same weights, so that both
 compute the same thing. Needs the packages gguf and numpy.
 
     python bench/llama/gguf_of.py DIRECTORY FILE.gguf BF16|F16|Q8_0
@@ -68,6 +68,8 @@ def main(directory, out, type_name):
     writer.add_ssm_state_size(config["state_size"])
     writer.add_ssm_time_step_rank(config["time_step_rank"])
     writer.add_layer_norm_rms_eps(config["layer_norm_epsilon"])
+    # Falcon-Mamba: norms without weights before dt, B and C.
+    writer.add_ssm_dt_b_c_rms(config["model_type"] == "falcon_mamba")
     writer.add_tokenizer_model("no_vocab")
     writer.add_vocab_size(config["vocab_size"])
     for path in sorted(directory.glob("*.safetensors")):

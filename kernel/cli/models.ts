@@ -26,7 +26,7 @@ function makeCommand(): Command {
     .description("write random weights of a published shape")
     .requiredOption(
       "--like <name>",
-      "mamba-130m, mamba-370m, mamba-790m, mamba-1.4b, mamba-2.8b, falcon-mamba-7b or zamba-7b",
+      "mamba-130m, mamba-370m, mamba-790m, mamba-1.4b, mamba-2.8b, falcon-mamba-small, falcon-mamba-7b or zamba-7b",
     )
     .requiredOption("--out <dir>", "directory to write; sharded above 4 GB")
     .option("--layers <count>", "instead of the shape's own", positiveInteger)

@@ -1,4 +1,4 @@
-/** Published shapes, by name, for random models: what a benchmark needs when nothing can be downloaded. */
+/** Published shapes and one of our own, by name, for random models: what a benchmark needs when nothing can be downloaded. */
 
 import { OptionError } from "../errors";
 
@@ -24,6 +24,8 @@ export const publishedShapes: Readonly<Record<string, PublishedShape>> = {
   "mamba-790m": { family: "mamba", hidden: 1536, layers: 48, vocabulary },
   "mamba-1.4b": { family: "mamba", hidden: 2048, layers: 48, vocabulary },
   "mamba-2.8b": { family: "mamba", hidden: 2560, layers: 64, vocabulary },
+  // Nobody published this one: a Falcon-Mamba of a size that benchmarks can run beside others in minutes.
+  "falcon-mamba-small": { family: "falcon_mamba", hidden: 1024, layers: 12, vocabulary: 65024 },
   "falcon-mamba-7b": { family: "falcon_mamba", hidden: 4096, layers: 64, vocabulary: 65024 },
   "zamba-7b": { family: "zamba", hidden: 3712, layers: 76, vocabulary: 32000, mambaHeads: 2, attentionHeads: 16 },
 };
