@@ -1,8 +1,8 @@
 /** Runs as the server knows them: read once, handed to the analysis thread, the ones asked for last kept there. */
 
-import { buffersOf } from "../trace/columns";
+import { buffersOf, BYTES_PER_EVENT } from "../trace/columns";
 import type { RunInfo, RunSource } from "../trace/run";
-import { BYTES_PER_EVENT, encodeEvents } from "../trace/wire-format";
+import { encodeEvents } from "../trace/wire-format";
 import type { Answer, Question } from "./analysis";
 import { Analyst } from "./analyst";
 

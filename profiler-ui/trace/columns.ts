@@ -1,20 +1,50 @@
-/** Making, picking and joining event columns. */
+/** The columns of events by name; making, picking and joining them. */
 
 import type { EventColumns, Numbers, TextColumn } from "./events";
 import { commonWidth, widthOf, WIDTHS, type Width } from "./widths";
-import { NUMBER_COLUMNS, TEXT_COLUMNS, type NumberColumn } from "./wire-format";
 
-/** Columns with room for `count` events, all zero; texts are shared with `like`, numbers as wide as `widthOf` says. */
-export function emptyLike(
-  like: EventColumns,
+/** Columns of numbers, in the order in which they are written. */
+export type NumberColumn = Exclude<keyof EventColumns, "count" | TextColumnName>;
+
+/** Columns of texts, written after them as one byte a row. */
+export type TextColumnName = "name" | "kind" | "phase" | "wireType" | "algorithm";
+
+/** As wide as a run on disk has them. */
+const BYTES: Readonly<Record<NumberColumn, number>> = {
+  startNs: 8,
+  durNs: 8,
+  flops: 8,
+  bytes: 8,
+  wireBytes: 8,
+  seq: 8,
+  step: 4,
+  tokens: 4,
+  sequences: 4,
+  cell: 4,
+  request: 4,
+  layer: 2,
+  group: 2,
+  rank: 2,
+  stream: 2,
+};
+
+export const NUMBER_COLUMNS: readonly NumberColumn[] = Object.keys(BYTES) as NumberColumn[];
+
+export const TEXT_COLUMNS: readonly TextColumnName[] = ["name", "kind", "phase", "wireType", "algorithm"];
+
+/** Bytes of one event of a run that was read, less is sent of most. */
+export const BYTES_PER_EVENT: number = Object.values(BYTES).reduce((sum, bytes) => sum + bytes, TEXT_COLUMNS.length);
+
+/** Events from their columns, which are asked for in the order of NUMBER_COLUMNS, then of TEXT_COLUMNS. */
+export function columnsOf(
   count: number,
-  widthOfColumn: (column: NumberColumn) => Width = (column) => widthOf(like[column]),
+  startNs: Float64Array,
+  numbers: (column: Exclude<NumberColumn, "startNs">) => Numbers,
+  text: (column: TextColumnName) => TextColumn,
 ): EventColumns {
-  const text = ({ texts }: TextColumn): TextColumn => ({ texts, codes: new Uint8Array(count) });
-  const numbers = (column: NumberColumn): Numbers => new WIDTHS[widthOfColumn(column)](count);
   return {
     count,
-    startNs: new Float64Array(count),
+    startNs,
     durNs: numbers("durNs"),
     flops: numbers("flops"),
     bytes: numbers("bytes"),
@@ -29,12 +59,26 @@ export function emptyLike(
     group: numbers("group"),
     rank: numbers("rank"),
     stream: numbers("stream"),
-    name: text(like.name),
-    kind: text(like.kind),
-    phase: text(like.phase),
-    wireType: text(like.wireType),
-    algorithm: text(like.algorithm),
+    name: text("name"),
+    kind: text("kind"),
+    phase: text("phase"),
+    wireType: text("wireType"),
+    algorithm: text("algorithm"),
   };
+}
+
+/** Columns with room for `count` events, all zero; texts are shared with `like`, numbers as wide as `widthOf` says. */
+export function emptyLike(
+  like: EventColumns,
+  count: number,
+  widthOfColumn: (column: NumberColumn) => Width = (column) => widthOf(like[column]),
+): EventColumns {
+  return columnsOf(
+    count,
+    new Float64Array(count),
+    (column) => new WIDTHS[widthOfColumn(column)](count),
+    (column) => ({ texts: like[column].texts, codes: new Uint8Array(count) }),
+  );
 }
 
 /** The memory that the columns lie in, each block once. */

@@ -38,7 +38,8 @@ export function widthOf(column: Numbers): Width {
   return known?.[0] ?? "f64";
 }
 
-function narrowestFor(least: number, most: number): Width {
+/** The narrowest type of the numbers from `least` to `most`; whole ones, where they are few enough for that. */
+export function narrowestFor(least: number, most: number): Width {
   return RANGES.find(([, from, to]) => from <= least && most <= to)?.[0] ?? "f64";
 }
 

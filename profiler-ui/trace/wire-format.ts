@@ -10,44 +10,13 @@
  */
 
 import { RunError } from "./errors";
+import { columnsOf, NUMBER_COLUMNS, TEXT_COLUMNS, type NumberColumn, type TextColumnName } from "./columns";
 import type { EventColumns, Numbers, TextColumn } from "./events";
 import { narrowed, widthOf, WIDTHS, type Width } from "./widths";
 
 const MAGIC = 0x56454c53; // "SLEV" read as a little-endian uint32
 const VERSION = 2;
 const PREFIX = 12;
-
-/** Columns of numbers, in the order in which they are written. */
-export type NumberColumn = Exclude<keyof EventColumns, "count" | TextColumnName>;
-
-/** Columns of texts, written after them as one byte a row. */
-export type TextColumnName = "name" | "kind" | "phase" | "wireType" | "algorithm";
-
-/** As wide as a run on disk has them. */
-const BYTES: Readonly<Record<NumberColumn, number>> = {
-  startNs: 8,
-  durNs: 8,
-  flops: 8,
-  bytes: 8,
-  wireBytes: 8,
-  seq: 8,
-  step: 4,
-  tokens: 4,
-  sequences: 4,
-  cell: 4,
-  request: 4,
-  layer: 2,
-  group: 2,
-  rank: 2,
-  stream: 2,
-};
-
-export const NUMBER_COLUMNS: readonly NumberColumn[] = Object.keys(BYTES) as NumberColumn[];
-
-export const TEXT_COLUMNS: readonly TextColumnName[] = ["name", "kind", "phase", "wireType", "algorithm"];
-
-/** Bytes of one event of a run that was read, less is sent of most. */
-export const BYTES_PER_EVENT: number = Object.values(BYTES).reduce((sum, bytes) => sum + bytes, TEXT_COLUMNS.length);
 
 interface Header {
   readonly count: number;
@@ -97,7 +66,6 @@ export function decodeEvents(buffer: ArrayBuffer): EventColumns {
     if (offset > buffer.byteLength) malformed(`columns end at byte ${offset} of ${buffer.byteLength}`);
     return at;
   };
-  const floats = (): Float64Array => new Float64Array(buffer, take(8), count);
   const numbers = (column: NumberColumn): Numbers => {
     const width = header.widths[column];
     if (!isWidth(width)) return malformed(`a width ${JSON.stringify(width)} of ${column}`);
@@ -111,30 +79,7 @@ export function decodeEvents(buffer: ArrayBuffer): EventColumns {
       if (code >= texts.length) malformed(`code ${code} of ${column}, which has ${texts.length} texts`);
     return { texts: texts.map(String), codes };
   };
-  // In the order of NUMBER_COLUMNS, then of TEXT_COLUMNS.
-  return {
-    count,
-    startNs: floats(),
-    durNs: numbers("durNs"),
-    flops: numbers("flops"),
-    bytes: numbers("bytes"),
-    wireBytes: numbers("wireBytes"),
-    seq: numbers("seq"),
-    step: numbers("step"),
-    tokens: numbers("tokens"),
-    sequences: numbers("sequences"),
-    cell: numbers("cell"),
-    request: numbers("request"),
-    layer: numbers("layer"),
-    group: numbers("group"),
-    rank: numbers("rank"),
-    stream: numbers("stream"),
-    name: text("name"),
-    kind: text("kind"),
-    phase: text("phase"),
-    wireType: text("wireType"),
-    algorithm: text("algorithm"),
-  };
+  return columnsOf(count, new Float64Array(buffer, take(8), count), numbers, text);
 }
 
 function readHeader(buffer: ArrayBuffer): { header: Header; offset: number } {

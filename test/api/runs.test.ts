@@ -9,8 +9,10 @@ import fc from "fast-check";
 
 import type { EventColumns } from "../../profiler-ui/trace/events";
 import type { RunInfo } from "../../profiler-ui/trace/run";
+import { widthOf } from "../../profiler-ui/trace/widths";
 import { RunError } from "../../kernel/api/errors";
 import type { SpanColumns, SpanNames } from "../../kernel/api/native";
+import { openDatabase } from "../../kernel/api/runs/duckdb";
 import { createRunFolder, eventFiles, readInfo, writeInfo } from "../../kernel/api/runs/folder";
 import { loadModel } from "../../kernel/api/model/load";
 import { profileByTurns } from "../../kernel/api/runs/by-turns";
@@ -19,6 +21,7 @@ import { readEvents } from "../../kernel/api/runs/parquet-reader";
 import { ParquetWriter } from "../../kernel/api/runs/parquet-writer";
 import { profile } from "../../kernel/api/runs/profile";
 import { Run } from "../../kernel/api/runs/run";
+import { EVENT_SCHEMA } from "../../kernel/api/runs/schema";
 import { plainText } from "../../kernel/api/display";
 import { temporaryFolder, tinyMamba } from "../support/fixtures";
 
@@ -119,6 +122,40 @@ test("every value of every event survives the disk, in several chunks, in order 
     ),
     { numRuns: 4 },
   );
+});
+
+test("columns are read as narrow as their values; fractions, gaps and huge numbers of other writers are kept", async () => {
+  const folder = temporaryFolder();
+  await write(folder, [spans(100), spans(3000)]);
+  const { durNs, bytes, flops, rank, layer, tokens } = await readEvents(folder);
+  expect([durNs, bytes, flops, rank, layer, tokens].map(widthOf)).toEqual(["u8", "u32", "f64", "u8", "i8", "u16"]);
+
+  const others = temporaryFolder();
+  const database = await openDatabase();
+  const columns = EVENT_SCHEMA.map(({ column, type }) => {
+    const values: Readonly<Record<string, string>> = {
+      start_ns: "i",
+      dur_ns: "CASE i WHEN 0 THEN 0.5::DOUBLE ELSE 'NaN' END",
+      layer: "CASE i WHEN 1 THEN 300::SMALLINT END",
+      seq: "NULL::BIGINT",
+      flops: "9007199254740991 - i",
+      tokens: "i::DOUBLE",
+    };
+    return `${values[column] ?? `0::${type}`} AS "${column}"`;
+  });
+  await database.connection.run(
+    `COPY (SELECT ${columns.join(", ")} FROM range(2) AS r(i)) TO '${join(others, "events-00000.parquet")}'`,
+  );
+  database.close();
+  const read = await readEvents(others);
+  const values = (["durNs", "layer", "seq", "flops", "tokens"] as const).map((column) => [...read[column]]);
+  expect(values).toEqual([
+    [0.5, 0],
+    [-1, 300],
+    [-1, -1],
+    [2 ** 53 - 1, 2 ** 53 - 2],
+    [0, 1],
+  ]);
 });
 
 test("a second model's ranks and collectives stand after the first's", async () => {

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { concatenate, pick } from "../../profiler-ui/trace/columns";
+import { BYTES_PER_EVENT, concatenate, NUMBER_COLUMNS, pick, TEXT_COLUMNS } from "../../profiler-ui/trace/columns";
 import type { EventColumns } from "../../profiler-ui/trace/events";
 import {
   formatBytes,
@@ -15,13 +15,7 @@ import { KINDS } from "../../profiler-ui/trace/kinds";
 import { channels, inkOn, KIND_COLOURS, mix } from "../../profiler-ui/trace/palette";
 import { timeTicks } from "../../profiler-ui/trace/ticks";
 import { timelineSvg } from "../../profiler-ui/trace/timeline-svg";
-import {
-  BYTES_PER_EVENT,
-  decodeEvents,
-  encodeEvents,
-  NUMBER_COLUMNS,
-  TEXT_COLUMNS,
-} from "../../profiler-ui/trace/wire-format";
+import { decodeEvents, encodeEvents } from "../../profiler-ui/trace/wire-format";
 import { eventsOf } from "./support/events";
 import { syntheticRun } from "./support/synthetic-run";
 

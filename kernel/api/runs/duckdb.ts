@@ -10,7 +10,8 @@ import { tmpdir } from "node:os";
 import type * as DuckDB from "@duckdb/node-api";
 import type { DuckDBConnection, DuckDBDataChunk, DuckDBInstance } from "@duckdb/node-api";
 
-export type ColumnArray = BigInt64Array | Float64Array | Int32Array | Int16Array | Uint16Array | Uint8Array;
+export type ColumnArray =
+  BigInt64Array | Float64Array | Int32Array | Uint32Array | Int16Array | Uint16Array | Int8Array | Uint8Array;
 
 /** Rows of a data chunk. */
 export const CHUNK_ROWS = 2048;

@@ -1,10 +1,13 @@
 /** Reads a run's Parquet files as columns. */
 
+import type { DuckDBConnection } from "@duckdb/node-api";
+
 import { cleaned } from "../../../profiler-ui/trace/clean";
-import { pick } from "../../../profiler-ui/trace/columns";
-import type { EventColumns, TextColumn } from "../../../profiler-ui/trace/events";
+import { columnsOf, pick } from "../../../profiler-ui/trace/columns";
+import type { EventColumns, Numbers } from "../../../profiler-ui/trace/events";
+import { narrowestFor, WIDTHS, type Width } from "../../../profiler-ui/trace/widths";
 import { RunError } from "../errors";
-import { openDatabase, readColumn, type ColumnArray, type Database } from "./duckdb";
+import { openDatabase, readColumn, type Database } from "./duckdb";
 import { eventFiles } from "./folder";
 import { EVENT_SCHEMA, literal, quoted } from "./schema";
 
@@ -58,48 +61,103 @@ export function emptyTable(): string {
 }
 
 export function emptyEvents(): EventColumns {
-  return assemble(
+  return columnsOf(
     0,
-    (type) => allocate(type, 0),
-    () => [],
+    new Float64Array(0),
+    () => new Float64Array(0),
+    () => ({ texts: [], codes: new Uint8Array(0) }),
   );
 }
 
-/** The events of a table or of what stands for one, by start time. */
+const SQL_TYPES: Readonly<Record<Width, string>> = {
+  u8: "UTINYINT",
+  i8: "TINYINT",
+  u16: "USMALLINT",
+  i16: "SMALLINT",
+  u32: "UINTEGER",
+  i32: "INTEGER",
+  f64: "DOUBLE",
+};
+
+/** What holds any number of a column: a double where that is 64 bits wide. */
+const WIDTH_ON_DISK = { BIGINT: "f64", INTEGER: "i32", SMALLINT: "i16", USMALLINT: "u16" } as const;
+
+/** The events of a table or of what stands for one, by start time, each column as narrow as its values. */
 export async function readTable({ connection }: Database, source: string): Promise<EventColumns> {
-  const [counted = []] = (await connection.runAndReadAll(`SELECT count(*)::DOUBLE FROM ${source}`)).getRows();
-  const count = Number(counted[0]);
-  if (count > MOST_EVENTS)
-    throw new Error(`there are ${count}, at most ${MOST_EVENTS} are read at once; SQL answers questions about more`);
-  const textColumns = EVENT_SCHEMA.filter(({ type }) => type === "TEXT");
-  const distinct = textColumns.map(({ column }) => `list_sort(list(DISTINCT ${textOf(column)}))`);
-  const [lists = []] = (await connection.runAndReadAll(`SELECT ${distinct.join(", ")} FROM ${source}`)).getRowsJS();
-  const texts = new Map<string, string[]>();
-  for (const [k, { column, field }] of textColumns.entries()) {
-    const values = (lists[k] as readonly string[] | null | undefined) ?? [];
-    if (values.length > MAX_TEXTS)
-      throw new Error(`${column} has ${values.length} different texts, at most ${MAX_TEXTS} are read`);
-    texts.set(field, [...values]);
-  }
+  const count = await countOf(connection, source);
+  const widths = await widthsIn(connection, source);
+  const texts = await textsIn(connection, source);
   const selected = EVENT_SCHEMA.map(({ column, type, field }) => {
     // A position in a list is looked up once a text of Parquet's dictionary, a cast to an ENUM once a row.
     if (type === "TEXT") return `(list_position([${literals(texts.get(field))}], ${textOf(column)}) - 1)::UTINYINT`;
-    const missing = column === "layer" || column === "seq" ? -1 : 0;
-    return `coalesce(${quoted(column)}, ${missing})::${type === "BIGINT" ? "DOUBLE" : type}`;
+    return `${numberOf(column, type)}::${SQL_TYPES[widths.get(field) ?? "f64"]}`;
   });
-  const arrays = EVENT_SCHEMA.map(({ type }) => allocate(type, count));
+  const arrays = EVENT_SCHEMA.map(({ type, field }) =>
+    type === "TEXT" ? new Uint8Array(count) : new WIDTHS[widths.get(field) ?? "f64"](count),
+  );
   const result = await connection.stream(`SELECT ${selected.join(", ")} FROM ${source}`);
   let rows = 0;
   for (let chunk = await result.fetchChunk(); chunk && chunk.rowCount > 0; chunk = await result.fetchChunk()) {
     for (const [column, array] of arrays.entries()) readColumn(chunk, column, array, rows);
     rows += chunk.rowCount;
   }
-  const events = assemble(
-    count,
-    (_, column) => arrays[column] ?? new Uint8Array(0),
-    (field) => texts.get(field) ?? [],
-  );
+  const byField = new Map<string, Numbers>(EVENT_SCHEMA.map(({ field }, k) => [field, arrays[k] ?? new Uint8Array(0)]));
+  const arrayOf = (field: string): Numbers => byField.get(field) ?? new Uint8Array(0);
+  const events = columnsOf(count, new Float64Array(arrayOf("startNs").buffer), arrayOf, (field) => ({
+    texts: texts.get(field) ?? [],
+    codes: new Uint8Array(arrayOf(field).buffer),
+  }));
   return ordered(cleaned(events));
+}
+
+/** @throws Error when there are too many */
+async function countOf(connection: DuckDBConnection, source: string): Promise<number> {
+  const [counted = []] = (await connection.runAndReadAll(`SELECT count(*)::DOUBLE FROM ${source}`)).getRows();
+  const count = Number(counted[0]);
+  if (count <= MOST_EVENTS) return count;
+  throw new Error(`there are ${count}, at most ${MOST_EVENTS} are read at once; SQL answers questions about more`);
+}
+
+/** By field the narrowest type of each column of numbers. The files' ends tell it: nothing else is read. */
+async function widthsIn(connection: DuckDBConnection, source: string): Promise<ReadonlyMap<string, Width>> {
+  const columns = EVENT_SCHEMA.filter((column) => column.type !== "TEXT");
+  const asked = columns.map(({ column }) => {
+    const [least, most] = [`min(${quoted(column)})`, `max(${quoted(column)})`];
+    return `[typeof(${least}), ${least}::VARCHAR, ${most}::VARCHAR]`;
+  });
+  const [row = []] = (await connection.runAndReadAll(`SELECT ${asked.join(", ")} FROM ${source}`)).getRowsJS();
+  const widths = columns.map(({ column, type, field }, k): [string, Width] => {
+    const [found, least, most] = row[k] as readonly (string | null)[];
+    // What is drawn is searched by start time, for which one type is quickest. A file of others may have fractions.
+    if (field === "startNs" || !found?.includes("INT")) return [field, WIDTH_ON_DISK[type]];
+    const missing = missingOf(column);
+    const [from, to] = [Number(least ?? missing), Number(most ?? missing)];
+    return [field, narrowestFor(Math.min(missing, from), Math.max(missing, to))];
+  });
+  return new Map(widths);
+}
+
+/** By field the texts of each column of texts. */
+async function textsIn(connection: DuckDBConnection, source: string): Promise<ReadonlyMap<string, readonly string[]>> {
+  const columns = EVENT_SCHEMA.filter(({ type }) => type === "TEXT");
+  const asked = columns.map(({ column }) => `list_sort(list(DISTINCT ${textOf(column)}))`);
+  const [row = []] = (await connection.runAndReadAll(`SELECT ${asked.join(", ")} FROM ${source}`)).getRowsJS();
+  const texts = columns.map(({ column, field }, k): [string, readonly string[]] => {
+    const values = (row[k] as readonly string[] | null | undefined) ?? [];
+    if (values.length > MAX_TEXTS)
+      throw new Error(`${column} has ${values.length} different texts, at most ${MAX_TEXTS} are read`);
+    return [field, values];
+  });
+  return new Map(texts);
+}
+
+/** A number as a file may have it; what does not fit the column's type is refused. */
+function numberOf(column: string, type: string): string {
+  return `coalesce(${quoted(column)}, ${missingOf(column)})::${type === "BIGINT" ? "DOUBLE" : type}`;
+}
+
+function missingOf(column: string): number {
+  return column === "layer" || column === "seq" ? -1 : 0;
 }
 
 function textOf(column: string): string {
@@ -120,32 +178,4 @@ function ordered(events: EventColumns): EventColumns {
   if (i >= count) return events;
   const index = Array.from({ length: count }, (_, k) => k).sort(before);
   return pick(events, Uint32Array.from(index));
-}
-
-function allocate(type: (typeof EVENT_SCHEMA)[number]["type"], count: number): ColumnArray {
-  switch (type) {
-    case "BIGINT":
-      return new Float64Array(count);
-    case "INTEGER":
-      return new Int32Array(count);
-    case "SMALLINT":
-      return new Int16Array(count);
-    case "USMALLINT":
-      return new Uint16Array(count);
-    case "TEXT":
-      return new Uint8Array(count);
-  }
-}
-
-function assemble(
-  count: number,
-  arrayOf: (type: (typeof EVENT_SCHEMA)[number]["type"], column: number) => ColumnArray,
-  textsOf: (field: string) => string[],
-): EventColumns {
-  const columns: Record<string, ColumnArray | TextColumn | number> = { count };
-  EVENT_SCHEMA.forEach(({ type, field }, column) => {
-    const array = arrayOf(type, column);
-    columns[field] = type === "TEXT" ? { texts: textsOf(field), codes: array as Uint8Array } : array;
-  });
-  return columns as unknown as EventColumns;
 }

@@ -17,14 +17,17 @@ export async function sketchEvents(folder: string, pixels: number): Promise<Even
     const { connection } = database;
     const events = parquetSource(files);
     const end = "start_ns::DOUBLE + dur_ns";
-    const extent = await connection.runAndReadAll(`SELECT min(start_ns)::DOUBLE, max(${end}) FROM ${events}`);
-    const [[first, last] = []] = extent.getRows();
+    const extent = await connection.runAndReadAll(
+      `SELECT min(start_ns)::DOUBLE, max(${end}), min(start_ns)::VARCHAR, arg_max(start_ns, ${end})::VARCHAR FROM ${events}`,
+    );
+    const [[first, last, startOfFirst, startOfLast] = []] = extent.getRows();
     const stretch = Math.ceil((Number(last) - Number(first)) / pixels);
     if (!(stretch >= 1 && stretch <= Number.MAX_SAFE_INTEGER)) return null;
+    // The two spans at the ends are found by their starts: whatever else lies elsewhere in the files is not read again.
     await connection.run(`CREATE TEMP TABLE sketch AS
       SELECT unnest(arg_max(e, dur_ns)) FROM ${events} AS e GROUP BY e.rank, e.stream, e.start_ns // ${stretch}
-      UNION SELECT unnest(arg_min(e, start_ns)) FROM ${events} AS e
-      UNION SELECT unnest(arg_max(e, ${end})) FROM ${events} AS e`);
+      UNION SELECT unnest(arg_min(e, start_ns)) FROM ${events} AS e WHERE start_ns = ${String(startOfFirst)}
+      UNION SELECT unnest(arg_max(e, ${end})) FROM ${events} AS e WHERE start_ns = ${String(startOfLast)}`);
     return readTable(database, "sketch");
   });
 }
