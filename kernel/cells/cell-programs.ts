@@ -84,9 +84,15 @@ export class CellPrograms {
     } else {
       program = this.#build();
       this.#cell = program.getSourceFile(this.#cellFile);
+      forgetAugmentations(this.#cell);
       this.#program = program;
       this.#declarations = alone ? declarations : undefined;
       this.#cells = 0;
+    }
+    if (this.#redeclares(program)) {
+      // The converter takes the earlier declaration out of the file, whose text may come again.
+      this.#sources.delete(this.#declarationsFile);
+      this.#declarations = undefined;
     }
     this.#host.afterProgramCreate?.(this.#builder(program, this.#cell));
   }
@@ -151,6 +157,11 @@ export class CellPrograms {
     return this.#typescript.createSourceFile(path, text, options);
   }
 
+  #redeclares(program: ts.Program): boolean {
+    const earlier = program.getSourceFile(this.#declarationsFile)?.locals;
+    return namesIn(this.#cell).some((name) => earlier?.has(name));
+  }
+
   /** Whether a cell neither names other files nor declares anything outside of itself. */
   #standsAlone(text: string): boolean {
     const info = this.#typescript.preProcessFile(text, true, false);
@@ -168,6 +179,15 @@ function importedFiles(program: ts.Program, file: ts.SourceFile): string[] {
       if (imported?.isDeclarationFile === false) found.add(imported);
     });
   return [...found].map(({ fileName }) => fileName);
+}
+
+function namesIn(file: ts.SourceFile | undefined): readonly ts.__String[] {
+  return [...(file?.locals?.keys() ?? [])];
+}
+
+/** `declare global` and `declare module "x"` are among a file's names, but the converter must not export them. */
+function forgetAugmentations(cell: ts.SourceFile | undefined): void {
+  for (const name of namesIn(cell)) if (/^(__global$|")/.test(String(name))) cell?.locals?.delete(name);
 }
 
 function lacksModule(file: FileOfProgram | undefined): boolean {

@@ -15,6 +15,7 @@ import { diagnosticsReport, isSyntax } from "./diagnostics";
 import { blankExportModifiers } from "./export-modifiers";
 import { completeMagic, inspectMagic, readMagics, type CellMagic } from "./magics";
 import { describe, isModule } from "./quick-info";
+import { keptNamespaces } from "./kept-namespaces";
 import { loadTslab, type TslabCompiler } from "./tslab-compiler";
 import type { TypeErrors } from "./type-errors";
 
@@ -66,7 +67,10 @@ export class CellCompiler {
       result = this.#tslab.withoutTypeErrors(convert);
     }
     const { cell, names, hoisted } = this.#executable(source, magics, result);
-    if (keep) this.#declarations = declarations(result, names) + this.#hoistedDeclarations(result, hoisted);
+    if (keep) {
+      const text = declarations(result, names) + this.#hoistedDeclarations(result, hoisted);
+      this.#declarations = text + keptNamespaces(this.#tslab.typescript, this.#declarations, text, names);
+    }
     const warning = this.#typeErrors === "warn" && report !== undefined ? report.traceback.join("\n") : undefined;
     return { kind: "compiled", cell, ...(warning === undefined ? {} : { warning }) };
   }

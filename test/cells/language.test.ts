@@ -39,6 +39,28 @@ const cases: readonly (readonly [title: string, cells: readonly string[], expect
     ],
     "[ 1, 2, undefined, 4 ]",
   ],
+  ["a cell that declares can be run twice", ["let twin = 1;", "let twin = 2;", "'between'", "twin"], "2"],
+  [
+    "namespaces live on, also beside a class of their name, until they are declared again",
+    [
+      "class Both { x = 1 }\nnamespace Both { export const y = 2; }\nnamespace Old { export const z = 'z'; }",
+      "'between'",
+      "namespace Old { export const z = 3; }",
+      "let between = 4;",
+      "new Both().x + Both.y + Old.z.valueOf() + between",
+    ],
+    "10",
+  ],
+  [
+    "what a cell adds to the global scope or to a module is known in later ones",
+    [
+      "declare global { interface Array<T> { second(): T } }\nArray.prototype.second = function () { return this[1]; };",
+      "import 'node:os';\ndeclare module 'node:os' { export const added: string | undefined; }",
+      "'between'",
+      "import { added } from 'node:os';\n[[1, 2].second().toFixed(), added]",
+    ],
+    "[ '2', undefined ]",
+  ],
   ["destructuring declares variables", ["const { f, g: [h] } = { f: 1, g: [2] };", "f + h"], "3"],
   ["var in a loop outlives the cell", ["for (var k = 0; k < 3; k++) { var twice = k * 2; }", "k + twice"], "7"],
   [
