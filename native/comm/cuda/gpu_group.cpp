@@ -29,6 +29,11 @@ void GpuCommunicator::barrier() {
   if (size() > 1) wait(group_.rendezvous_.arrive(rank_));
 }
 
+void GpuCommunicator::meet_in_collective() {
+  barrier();
+  group_.seats_.check_labels(seq_);
+}
+
 void GpuCommunicator::wait(uint32_t ticket) {
   device_.give_way([&] { group_.rendezvous_.wait(rank_, ticket); });
 }

@@ -128,7 +128,7 @@ class PeerMemoryCommunicator final : public GpuCommunicator {
     peers.staging_bytes = group_.staging_bytes();
     peers.stop = reinterpret_cast<const volatile uint32_t*>(stop_.data());
     const auto sum = two_shot_ ? cuda::two_shot : cuda::one_shot;
-    barrier();  // who has not come may still allocate, which may wait for this GPU
+    meet_in_collective();  // who has not come may still allocate, which may wait for this GPU
     check(sum(peers, cuda::payload_of(message()), stream()), "summing messages");
     barrier();
     return bytes_sent();

@@ -112,6 +112,7 @@ class NcclCommunicator final : public GpuCommunicator {
           "summing messages");
     const uint64_t reduced = stamp();
     record_part(Op::reduce, exchanged, reduced);
+    barrier();  // that kernel's first launch may wait for GPUs
     exchange([&](int other) {
       send(1, mine, other);
       receive(1, message().stripe(other, size()), other);
@@ -161,8 +162,13 @@ class NcclCommunicator final : public GpuCommunicator {
   template <class Each>
   void exchange(Each each) {
     library_.check(library_.group_start(), "ncclGroupStart");
-    for (int other = 0; other < size(); ++other) {
-      if (other != rank()) each(other);
+    try {
+      for (int other = 0; other < size(); ++other) {
+        if (other != rank()) each(other);
+      }
+    } catch (...) {
+      library_.group_end();  // else NCCL puts off what this thread calls from now on
+      throw;
     }
     library_.check(library_.group_end(), "ncclGroupEnd");
     barrier();

@@ -25,9 +25,11 @@ void check(cudaError_t code, const std::string& what) {
               "): " + text + " (" + name + ")";
     details.insert({{"rank", rank}, {"gpu", gpu}, {"step", step}, {"op", at.op}});
   }
-  // Some errors end all that this process may do with the GPU, and every call from then on repeats them.
+  // Some errors end all that this process may do with the GPU, and every call from then on repeats them; a capture only
+  // refuses calls until it ends.
   cudaGetLastError();
-  const bool lost = cudaFree(nullptr) == code;
+  const bool captures = code >= cudaErrorStreamCaptureUnsupported && code <= cudaErrorStreamCaptureWrongThread;
+  const bool lost = !captures && cudaFree(nullptr) == code;
   message += lost ? "; CUDA serves this process no longer: restart it" : "; load the model again";
   throw Error("E_CUDA", message, details);
 }

@@ -62,16 +62,16 @@ class KernelDevice final : public CudaDevice, private FusedOps {
   cudaStream_t communication() const override { return communication_; }
 
   void wait(cudaStream_t stream) override {
-    cudaError_t code;
-    if (!ends_within(stream, options_.timeout_ms, code)) give_up();
-    check(code, "waiting for the GPU");
+    await([stream] { return cudaStreamQuery(stream); });
   }
   // What failed may leave kernels that others' failures only now release, or that never end.
   void settle() override {
     cudaError_t code;
     if (gpu_hangs()) return;
     const int64_t most = std::min(kSettleMs, options_.timeout_ms);
-    if (!ends_within(communication_, most, code) || !ends_within(compute_, most, code)) gpu_hangs() = true;
+    for (const CudaStream* stream : {&communication_, &compute_}) {
+      if (!ends_within([stream] { return cudaStreamQuery(*stream); }, most, code)) gpu_hangs() = true;
+    }
     cudaGetLastError();
   }
 
@@ -112,8 +112,8 @@ class KernelDevice final : public CudaDevice, private FusedOps {
       tokens += segment.length;
       longest_ = std::max(longest_, segment.length);
     }
-    inbox_.send(ids_.data(), host.ids, tokens * sizeof(int32_t), compute_);
-    inbox_.send(segments_.data(), host.segments.data, host.segments.count * sizeof(Segment), compute_);
+    send(ids_, host.ids, tokens * sizeof(int32_t));
+    send(segments_, host.segments.data, host.segments.count * sizeof(Segment));
     return {ids_.as<int32_t>(), {segments_.as<Segment>(), host.segments.count}};
   }
 
@@ -122,7 +122,7 @@ class KernelDevice final : public CudaDevice, private FusedOps {
   }
 
   void gather(View<const float> in, const int32_t* rows, View<float> out) override {
-    inbox_.send(rows_.data(), rows, out.rows * sizeof(int32_t), compute_);
+    send(rows_, rows, out.rows * sizeof(int32_t));
     done("gather", cuda::gather(in, rows_.as<int32_t>(), out, compute_));
   }
 
@@ -244,10 +244,21 @@ class KernelDevice final : public CudaDevice, private FusedOps {
     here().op = op;
     check(code, "launching");
   }
-  // Whether the stream has done all by then; `code` is what it ended with.
-  static bool ends_within(cudaStream_t stream, int64_t ms, cudaError_t& code) {
+  void send(const DeviceMemory& to, const void* from, size_t bytes) {
+    await([this] { return cudaEventQuery(inbox_.free()); });
+    inbox_.send(to.data(), from, bytes, compute_);
+  }
+  template <class Query>
+  void await(Query query) {
+    cudaError_t code;
+    if (!ends_within(query, options_.timeout_ms, code)) give_up();
+    check(code, "waiting for the GPU");
+  }
+  // Whether `query` is ready by then; `code` is its last answer.
+  template <class Query>
+  static bool ends_within(Query query, int64_t ms, cudaError_t& code) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(ms);
-    while ((code = cudaStreamQuery(stream)) == cudaErrorNotReady) {
+    while ((code = query()) == cudaErrorNotReady) {
       cudaGetLastError();  // not being ready breaks nothing: forget it
       if (std::chrono::steady_clock::now() > end) return false;
       std::this_thread::yield();

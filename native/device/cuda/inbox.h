@@ -1,5 +1,5 @@
 // Small inputs on their way from the host to the GPU: copied to pinned memory first, so that the host neither waits nor
-// has to keep them. A slot is used again when the GPU has read it.
+// has to keep them.
 #pragma once
 
 #include <array>
@@ -14,6 +14,8 @@ class Inbox {
  public:
   explicit Inbox(size_t most_bytes) : most_bytes_(most_bytes), memory_(kSlots * most_bytes) {}
 
+  // Must have been reached before the next send(): the GPU has then read what lies in its slot.
+  cudaEvent_t free() const { return read_[next_ % kSlots]; }
   // Of at most `most_bytes`.
   void send(void* to, const void* from, size_t bytes, cudaStream_t stream);
 

@@ -611,6 +611,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   if (unsafe()) return note(cudaErrorStreamCaptureUnsupported);
   std::unique_lock lock(world().mutex);
   if (event->capture) return note(cudaErrorCapturedEvent);
+  if (hangs() && event->state->recorded > 0) never_returns("cudaEventSynchronize");
   world().changed.wait(lock, [&] { return event->state->reached == event->state->recorded; });
   return cudaSuccess;
 }
@@ -618,6 +619,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
   if (unsafe()) return note(cudaErrorStreamCaptureUnsupported);
   const std::lock_guard lock(world().mutex);
   if (event->capture) return note(cudaErrorCapturedEvent);
+  if (hangs() && event->state->recorded > 0) return note(cudaErrorNotReady);
   return event->state->reached == event->state->recorded ? cudaSuccess : note(cudaErrorNotReady);
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {

@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 
+#include "device/cuda/graph.h"
 #include "device/cuda/memory.h"
 #include "runtime/error.h"
 #include "test/check.h"
@@ -69,20 +70,40 @@ TEST(
 
 TEST("a GPU that hangs ends the job after the time-out, and the engine closes without waiting for it") {
   const RandomModel model;
-  for (const bool recorded : {false, true}) {
+  enum class Job { logits, recorded, prompt };
+  for (const Job job : {Job::logits, Job::recorded, Job::prompt}) {
+    const Context context("job " + text(static_cast<int>(job)));
     auto spec = on_gpus(model, {0});
     spec.collective_timeout_ms = 500;
     {
       RunningEngine cuda(spec);
-      if (recorded) cuda.engine().record(true, 1 << 12);
-      cuda.forward(input(random_tokens(5, 301)));
+      if (job == Job::recorded) cuda.engine().record(true, 1 << 12);
+      const auto run = [&] {
+        // Of a prompt's steps nobody reads anything: the host runs ahead until its inputs have no room.
+        if (job == Job::prompt)
+          cuda.generate(input(random_tokens(30, 301), 1), {});
+        else
+          cuda.forward(input(random_tokens(5, 301)));
+      };
+      run();
       setenv("STATELINE_SIMT_HANGS", "1", 1);
-      CHECK_THROWS(cuda.forward(input(random_tokens(5, 301))), "E_CUDA_TIMEOUT");
+      CHECK_THROWS(run(), "E_CUDA_TIMEOUT");
     }
     CHECK(cuda::gpu_hangs());
     unsetenv("STATELINE_SIMT_HANGS");
     cuda::gpu_hangs() = false;
   }
+}
+
+TEST("a call that a capture forbids is an error of CUDA's that says nothing of a lost process") {
+  const cuda::CudaStream stream;
+  {
+    const cuda::Capture capture(stream);
+    const Error error = error_of([] { cuda::DeviceMemory(16, "a test"); });
+    CHECK_EQUAL(error.code, std::string("E_CUDA"));
+    CHECK(error.message.find("restart") == std::string::npos);
+  }
+  CHECK_EQUAL(cuda::DeviceMemory(16, "a test").bytes(), 16u);
 }
 
 TEST("a GPU older than what the kernels were compiled for is refused by name") {

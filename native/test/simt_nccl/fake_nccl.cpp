@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -77,6 +78,7 @@ struct Piece {
   int other;
 };
 struct Pieces {
+  bool open = false;
   std::shared_ptr<Member> member;
   cudaStream_t stream = nullptr;
   std::vector<Piece> all;
@@ -88,6 +90,13 @@ int put(cudaStream_t stream, std::function<void()> operation) {
   auto* kept = new std::function<void()>(std::move(operation));
   const auto run = [](void* data) { (*static_cast<std::function<void()>*>(data))(); };
   return cudaLaunchHostFunc(stream, run, kept) == cudaSuccess ? 0 : 1;
+}
+
+// NCCL puts what is called inside a group off until the group's end.
+void outside_group(const char* name) {
+  if (!pieces.open) return;
+  std::fprintf(stderr, "%s inside a group\n", name);
+  std::abort();
 }
 
 bool fails(const char* name) {
@@ -138,6 +147,7 @@ EXPORT int ncclGetUniqueId(Id* id) {
 }
 
 EXPORT int ncclCommInitRank(ncclComm** comm, int ranks, Id id, int rank) {
+  outside_group("ncclCommInitRank");
   if (fails("ncclCommInitRank")) return kInternalError;
   std::shared_ptr<World> world;
   {
@@ -152,6 +162,7 @@ EXPORT int ncclCommInitRank(ncclComm** comm, int ranks, Id id, int rank) {
   return kSuccess;
 }
 EXPORT int ncclCommDestroy(ncclComm* comm) {
+  outside_group("ncclCommDestroy");
   delete comm;
   return kSuccess;
 }
@@ -172,6 +183,7 @@ EXPORT int ncclCommGetAsyncError(ncclComm* comm, int* error) {
 }
 
 EXPORT int ncclAllReduce(const void* from, void* to, size_t count, int type, int, ncclComm* comm, cudaStream_t stream) {
+  outside_group("ncclAllReduce");
   if (fails("ncclAllReduce")) return kInternalError;
   return put(stream, [=, own = comm->member] {
     World& world = *own->world;
@@ -201,6 +213,7 @@ EXPORT int ncclBroadcast(const void* from, void* to, size_t count, int type, int
 }
 
 EXPORT int ncclSend(const void* from, size_t count, int type, int to, ncclComm* comm, cudaStream_t stream) {
+  if (fails("ncclSend")) return kInternalError;
   pieces.member = comm->member;
   pieces.stream = stream;
   pieces.all.push_back({true, const_cast<void*>(from), count * bytes_of(type), to});
@@ -214,10 +227,12 @@ EXPORT int ncclRecv(void* to, size_t count, int type, int from, ncclComm* comm, 
 }
 EXPORT int ncclGroupStart() {
   pieces = {};
+  pieces.open = true;
   return kSuccess;
 }
 // All sends first, as NCCL lets a group's pieces go side by side.
 EXPORT int ncclGroupEnd() {
+  pieces.open = false;
   if (fails("ncclGroupEnd")) return kInternalError;
   if (pieces.all.empty()) return kSuccess;
   return put(pieces.stream, [own = pieces.member, all = pieces.all] {

@@ -199,14 +199,35 @@ TEST("ranks that share a GPU are refused, since NCCL would not serve them") {
   CHECK_THROWS(NcclGroup(group_of(3), {0, 1, 0}), "E_OPTION");
 }
 
+TEST("ranks that meet in sums of different sizes are told so, by flags and on NCCL") {
+  choose(NCCL_WORKING);
+  PeerMemoryGroup peers(group_of(2), first_gpus(2), kAtOnce);
+  NcclGroup nccl(group_of(2), first_gpus(2));
+  for (Group* group : std::initializer_list<Group*>{&peers, &nccl}) {
+    const Context context(group == &nccl ? "NCCL" : "flags");
+    const auto codes = on_ranks(*group, 2, [](Communicator& communicator, CudaDevice& device) {
+      OnGpu values(device, partial(communicator.rank(), 100), 1);
+      values.view.columns -= communicator.rank();
+      communicator.all_reduce(values.view, {}, Op::all_reduce_out_proj);
+    });
+    for (const std::string& code : codes) CHECK(code == "E_COLLECTIVE_MISMATCH" || code == "E_COLLECTIVE_ABORTED");
+    CHECK(std::ranges::count(codes, "E_COLLECTIVE_MISMATCH") > 0);
+  }
+}
+
 TEST("a collective that NCCL fails ends on all ranks, and the group serves again after a reset") {
   choose(NCCL_WORKING);
-  for (const char* name : {"ncclCommInitRank", "ncclCommGetAsyncError", "ncclAllReduce"}) {
+  const std::pair<const char*, WireType> cases[] = {{"ncclCommInitRank", WireType::f32},
+                                                    {"ncclCommGetAsyncError", WireType::f32},
+                                                    {"ncclAllReduce", WireType::f32},
+                                                    {"ncclSend", WireType::int8},
+                                                    {"ncclGroupEnd", WireType::int8}};
+  for (const auto& [name, wire] : cases) {
     const Context context(name);
     NcclGroup group(group_of(2), {0, 1});
-    const auto sum = [](Communicator& communicator, CudaDevice& device) {
+    const auto sum = [wire](Communicator& communicator, CudaDevice& device) {
       OnGpu values(device, partial(communicator.rank(), 100), 1);
-      communicator.all_reduce(values.view, {}, Op::all_reduce_out_proj);
+      communicator.all_reduce(values.view, {wire, 64}, Op::all_reduce_out_proj);
     };
     setenv("FAKE_NCCL_FAIL", name, 1);
     const auto codes = on_ranks(group, 2, sum);  // whoever fails first releases the other
