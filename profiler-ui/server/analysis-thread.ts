@@ -20,7 +20,7 @@ function runOf(number: number): LoadedRun {
 function perform(task: Task): Answer {
   switch (task.kind) {
     case "load":
-      runs.set(task.run, new LoadedRun(task.info, task.events));
+      runs.set(task.run, new LoadedRun(task.info, task.events, task.pageEvents));
       return null;
     case "forget":
       runs.delete(task.run);
@@ -49,6 +49,8 @@ function answer(run: LoadedRun, question: Question): Answer {
       return JSON.stringify(run.analysis);
     case "tile":
       return run.tile(question.rank, question.stream, question.tile);
+    case "look":
+      return run.look(question.look);
     case "export":
       return run.export(question.format, question.rank);
     case "collectives":

@@ -3,17 +3,25 @@
 import type { CollectiveQuery } from "../trace/collective-table";
 import type { EventColumns } from "../trace/events";
 import type { TraceFormat } from "../trace/export/index";
+import type { Look } from "../trace/look";
 import type { RunInfo } from "../trace/run";
 
 /** What is computed of one run. */
 export type Question =
   | { readonly kind: "summary" | "lanes" | "overview" | "analysis" }
   | { readonly kind: "tile"; readonly rank: number; readonly stream: number; readonly tile: number }
+  | { readonly kind: "look"; readonly look: Look }
   | { readonly kind: "export"; readonly format: TraceFormat; readonly rank?: number }
   | { readonly kind: "collectives"; readonly query: CollectiveQuery };
 
 export type Task =
-  | { readonly kind: "load"; readonly run: number; readonly info: RunInfo; readonly events: EventColumns }
+  | {
+      readonly kind: "load";
+      readonly run: number;
+      readonly info: RunInfo;
+      readonly events: EventColumns;
+      readonly pageEvents: number;
+    }
   | { readonly kind: "forget"; readonly run: number }
   | { readonly kind: "ask"; readonly run: number; readonly question: Question }
   | { readonly kind: "compare"; readonly a: number; readonly b: number };

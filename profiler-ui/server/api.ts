@@ -8,9 +8,10 @@
  *     GET /api/runs/:id/summary                   RunSummary
  *     GET /api/runs/:id/analysis                  RunAnalysis
  *     GET /api/runs/:id/lanes                     LaneInfo[]
- *     GET /api/runs/:id/sketch                    events that draw the run soonest (wire-format)
- *     GET /api/runs/:id/overview                  events that draw the whole run (wire-format)
+ *     GET /api/runs/:id/sketch                    marks that draw the run soonest (wire-format)
+ *     GET /api/runs/:id/overview                  marks that draw the whole run (wire-format)
  *     GET /api/runs/:id/lanes/:rank/:stream/:tile events of a lane (wire-format)
+ *     GET /api/runs/:id/look?kind&aligned&…       what a page asks of a run that is too long for it (server/look): marks, events or JSON
  *     GET /api/runs/:id/collectives?name&class&sort&order&offset&limit   CollectivePage
  *     GET /api/runs/:id/export/:format?rank       the run as a file: perfetto, chrome, speedscope, svg, parquet
  *     POST /api/runs/:id/sql {sql}                SqlAnswer
@@ -27,6 +28,7 @@ import { RefusedError } from "./answers";
 import { validRunId } from "./guard";
 import { handle, storeOf } from "./handle";
 import { importRoute } from "./imports";
+import { lookOf } from "./look";
 import type { RunCache } from "./run-cache";
 
 /** @param viewKey Makes a key that opens runs. */
@@ -68,6 +70,21 @@ export function apiRoutes(runs: RunCache, viewKey: (ids: readonly string[]) => s
     stream: ordinal(params["stream"]),
     tile: ordinal(params["tile"]),
   }));
+  router.get(
+    "/runs/:id/look",
+    handle(async (request, response) => {
+      const id = validRunId(request.params["id"]);
+      const look = lookOf(request.query);
+      if (!look) {
+        const message = `No run could answer ${request.url}. Reload the page.`;
+        throw new RefusedError(400, "E_LOOK_INVALID", message, { query: request.query });
+      }
+      const answer = await runs.ask(id, { kind: "look", look });
+      // That there is no such span is an answer, too.
+      if (answer === null) response.status(204).end();
+      else send(response, request, answer);
+    }),
+  );
   ask("collectives", ({ query }) => ({ kind: "collectives", query: collectiveQuery(query) }));
   router.get(
     "/runs/:id/export/:format",

@@ -23,6 +23,8 @@ export interface ServerOptions {
   readonly token?: string;
   /** Pages that may show a run's timeline in a frame: `http://localhost:*` and `http://127.0.0.1:*` unless given. */
   readonly frameOrigins?: readonly string[];
+  /** Events of a run that a page holds as a whole, two million unless given: of a longer one it asks for what it shows. */
+  readonly pageEvents?: number;
 }
 
 export interface ProfilerServer {
@@ -57,7 +59,7 @@ export async function startServer(options: ServerOptions): Promise<ProfilerServe
   app.use(guardHost(host));
   app.use(staticFiles());
   app.use(guardToken(token));
-  const runs = new RunCache(source);
+  const runs = new RunCache(source, options.pageEvents);
   app.use(
     "/api",
     apiRoutes(runs, (ids) => makeViewKey(token, ids)),

@@ -13,10 +13,14 @@ import { pick } from "../trace/columns";
 import type { EventColumns } from "../trace/events";
 import { exportTrace, type TraceFormat } from "../trace/export/index";
 import { buildLanes, extentOf, type Lane } from "../trace/lanes";
-import { overviewOf } from "../trace/overview";
+import { alignLanes, sameLane, viewOf, type LaneInfo, type LaneView } from "../trace/lane-view";
+import { Looker, type Look } from "../trace/look";
+import { marksIn, since } from "../trace/marks";
 import type { RunInfo } from "../trace/run";
 import { summarise, type RunSummary } from "../trace/summary";
-import { encodeEvents } from "../trace/wire-format";
+import { encodeEvents, encodeMarks } from "../trace/wire-format";
+import type { Answer } from "./analysis";
+import { answerLook } from "./look";
 
 /** Events of one tile: some 5 MB, drawn while the next one travels. */
 export const TILE_EVENTS = 65536;
@@ -24,57 +28,68 @@ export const TILE_EVENTS = 65536;
 /** Marks a row of the overview has at most: more than a screen's pixels would not be seen. */
 const OVERVIEW_PIXELS = 1024;
 
-/** A lane as the page asks for it. */
-export interface LaneInfo {
-  readonly rank: number;
-  readonly stream: number;
-  readonly events: number;
-  readonly tiles: number;
-  /** Start of its first span and end of its last, nanoseconds from the run's start. */
-  readonly startNs: number;
-  readonly endNs: number;
-}
-
 export class LoadedRun {
   readonly #lanes: readonly Lane[];
+  readonly #origin: number;
+  #views: readonly LaneView[] | undefined;
   #summary: RunSummary | undefined;
   #overview: Uint8Array<ArrayBuffer> | undefined;
   #collectives: CollectiveReport | undefined;
   #analysis: RunAnalysis | undefined;
+  #looker: Looker | undefined;
+  #aligned: Looker | undefined;
 
   readonly events: EventColumns;
 
+  /** `pageEvents`: of a longer run there are no tiles. */
   constructor(
     readonly info: RunInfo,
     events: EventColumns,
+    readonly pageEvents: number,
   ) {
     this.events = cleaned(events);
     this.#lanes = buildLanes(this.events);
+    this.#origin = extentOf(this.#lanes).first;
   }
 
   get summary(): RunSummary {
     return (this.#summary ??= summarise(this.events, this.#lanes));
   }
 
-  get overview(): Uint8Array<ArrayBuffer> {
-    return (this.#overview ??= encodeEvents(overviewOf(this.events, OVERVIEW_PIXELS, this.#lanes)));
+  /** Marks that draw the whole run. */
+  get overview(): Uint8Array<ArrayBuffer> | null {
+    if (this.#overview) return this.#overview;
+    const length = Math.max(1, extentOf(this.#lanes).last - this.#origin);
+    const whole = { from: 0, to: length, bucket: length / OVERVIEW_PIXELS };
+    const marks = marksIn(this.#laneViews, whole, this.#origin);
+    return marks && (this.#overview = encodeMarks(marks));
+  }
+
+  /** What a page asks of a run that it does not hold. */
+  look(look: Look): Answer {
+    if (!look.aligned) return answerLook((this.#looker ??= new Looker(this.#laneViews, this.#origin)), look);
+    const aligned = (): LaneView[] => alignLanes(this.#laneViews, this.#report.clock.alignment, 0);
+    return answerLook((this.#aligned ??= new Looker(aligned(), this.#origin)), look);
   }
 
   get lanes(): LaneInfo[] {
-    return this.#lanes.map((lane) => {
+    const isWhole = this.events.count <= this.pageEvents;
+    return this.#lanes.map((lane, k) => {
       const { rank, stream, index } = lane;
       const { first, last } = extentOf([lane]);
-      const tiles = Math.ceil(index.length / TILE_EVENTS);
-      return { rank, stream, events: index.length, tiles, startNs: first, endNs: last };
+      const kinds = [...(this.#laneViews[k]?.kinds ?? [])];
+      const tiles = isWhole ? Math.ceil(index.length / TILE_EVENTS) : 0;
+      return { rank, stream, kinds, events: index.length, tiles, startNs: first, endNs: last };
     });
   }
 
   /** Events of a lane by start time, `TILE_EVENTS` a tile; null where there is no such tile. */
   tile(rank: number, stream: number, tile: number): Uint8Array<ArrayBuffer> | null {
-    const lane = this.#lanes.find((candidate) => candidate.rank === rank && candidate.stream === stream);
+    const lane = this.#lanes.find((candidate) => sameLane(candidate, { rank, stream }));
     const begin = tile * TILE_EVENTS;
     if (!lane || begin >= lane.index.length) return null;
-    return encodeEvents(pick(this.events, lane.index.subarray(begin, begin + TILE_EVENTS)));
+    const events = pick(this.events, lane.index.subarray(begin, begin + TILE_EVENTS));
+    return encodeEvents(since(this.#origin, events));
   }
 
   collectives(query: CollectiveQuery): CollectivePage {
@@ -95,6 +110,10 @@ export class LoadedRun {
 
   get analysis(): RunAnalysis {
     return (this.#analysis ??= analyse(this.events, this.info, this.summary, this.#report));
+  }
+
+  get #laneViews(): readonly LaneView[] {
+    return (this.#views ??= this.#lanes.map((lane) => viewOf(lane, this.events)));
   }
 
   get #report(): CollectiveReport {

@@ -2,7 +2,7 @@
 
 import { buffersOf, BYTES_PER_EVENT } from "../trace/columns";
 import type { RunInfo, RunSource } from "../trace/run";
-import { encodeEvents } from "../trace/wire-format";
+import { encodeMarks } from "../trace/wire-format";
 import type { Answer, Question } from "./analysis";
 import { Analyst } from "./analyst";
 
@@ -14,6 +14,9 @@ const SKETCHED = 200_000;
 
 /** Marks a lane of a sketch has at most. */
 const SKETCH_PIXELS = 1024;
+
+/** Events that a page holds at most, some 60 bytes each: of a longer run it asks for what it shows. */
+const PAGE_EVENTS = 2_000_000;
 
 /** A run that the thread holds under a number. */
 interface HeldRun {
@@ -29,7 +32,11 @@ export class RunCache {
   readonly #analyst = new Analyst(() => this.#runs.clear());
   #numbers = 0;
 
-  constructor(readonly source: RunSource) {}
+  /** `pageEvents`: events of a run that a page holds as a whole. */
+  constructor(
+    readonly source: RunSource,
+    readonly pageEvents: number = PAGE_EVENTS,
+  ) {}
 
   /** Begins to read a run that will be asked about; what goes wrong is said to those who ask. */
   prepare(id: string): void {
@@ -96,7 +103,8 @@ export class RunCache {
       await sketch;
       const events = await this.source.events(info.id);
       const number = ++this.#numbers;
-      await this.#analyst.perform({ kind: "load", run: number, info, events }, buffersOf(events));
+      const { pageEvents } = this;
+      await this.#analyst.perform({ kind: "load", run: number, info, events, pageEvents }, buffersOf(events));
       return { number, info };
     } finally {
       this.#sketches.delete(info.id);
@@ -106,7 +114,7 @@ export class RunCache {
   async #sketchOf({ id, events }: RunInfo): Promise<Answer> {
     if (events < SKETCHED) return null;
     const sketch = await this.source.sketch?.(id, SKETCH_PIXELS);
-    return sketch ? encodeEvents(sketch) : null;
+    return sketch ? encodeMarks(sketch) : null;
   }
 
   #drop({ number }: HeldRun): void {

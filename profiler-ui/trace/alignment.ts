@@ -76,8 +76,8 @@ function driftOf(at: readonly number[], by: readonly number[]): number {
   return slopes.length === 0 ? 0 : median(slopes);
 }
 
-/** The events with the clocks of the ranks that need it corrected, by start time again. */
-export function aligned(startNs: Float64Array, alignment: RankAlignment): Float64Array {
+/** Times of a rank that needs it with its clock corrected, whole nanoseconds. */
+export function aligned(times: Float64Array, alignment: RankAlignment): Float64Array {
   const { offsetNs, driftPerNs, correct } = alignment;
-  return correct ? startNs.map((start) => start - offsetNs - driftPerNs * start) : startNs;
+  return correct ? times.map((time) => Math.round(time - offsetNs - driftPerNs * time)) : times;
 }

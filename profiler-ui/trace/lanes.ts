@@ -1,6 +1,6 @@
 /** Events laid out for drawing: a lane per rank and stream, a row per nesting depth. */
 
-import type { EventColumns } from "./events";
+import type { EventColumns, Numbers } from "./events";
 import { STEP } from "./kinds";
 
 /** Spans of one depth of a lane: by start, never overlapping. */
@@ -9,6 +9,25 @@ export interface Row {
   readonly index: Uint32Array;
   readonly start: Float64Array;
   readonly end: Float64Array;
+  /** Where entries stand for several spans: how many, the time these run, and the length of the longest, at which `index` points. */
+  readonly merged?: { readonly spans: Numbers; readonly busy: Numbers; readonly longest: Numbers };
+}
+
+/** Spans that the entries [from, to) stand for. */
+export function spansIn({ merged }: Row, from: number, to: number): number {
+  if (!merged) return Math.max(0, to - from);
+  let count = 0;
+  for (let i = from; i < to; i++) count += merged.spans[i] ?? 0;
+  return count;
+}
+
+/** The entries of a row at `positions`, which ascend. */
+export function rowAt(row: Row, positions: readonly number[]): Row {
+  return {
+    index: Uint32Array.from(positions, (k) => row.index[k] ?? 0),
+    start: Float64Array.from(positions, (k) => row.start[k] ?? 0),
+    end: Float64Array.from(positions, (k) => row.end[k] ?? 0),
+  };
 }
 
 export interface Lane {

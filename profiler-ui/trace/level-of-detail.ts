@@ -3,7 +3,7 @@
  * span, found in O(log n) by a maximum tree over durations. (Perfetto draws slices by the same idea.)
  */
 
-import { lowerBound, upperBound, type Row } from "./lanes";
+import { lowerBound, spansIn, upperBound, type Row } from "./lanes";
 
 /** What is known of a row beside its spans: little a span, so that much of it stays in the caches while it is drawn. */
 export interface Forest {
@@ -35,8 +35,9 @@ export function buildForest(row: Row): Forest {
 
 /** The longer of two spans of a row, the earlier one of equals. */
 function longer(row: Row, i: number, j: number): number {
-  const a = (row.end[i] ?? 0) - (row.start[i] ?? 0);
-  const b = (row.end[j] ?? 0) - (row.start[j] ?? 0);
+  const { start, end, merged } = row;
+  const a = merged ? (merged.longest[i] ?? 0) : (end[i] ?? 0) - (start[i] ?? 0);
+  const b = merged ? (merged.longest[j] ?? 0) : (end[j] ?? 0) - (start[j] ?? 0);
   return a > b || (a === b && i < j) ? i : j;
 }
 
@@ -46,9 +47,10 @@ function longestOf(row: Row, from: number, to: number, best: number): number {
   return best;
 }
 
-function lengthOf({ start, end }: Row, from: number, to: number): number {
+function lengthOf({ start, end, merged }: Row, from: number, to: number): number {
   let length = 0;
-  for (let i = from; i < to; i++) length += (end[i] ?? 0) - (start[i] ?? 0);
+  if (merged) for (let i = from; i < to; i++) length += merged.busy[i] ?? 0;
+  else for (let i = from; i < to; i++) length += (end[i] ?? 0) - (start[i] ?? 0);
   return length;
 }
 
@@ -99,31 +101,45 @@ export type Visit = (position: number, count: number, start: number, end: number
 
 /**
  * Visits what is to be drawn of a row in [from, to): a span of at least a bucket's length by itself, runs of shorter
- * ones as the longest of each bucket.
+ * ones as the longest of each bucket. Buckets are counted from `origin`.
  */
-export function visitVisible(forest: Forest, from: number, to: number, bucket: number, visit: Visit): void {
-  const { start, end } = forest.row;
+export function visitVisible(
+  forest: Forest,
+  from: number,
+  to: number,
+  bucket: number,
+  visit: Visit,
+  origin: number = 0,
+): void {
+  const { row } = forest;
+  const { start, end, merged } = row;
+  const alone = (position: number, begin: number, finish: number): void => {
+    const spans = merged?.spans[position] ?? 1;
+    const cover = merged && spans > 1 ? Math.min(1, (merged.busy[position] ?? 0) / Math.max(1, finish - begin)) : 1;
+    visit(position, spans, begin, finish, cover);
+  };
   let position = upperBound(end, from);
   while (position < start.length) {
     const begin = start[position] ?? 0;
     if (begin >= to) return;
     const finish = end[position] ?? 0;
     if (finish - begin >= bucket) {
-      visit(position, 1, begin, finish, 1);
+      alone(position, begin, finish);
       position++;
       continue;
     }
-    const bucketStart = Math.floor(begin / bucket) * bucket;
+    const bucketStart = Math.floor((begin - origin) / bucket) * bucket + origin;
     let next = gallop(start, bucketStart + bucket, position + 1);
     // A span of a bucket's length or more that starts in this bucket can only be its last: it is drawn by itself.
     if (next - 1 > position && (end[next - 1] ?? 0) - (start[next - 1] ?? 0) >= bucket) next--;
     const count = next - position;
     if (count === 1) {
-      visit(position, 1, begin, finish, 1);
+      alone(position, begin, finish);
     } else {
       const bucketEnd = Math.min(bucketStart + bucket, start[next] ?? Infinity);
       const cover = busyIn(forest, position, next) / (bucketEnd - begin);
-      visit(longestIn(forest, position, next), count, begin, bucketEnd, Math.min(1, cover));
+      const spans = merged ? spansIn(row, position, next) : count;
+      visit(longestIn(forest, position, next), spans, begin, bucketEnd, Math.min(1, cover));
     }
     position = next;
   }

@@ -1,6 +1,7 @@
 /** What a run is: `run.json` beside its Parquet files (one row an event), as every reader and writer of runs knows it. */
 
 import type { EventColumns } from "./events";
+import type { Marks } from "./marks";
 
 /** Version of the folder's layout; a reader refuses a larger one. */
 export const RUN_FORMAT = 1;
@@ -130,7 +131,7 @@ export interface RunSource {
   /** All events of a run, by start time, for the caller to keep: their memory may be handed to another thread. */
   events(id: string): Promise<EventColumns>;
   /** Where the runs lie in files: what draws a long run roughly, found without reading all of it; null if it cannot. */
-  sketch?(id: string, pixels: number): Promise<EventColumns | null>;
+  sketch?(id: string, pixels: number): Promise<Marks | null>;
   /** Loads what the first reading needs, so that it need not wait for that. */
   warm?(): Promise<void>;
   /** Where the runs lie in files: SQL on one, read only and bounded. @throws RunError `E_SQL`, `E_ABORTED` */

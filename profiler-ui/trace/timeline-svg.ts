@@ -2,9 +2,10 @@
 
 import type { EventColumns } from "./events";
 import { formatTime } from "./format";
-import { KIND_LABELS, KINDS, kindIndex, STEP } from "./kinds";
-import { buildLanes, extentOf, isNested, type Lane } from "./lanes";
-import { buildForest, visitVisible } from "./level-of-detail";
+import { KIND_LABELS, KINDS, STEP } from "./kinds";
+import { viewOf, type LaneView } from "./lane-view";
+import { buildLanes, extentOf, isNested, spansIn } from "./lanes";
+import { visitVisible } from "./level-of-detail";
 import { colourOf, inkOn, KIND_COLOURS, mix, wirePattern } from "./palette";
 import { timeTicks } from "./ticks";
 import { escapeXml } from "./xml";
@@ -27,11 +28,27 @@ const STREAM_SHORT = ["compute", "comm", "steps"];
 
 /** Draws every rank's lanes; spans narrower than a pixel are merged as in the browser. */
 export function timelineSvg(events: EventColumns, options: TimelineSvgOptions = {}): string {
-  const width = Math.max(320, options.width ?? 960);
   const lanes = buildLanes(events);
   const { first, last } = extentOf(lanes);
-  const from = first + (options.fromNs ?? 0);
-  const to = Math.max(from + 1, options.toNs === undefined ? last : first + options.toNs);
+  const to = options.toNs === undefined ? last : first + options.toNs;
+  return lanesSvg(
+    lanes.map((lane) => viewOf(lane, events)),
+    { ...options, origin: first, from: first + (options.fromNs ?? 0), to },
+  );
+}
+
+/** The same of lanes as they are at hand, between two of their times; the axis counts from `origin`. */
+export function lanesSvg(
+  lanes: readonly LaneView[],
+  options: Pick<TimelineSvgOptions, "width" | "title"> & {
+    readonly origin: number;
+    readonly from: number;
+    readonly to: number;
+  },
+): string {
+  const { origin: first, from } = options;
+  const width = Math.max(320, options.width ?? 960);
+  const to = Math.max(from + 1, options.to);
   const scale = (ns: number): number => GUTTER + ((ns - from) / (to - from)) * (width - GUTTER - 8);
   const top = options.title ? 50 : 28;
   const parts: string[] = [];
@@ -46,7 +63,7 @@ export function timelineSvg(events: EventColumns, options: TimelineSvgOptions = 
     parts.push(
       `<text x="${GUTTER - 8}" y="${y + 12}" class="lane" text-anchor="end">${STREAM_SHORT[lane.stream] ?? lane.stream}</text>`,
     );
-    y = drawLane(parts, events, lane, y, from, to, scale, width);
+    y = drawLane(parts, lane, y, from, to, scale, width);
   }
   const height = y + 34;
   const ticks = timeTicks(from - first, to - first, Math.floor((width - GUTTER) / 110)).map(({ at, text }) => {
@@ -55,7 +72,7 @@ export function timelineSvg(events: EventColumns, options: TimelineSvgOptions = 
     return `<path d="M${x.toFixed(1)} ${top - 6}V${y}" class="grid"/><text x="${x.toFixed(1)}" y="${top - 10}" class="tick" text-anchor="${anchor}">${text}</text>`;
   });
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeXml(labelOf(events, options, from - first, to - first))}">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeXml(labelOf(lanes, options.title, from - first, to - first))}">`,
     `<style>text{font:11px system-ui,sans-serif;fill:#3d4752}.rank{font-weight:600}.lane,.tick,.key{fill:#6b7580}.title{font-size:13px;font-weight:600}.grid{stroke:#8a94a0;stroke-opacity:.25}</style>`,
     `<defs><pattern id="hatch" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><path d="M0 0V5" stroke="#fff" stroke-opacity=".55" stroke-width="2"/></pattern>`,
     `<pattern id="lines" width="4" height="4" patternUnits="userSpaceOnUse"><path d="M0 0H4" stroke="#fff" stroke-opacity=".5" stroke-width="2"/></pattern>`,
@@ -65,15 +82,14 @@ export function timelineSvg(events: EventColumns, options: TimelineSvgOptions = 
     options.title ? `<text x="${MARGIN}" y="18" class="title">${escapeXml(options.title)}</text>` : "",
     ...ticks,
     ...parts,
-    legend(events, y + 22),
+    legend(lanes, y + 22),
     "</svg>",
   ].join("");
 }
 
 function drawLane(
   parts: string[],
-  events: EventColumns,
-  lane: Lane,
+  { events, rows }: LaneView,
   top: number,
   from: number,
   to: number,
@@ -82,8 +98,9 @@ function drawLane(
 ): number {
   let y = top;
   const bucket = (to - from) / (width - GUTTER);
-  lane.rows.forEach((row, depth) => {
-    visitVisible(buildForest(row), from, to, bucket, (position, count, start, end) => {
+  rows.forEach((forest, depth) => {
+    const { row } = forest;
+    visitVisible(forest, from, to, bucket, (position, count, start, end) => {
       const i = row.index[position] ?? 0;
       const kind = events.kind.texts[events.kind.codes[i] ?? 0] ?? "";
       const name = events.name.texts[events.name.codes[i] ?? 0] ?? "";
@@ -91,7 +108,7 @@ function drawLane(
       const step = name === STEP;
       const colour = step
         ? stepColour(phase)
-        : isNested(events, lane.rows[0]?.index, depth)
+        : isNested(events, rows[0]?.row.index, depth)
           ? mix(colourOf(kind), "#ffffff", 0.35)
           : colourOf(kind);
       const label = step ? `${phase} ${events.step[i] ?? 0}` : name;
@@ -121,10 +138,9 @@ function stepColour(phase: string): string {
   return phase === "prefill" ? "#ccd2f0" : "#e3e7ec";
 }
 
-function legend(events: EventColumns, y: number): string {
-  const present = new Set(events.kind.texts.filter((_, code) => events.kind.codes.includes(code)).map(kindIndex));
+function legend(lanes: readonly LaneView[], y: number): string {
   let x = GUTTER;
-  return KINDS.filter((kind, k) => kind !== "host" && present.has(k))
+  return KINDS.filter((kind) => kind !== "host" && lanes.some(({ kinds }) => kinds.has(kind)))
     .map((kind) => {
       const label = KIND_LABELS[kind];
       const entry = `<rect x="${x}" y="${y - 9}" width="10" height="10" rx="2" fill="${KIND_COLOURS[kind]}"/><text x="${x + 14}" y="${y}" class="key">${label}</text>`;
@@ -134,8 +150,8 @@ function legend(events: EventColumns, y: number): string {
     .join("");
 }
 
-function labelOf(events: EventColumns, options: TimelineSvgOptions, from: number, to: number): string {
-  const ranks = new Set(events.rank).size;
-  const title = options.title ? `${options.title}: ` : "";
-  return `${title}timeline of ${ranks} ${ranks === 1 ? "rank" : "ranks"} from ${formatTime(from)} to ${formatTime(to)}, ${events.count} spans`;
+function labelOf(lanes: readonly LaneView[], title: string | undefined, from: number, to: number): string {
+  const ranks = new Set(lanes.map(({ rank }) => rank)).size;
+  const spans = lanes.flatMap(({ rows }) => rows).reduce((sum, { row }) => sum + spansIn(row, 0, row.start.length), 0);
+  return `${title ? `${title}: ` : ""}timeline of ${ranks} ${ranks === 1 ? "rank" : "ranks"} from ${formatTime(from)} to ${formatTime(to)}, ${spans} spans`;
 }

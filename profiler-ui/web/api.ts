@@ -5,20 +5,12 @@ import type { CollectivePage, CollectiveQuery } from "../trace/collective-table"
 import type { RunComparison } from "../trace/compare";
 import { RunError } from "../trace/errors";
 import type { EventColumns } from "../trace/events";
+import { spanText, type LaneInfo, type SpanKey } from "../trace/lane-view";
+import type { Look } from "../trace/look";
+import type { Marks } from "../trace/marks";
 import type { RunInfo, RunNotes, SqlAnswer } from "../trace/run";
 import type { RunSummary } from "../trace/summary";
-import { decodeEvents } from "../trace/wire-format";
-
-/** A lane of a run and how many tiles its events come in. */
-export interface LaneInfo {
-  readonly rank: number;
-  readonly stream: number;
-  readonly events: number;
-  readonly tiles: number;
-  /** Start of its first span and end of its last, nanoseconds from the run's start. */
-  readonly startNs: number;
-  readonly endNs: number;
-}
+import { decodeEvents, decodeMarks } from "../trace/wire-format";
 
 export function fetchRuns(): Promise<RunInfo[]> {
   return json<RunInfo[]>("/api/runs");
@@ -58,16 +50,41 @@ export function fetchLanes(id: string): Promise<LaneInfo[]> {
 }
 
 /** What draws a run soonest, less than its overview if it is long. */
-export function fetchSketch(id: string): Promise<EventColumns> {
-  return columns(`/api/runs/${encodeURIComponent(id)}/sketch`);
+export function fetchSketch(id: string): Promise<Marks> {
+  return marks(`/api/runs/${encodeURIComponent(id)}/sketch`);
 }
 
-export function fetchOverview(id: string): Promise<EventColumns> {
-  return columns(`/api/runs/${encodeURIComponent(id)}/overview`);
+export function fetchOverview(id: string): Promise<Marks> {
+  return marks(`/api/runs/${encodeURIComponent(id)}/overview`);
 }
 
 export function fetchTile(id: string, rank: number, stream: number, tile: number): Promise<EventColumns> {
   return columns(`/api/runs/${encodeURIComponent(id)}/lanes/${rank}/${stream}/${tile}`);
+}
+
+/** Questions about the spans of a run that is too long for the page. */
+export function lookForJson<T>(id: string, look: Look): Promise<T> {
+  return json<T>(lookPath(id, look));
+}
+
+/** Null where there is no such thing. */
+export async function lookForMarks(id: string, look: Look): Promise<Marks | null> {
+  const bytes = await (await answer(lookPath(id, look))).arrayBuffer();
+  return bytes.byteLength === 0 ? null : decodeMarks(bytes);
+}
+
+export async function lookForEvents(id: string, look: Look): Promise<EventColumns | null> {
+  const bytes = await (await answer(lookPath(id, look))).arrayBuffer();
+  return bytes.byteLength === 0 ? null : decodeEvents(bytes);
+}
+
+function lookPath(id: string, look: Look): string {
+  const text = (value: string | number | boolean | SpanKey): string =>
+    typeof value === "object" ? spanText(value) : String(value);
+  const fields = Object.entries(look).flatMap(([name, value]: [string, string | number | boolean | SpanKey | null]) =>
+    value === null ? [] : [[name, text(value)]],
+  );
+  return `/api/runs/${encodeURIComponent(id)}/look?${new URLSearchParams(fields).toString()}`;
 }
 
 export function fetchSql(id: string, sql: string): Promise<SqlAnswer> {
@@ -111,6 +128,10 @@ async function json<T>(path: string, init?: RequestInit): Promise<T> {
 
 async function columns(path: string): Promise<EventColumns> {
   return decodeEvents(await (await answer(path)).arrayBuffer());
+}
+
+async function marks(path: string): Promise<Marks> {
+  return decodeMarks(await (await answer(path)).arrayBuffer());
 }
 
 /** What a notebook leads to has a key in its address: in a frame there are no cookies. */

@@ -68,9 +68,9 @@ startPage(async () => {
         const view = new CollectivesView(id, panel, {
           show: (group, seq) => {
             tabs.show("timeline");
-            pane.showCollective(group, seq);
+            void pane.showCollective(group, seq);
           },
-          align: (alignment) => pane.align(alignment),
+          align: (alignment) => void pane.align(alignment),
         });
         void view.open();
       },

@@ -17,6 +17,9 @@ const int8 = syntheticRun({ id: "int8", label: "two ranks int8", wireType: "int8
 const eight = syntheticRun({ id: "eight", label: "eight ranks", ranks: 8, layers: 2, decodeSteps: 4, seed: 5 });
 const hostile = syntheticRun({ id: "hostile", label: "<img src=x onerror=alert(1)>", layers: 1, decodeSteps: 1 });
 
+/** STATELINE_PAGE_EVENTS=1: as if the runs were too long for the page to hold. */
+const pageEvents = Number(process.env["STATELINE_PAGE_EVENTS"] ?? 1e6);
+
 let server: ProfilerServer;
 let browser: Browser;
 let context: BrowserContext;
@@ -25,7 +28,7 @@ let page: Page;
 let complaints: string[];
 
 beforeAll(async () => {
-  server = await startServer({ source: sourceOf([int8, f16, eight, hostile]) });
+  server = await startServer({ source: sourceOf([int8, f16, eight, hostile]), pageEvents });
   browser = await launchChromium();
 });
 
@@ -80,7 +83,7 @@ async function boxOf(canvas: Locator): Promise<{ x: number; y: number; width: nu
 const others: ProfilerServer[] = [];
 
 async function serve(runs: Parameters<typeof sourceOf>[0]): Promise<ProfilerServer> {
-  const other = await startServer({ source: sourceOf(runs) });
+  const other = await startServer({ source: sourceOf(runs), pageEvents });
   others.push(other);
   return other;
 }

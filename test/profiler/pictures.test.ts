@@ -3,7 +3,7 @@ import type { Browser, Page } from "playwright-core";
 import { startServer, type ProfilerServer } from "../../profiler-ui/server/index";
 import { kindIndex, KINDS } from "../../profiler-ui/trace/kinds";
 import { channels, KIND_COLOURS, wirePattern } from "../../profiler-ui/trace/palette";
-import { laneViews } from "../../profiler-ui/web/timeline/lane-view";
+import { laneViews } from "../../profiler-ui/trace/lane-view";
 import { GUTTER, HEADER, layoutLanes } from "../../profiler-ui/web/timeline/layout";
 import { launchChromium } from "../support/chromium";
 import { eventually } from "../support/eventually";

@@ -268,6 +268,26 @@ describe("the profiler's server", () => {
     expect([beyond.status, errorCode(beyond)]).toEqual([404, "E_TILE_NOT_FOUND"]);
   });
 
+  test.each([
+    "kind=marks&from=0&to=1e15&bucket=1",
+    "kind=marks&from=0&to=1000&bucket=0",
+    "kind=marks&from=0&to=NaN&bucket=10",
+    "kind=marks&from=0&to=1e300&bucket=1e299",
+    "kind=marks&from=0&from=1&to=2&bucket=1",
+    "kind=spans&from=0",
+    "kind=go&move=away&direction=1&from=0&to=9",
+    "kind=selection&span=0.0.0",
+    "kind=selection&span=0.0.0.1e999",
+    "kind=collective&group=0",
+    "kind=__proto__",
+    "",
+  ])("refuses to look for %s, and goes on", async (query) => {
+    const refused = await ask(`/api/runs/int8/look?${query}`, { headers: bearer });
+    expect([refused.status, errorCode(refused)]).toEqual([400, "E_LOOK_INVALID"]);
+    const none = await ask("/api/runs/int8/look?kind=selection&span=9.9.9.9", { headers: bearer });
+    expect(none.status).toBe(204);
+  });
+
   test("says which port is in use, and which is none", async () => {
     const blocker = createServer();
     await new Promise<void>((resolve) => blocker.listen(0, "127.0.0.1", resolve));

@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readEvents } from "../../kernel/api/runs/parquet-reader";
-import { sketchEvents } from "../../kernel/api/runs/sketch";
+import { sketchMarks } from "../../kernel/api/runs/sketch";
 import { RunCache } from "../../profiler-ui/server/run-cache";
-import type { EventColumns } from "../../profiler-ui/trace/events";
-import { decodeEvents } from "../../profiler-ui/trace/wire-format";
+import { lanesOfMarks } from "../../profiler-ui/trace/marks";
+import { decodeMarks } from "../../profiler-ui/trace/wire-format";
 import { sourceOf } from "./support/source";
 import { storeRun } from "./support/stored-run";
 import { syntheticRun } from "./support/synthetic-run";
@@ -21,26 +21,31 @@ describe("a sketch of a run", () => {
 
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  test.each([1, 7, 100])("of %i stretches has the longest span of each, and the run's ends", async (pixels) => {
+  test.each([1, 7, 100])("of %i stretches has the longest span of each and how many it stands for", async (pixels) => {
     const events = await readEvents(join(folder, "run"));
-    const sketch = await sketchEvents(join(folder, "run"), pixels);
+    const sketch = await sketchMarks(join(folder, "run"), pixels);
     if (!sketch) throw new Error("no sketch");
-    const ends = (of: EventColumns): number[] => Array.from(of.startNs, (start, i) => start + (of.durNs[i] ?? 0));
+    const { marks } = sketch;
     const [first = 0] = events.startNs;
-    const last = Math.max(...ends(events));
-    expect([sketch.startNs[0], Math.max(...ends(sketch))]).toEqual([first, last]);
+    const last = Math.max(...events.startNs.map((start, i) => start + (events.durNs[i] ?? 0)));
+    expect([Math.min(...marks.fromNs), Math.max(...marks.toNs)]).toEqual([0, last - first]);
 
     const stretch = Math.ceil((last - first) / pixels);
-    const longest = (of: EventColumns): Map<string, number> => {
-      const found = new Map<string, number>();
-      for (let i = 0; i < of.count; i++) {
-        const key = [of.rank[i], of.stream[i], Math.floor((of.startNs[i] ?? 0) / stretch)].join(" ");
-        found.set(key, Math.max(found.get(key) ?? 0, of.durNs[i] ?? 0));
-      }
-      return found;
-    };
-    expect(longest(sketch)).toEqual(longest(events));
-    expect(sketch.count).toBeLessThanOrEqual(longest(events).size + 2);
+    const found = new Map<string, { longest: number; spans: number }>();
+    for (let i = 0; i < events.count; i++) {
+      const key = [events.rank[i], events.stream[i], Math.floor((events.startNs[i] ?? 0) / stretch)].join(" ");
+      const { longest = 0, spans = 0 } = found.get(key) ?? {};
+      found.set(key, { longest: Math.max(longest, events.durNs[i] ?? 0), spans: spans + 1 });
+    }
+    const of = sketch.events;
+    const drawn = Array.from(of.startNs, (start, k): [string, { longest: number; spans: number }] => [
+      [of.rank[k], of.stream[k], Math.floor((start + first) / stretch)].join(" "),
+      { longest: of.durNs[k] ?? 0, spans: marks.spans[k] ?? 0 },
+    ]);
+    expect(new Map(drawn)).toEqual(found);
+    expect(drawn).toHaveLength(found.size);
+    for (const { row } of lanesOfMarks(sketch).flatMap(({ rows }) => rows))
+      row.end.forEach((end, k) => expect(end).toBeLessThanOrEqual(row.start[k + 1] ?? Infinity));
   });
 
   test("answers before a long run is read, and no more once it is", async () => {
@@ -52,7 +57,7 @@ describe("a sketch of a run", () => {
       ...source,
       sketch: (_, pixels) => {
         sketches++;
-        return sketchEvents(join(folder, "run"), pixels);
+        return sketchMarks(join(folder, "run"), pixels);
       },
       events: (id) => held.then(() => source.events(id)),
     });
@@ -61,7 +66,7 @@ describe("a sketch of a run", () => {
       release();
       const overview = await cache.ask("run", { kind: "overview" });
       if (!(sketch instanceof Uint8Array) || !(overview instanceof Uint8Array)) throw new Error("no events");
-      expect(decodeEvents(sketch.buffer).count).toBeLessThan(decodeEvents(overview.buffer).count);
+      expect(decodeMarks(sketch.buffer).events.count).toBeLessThan(decodeMarks(overview.buffer).events.count);
       expect(await cache.sketch("run")).toEqual(overview);
       expect(sketches).toBe(1);
     } finally {

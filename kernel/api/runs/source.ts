@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import type { EventColumns } from "../../../profiler-ui/trace/events";
+import type { Marks } from "../../../profiler-ui/trace/marks";
 import type { RunInfo, RunSource, RunStore, SqlAnswer, SqlLimits } from "../../../profiler-ui/trace/run";
 import { RunError } from "../errors";
 import { exportParquet } from "./export";
@@ -13,7 +14,7 @@ import { importUpload } from "./import/upload";
 import { openDatabase } from "./duckdb";
 import { readEvents } from "./parquet-reader";
 import { announceProfiler } from "./profiler-address";
-import { sketchEvents } from "./sketch";
+import { sketchMarks } from "./sketch";
 import { runSql } from "./sql";
 import { annotate, readNotes, removeRun, restoreRun } from "./store";
 
@@ -63,9 +64,9 @@ export class FolderRunSource implements RunSource {
   }
 
   /** @throws RunError `E_RUN_NOT_FOUND`, `E_RUN_UNREADABLE` */
-  async sketch(id: string, pixels: number): Promise<EventColumns | null> {
+  async sketch(id: string, pixels: number): Promise<Marks | null> {
     await this.info(id);
-    return sketchEvents(folderOf(this.folder, id), pixels);
+    return sketchMarks(folderOf(this.folder, id), pixels);
   }
 
   /** Says where these runs are served, for what notebooks draw of them; gives what takes the word back. */

@@ -2,25 +2,20 @@
 
 import { formatCount, formatTime } from "../../trace/format";
 import { el } from "../dom";
-import type { LaneView } from "./lane-view";
-import type { View } from "./view";
-import { opsInView, windowTable } from "./visible-table";
+import type { RankStretch } from "../../trace/look";
+import type { OpInView } from "../../trace/ops-in-view";
+import { windowTable } from "./visible-table";
 
-export interface Area extends View {
-  readonly firstRank: number;
-  readonly lastRank: number;
-}
+export type Area = RankStretch;
 
 export interface AreaActions {
   readonly fit: () => void;
   readonly clear: () => void;
 }
 
-export function areaDetails(lanes: readonly LaneView[], area: Area, actions: AreaActions): HTMLElement {
+/** `ranks`: how many of the run's lie in it. */
+export function areaDetails(ops: readonly OpInView[], ranks: number, area: Area, actions: AreaActions): HTMLElement {
   const { from, to, firstRank, lastRank } = area;
-  const inside = lanes.filter(({ rank }) => rank >= firstRank && rank <= lastRank);
-  const ops = opsInView(inside, area);
-  const ranks = new Set(inside.map(({ rank }) => rank)).size;
   const spans = ops.reduce((sum, { count }) => sum + count, 0);
   const who = ranks === 1 ? `rank ${firstRank}` : `ranks ${firstRank} to ${lastRank}`;
   const length = formatTime(to - from);

@@ -4,7 +4,7 @@ import { formatCount, formatTime } from "../../trace/format";
 import { KIND_COLOURS } from "../../trace/palette";
 import { el, swatch } from "../dom";
 import { placeOf } from "./draw-overlay";
-import type { SpanRef } from "./lane-view";
+import type { SpanRef } from "../../trace/lane-view";
 import { contextOf, factsOf, kindOf, nameOf } from "./span-facts";
 
 export class HoverCard {

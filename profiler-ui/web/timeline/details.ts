@@ -5,7 +5,7 @@ import { formatTime } from "../../trace/format";
 import { lowerBound } from "../../trace/lanes";
 import { KIND_COLOURS } from "../../trace/palette";
 import { el, figure, swatch } from "../dom";
-import { spanRef, type LaneView, type SpanRef } from "./lane-view";
+import { spanRef, type LaneView, type SpanRef } from "../../trace/lane-view";
 import { factsOf, kindOf, nameOf } from "./span-facts";
 
 export interface DetailsActions {

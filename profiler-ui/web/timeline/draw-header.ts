@@ -3,7 +3,7 @@
 import { bucketNs, visitVisible, type Forest } from "../../trace/level-of-detail";
 import { timeTicks } from "../../trace/ticks";
 import type { Scene } from "./draw";
-import type { LaneView } from "./lane-view";
+import type { LaneView } from "../../trace/lane-view";
 import { GUTTER, HEADER, type Layout } from "./layout";
 
 const PHASE_HEIGHT = 15;

@@ -3,7 +3,7 @@
 import { streamName } from "../../trace/kinds";
 import type { Area } from "./area";
 import type { Scene } from "./draw";
-import type { SpanRef } from "./lane-view";
+import type { SpanRef } from "../../trace/lane-view";
 import { GUTTER, HEADER, seenAt } from "./layout";
 
 export interface Overlay {

@@ -9,7 +9,8 @@ import { bucketNs, visitVisible, type Forest } from "../../trace/level-of-detail
 import { formatTime } from "../../trace/format";
 import { wirePattern } from "../../trace/palette";
 import { drawGrid, drawHeader } from "./draw-header";
-import type { Hits } from "./hits";
+import type { Hits } from "../../trace/hits";
+import { sameLane, type LaneView } from "../../trace/lane-view";
 import { GUTTER, HEADER, seenAt, type Band, type Layout, type Scroll } from "./layout";
 import { patternFor } from "./patterns";
 import { paintsOf, type CanvasTheme, type Paint } from "./theme";
@@ -101,8 +102,8 @@ export class Painter {
     context.textBaseline = "middle";
     // Wide spans are drawn after the image, which would cover them where it is not empty.
     const wide: (() => void)[] = [];
-    const paintRow = (band: Band, line: number, forest: Forest, paints: readonly Paint[]): void => {
-      const { codes } = band.lane.events.kind;
+    const paintRow = (band: Band, lane: LaneView, line: number, forest: Forest, paints: readonly Paint[]): void => {
+      const { codes } = lane.events.kind;
       const { index } = forest.row;
       visitVisible(forest, view.from, view.to, bucket, (position, count, start, end, cover) => {
         const left = Math.max(0, (start - view.from) * perNs);
@@ -117,7 +118,7 @@ export class Painter {
           const pixel = ((60 + 195 * cover) << 24) | paint.pixel;
           pixels.fill(pixel, line * columns + first, line * columns + after);
         } else {
-          wide.push(() => this.#drawSpan(scene, band, i, paint, left / dpr, (right - left) / dpr));
+          wide.push(() => this.#drawSpan(scene, { ...band, lane }, i, paint, left / dpr, (right - left) / dpr));
         }
       });
     };
@@ -125,9 +126,10 @@ export class Painter {
       const { lane, depth } = band;
       const forest = lane.rows[depth];
       if (!forest) return;
-      const found = scene.hits?.rows.get(lane)?.[depth];
-      paintRow(band, line, forest, paintsOf(lane, depth, theme, scene.hits ? EVERY_KIND : hidden));
-      if (found) paintRow(band, line, found, paintsOf(lane, depth, theme, hidden));
+      paintRow(band, lane, line, forest, paintsOf(lane, depth, theme, scene.hits ? EVERY_KIND : hidden));
+      const found = scene.hits?.lanes.find((candidate) => sameLane(candidate, lane));
+      const hits = found?.rows[depth];
+      if (found && hits) paintRow(band, found, line, hits, paintsOf(found, depth, theme, hidden));
     });
     this.#strip.getContext("2d")?.putImageData(image, 0, 0, 0, 0, columns, bands.length);
     context.imageSmoothingEnabled = false;

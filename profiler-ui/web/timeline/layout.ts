@@ -1,6 +1,6 @@
 /** Where each row of each lane stands: ranks from top to bottom, pinned ones first, in each its steps, compute and communication. */
 
-import type { LaneView } from "./lane-view";
+import type { LaneView } from "../../trace/lane-view";
 
 /** Width of the labels on the left, pixels of CSS like all lengths here. */
 export const GUTTER = 116;

@@ -3,8 +3,8 @@
 import { bucketNs, visitVisible } from "../../trace/level-of-detail";
 import { el } from "../dom";
 import { onThemeChange } from "../page";
-import type { Hits } from "./hits";
-import type { LaneView } from "./lane-view";
+import type { Hits } from "../../trace/hits";
+import type { LaneView } from "../../trace/lane-view";
 import { GUTTER } from "./layout";
 import { paintsOf, readTheme, type CanvasTheme } from "./theme";
 import { clampView, type View } from "./view";
@@ -99,9 +99,8 @@ export class Minimap {
     }
     context.globalAlpha = 1;
     context.fillStyle = this.#theme.accent;
-    for (const found of this.#hits?.rows.values() ?? []) {
-      for (const forest of found) {
-        if (!forest) continue;
+    for (const { rows } of this.#hits?.lanes ?? []) {
+      for (const forest of rows) {
         visitVisible(forest, 0, this.#length, bucket, (_position, _count, start, end) => {
           context.fillRect(
             GUTTER + start * perNs,

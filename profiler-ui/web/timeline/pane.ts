@@ -7,31 +7,24 @@ import type { RankAlignment } from "../../trace/alignment";
 import type { RunInfo } from "../../trace/run";
 import { download } from "../csv";
 import { el } from "../dom";
+import { spanKey, type LaneView, type SpanKey } from "../../trace/lane-view";
+import type { Move } from "../../trace/look";
+import type { OpInView } from "../../trace/ops-in-view";
 import { parseQuery, type Query } from "../../trace/search";
+import { lanesSvg } from "../../trace/timeline-svg";
 import { areaDetails, type Area } from "./area";
 import { detailsOf, noDetails } from "./details";
 import { helpSheet } from "./help";
-import { findHits, nextHit, ordinalOf, type Hits } from "./hits";
 import { attachKeys } from "./keys";
+import { HeldSpans } from "./held-spans";
 import type { Arrangement } from "./layout";
-import {
-  alignLanes,
-  findSpan,
-  loadLanes,
-  loadOverview,
-  loadSketch,
-  spanKey,
-  spanRef,
-  type LaneView,
-  type Outline,
-  type SpanKey,
-  type SpanRef,
-} from "./lane-view";
+import { loadLanes, loadOverview, loadSketch, type Outline } from "./load";
 import { Minimap } from "./minimap";
-import { firstIn, neighbourOf, occurrenceOf, rowBeside } from "./navigation";
 import { readState, writeState } from "./permalink";
-import { csvOfView, pngOf, svgOf } from "./save-view";
+import { csvOfSpans, pngOf } from "./save-view";
 import { SearchBox } from "./search-box";
+import { ServedSpans } from "./served-spans";
+import type { Spans } from "./spans";
 import { Timeline } from "./timeline";
 import { Toolbar, type ToolbarActions } from "./toolbar";
 import { clampView, panView, zoomView, type View } from "./view";
@@ -62,15 +55,17 @@ export class TimelinePane {
   #shown = false;
   /** The address's span until it is there: an overview may be without it. */
   #sought: { readonly run: number; readonly span: SpanKey } | null = null;
-  /** The first run's time at which the page's time begins, and its lanes before clocks were corrected. */
-  #origin = 0;
-  #recorded: readonly LaneView[] | undefined;
+  readonly #spans = new Map<Timeline, Spans>();
+  /** Counts choices: what a slow answer would have selected gives way to what was chosen since. */
+  #choices = 0;
+  /** Steps wait for one another: each begins where the last one led. */
+  #steps: Promise<void> = Promise.resolve();
+  #trouble = el("p", { class: "problem", role: "alert", hidden: true });
   readonly #search: SearchBox;
   readonly #minimap = new Minimap({ go: (view) => this.#active.go(view) });
   #hidden: ReadonlySet<string>;
   #arrangement: Arrangement;
   #query: Query;
-  readonly #hits = new Map<Timeline, Hits | null>();
   #active: Timeline;
   #settling: number | undefined;
 
@@ -83,7 +78,8 @@ export class TimelinePane {
       const timeline: Timeline = new Timeline({
         label: `Timeline of ${run.label || run.id}, ${run.tensorParallel} ranks`,
         onView: (view) => this.#follow(view, timeline),
-        onSelect: (span) => this.#selected(timeline, span),
+        onPick: (span) => void this.#choose(timeline, span),
+        onDraw: (view, pixels) => this.#spansOf(timeline).see(view, pixels),
         onArea: (area) => this.#selectArea(timeline, area),
         ranks: {
           fold: (rank) => this.#arrange("folded", rank),
@@ -99,8 +95,8 @@ export class TimelinePane {
     this.#active = make(runs[0]);
     this.#timelines = [this.#active, ...runs.slice(1).map(make)];
     this.#search = new SearchBox({
-      search: (query) => this.#find(query),
-      next: (direction) => this.#toHit(direction),
+      search: (query) => void this.#find(query),
+      next: (direction) => this.#step("hit", direction),
     });
     this.#search.text = state.find;
     const actions: ToolbarActions = {
@@ -112,7 +108,7 @@ export class TimelinePane {
       zoom: (factor) => this.#zoom(factor),
       fit: () => this.#fit(),
       help: () => this.#help.showModal(),
-      save: (format) => void this.#save(format),
+      save: (format) => void this.#save(format).catch((error: unknown) => this.#say(error)),
     };
     this.#toolbar = new Toolbar(actions, this.#search.element);
     this.element = el(
@@ -120,6 +116,7 @@ export class TimelinePane {
       { class: "pane", "aria-label": "Timeline" },
       this.#toolbar.element,
       this.#progress,
+      this.#trouble,
       this.#minimap.element,
       ...this.#timelines.flatMap((timeline, k) =>
         runs.length > 1 ? [runHeading(runs[k] ?? runs[0], k), timeline.element] : [timeline.element],
@@ -128,94 +125,131 @@ export class TimelinePane {
       this.#visible,
       this.#help,
     );
-    this.#visible.addEventListener("toggle", () => this.#fillTables());
+    this.#visible.addEventListener("toggle", () => void this.#fillTables());
     attachKeys(() => this.#timelines.some(({ canvas }) => canvas === document.activeElement), {
       zoom: (factor) => this.#zoom(factor),
       pan: (by) => this.#active.go(panView(this.#active.view, by, this.#length)),
       fit: () => this.#fit(),
       clear: () => {
         this.#selectArea(this.#active, null);
-        this.#timelines.forEach((timeline) => timeline.select(null));
+        void this.#choose(this.#active, null);
       },
-      neighbour: (direction) => this.#step((span) => neighbourOf(span, direction)),
-      occurrence: (direction) => this.#step((span) => occurrenceOf(span, direction)),
-      row: (direction) => this.#step((span) => rowBeside(this.#active.lanes, span, direction)),
+      neighbour: (direction) => this.#step("neighbour", direction),
+      occurrence: (direction) => this.#step("occurrence", direction),
+      row: (direction) => this.#step("row", direction),
       help: () => this.#help.showModal(),
       find: () => this.#search.focus(),
-      hit: (direction) => this.#toHit(direction),
+      hit: (direction) => this.#step("hit", direction),
       area: () => this.#areaOfView(),
     });
     addEventListener("hashchange", () => this.#restore());
   }
 
   /**
-   * Loads all runs' events; resolves when all are there. Every run begins at its first span, so that they compare.
-   * `onShown` is called when the whole of them is to be seen: what else is asked of the server should wait for it.
+   * Loads what is drawn: all events of a run that is short enough; resolves when they are there. Every run begins at its
+   * first span, so that they compare. `onShown` is called when the whole of them is to be seen: what else is asked of the
+   * server should wait for it.
    */
   async load(onShown: () => void = () => undefined): Promise<void> {
-    if (!this.#shown) this.#show(await Promise.all(this.runs.map(({ id }) => loadSketch(id))));
+    if (!this.#shown) {
+      const sketches = await Promise.all(this.runs.map(({ id }) => loadSketch(id)));
+      this.#show(sketches, (sketch, changed) => new HeldSpans(sketch.lanes, 0, changed));
+    }
     const overviews = await Promise.all(this.runs.map(({ id }) => loadOverview(id)));
-    this.#show(overviews);
+    const onError = (error: unknown): void => this.#say(error);
+    this.#show(overviews, ({ lanes, length, origin, isShort }, onChange, { id }) =>
+      isShort ? new HeldSpans(lanes, origin, onChange) : new ServedSpans({ id, length, onChange, onError }, lanes),
+    );
     onShown();
     const done = this.runs.map(() => 0);
-    const loading = overviews.map((overview, k) =>
-      loadLanes(this.runs[k]?.id ?? "", overview, (lanes, share) => {
-        this.#timelines[k]?.setLanes(lanes);
+    const loading = overviews.map(async (overview, k) => {
+      const timeline = this.#timelines[k];
+      if (!timeline || !overview.isShort) return;
+      const onChange = (): void => this.#draw(timeline);
+      await loadLanes(this.runs[k]?.id ?? "", overview, (lanes, share) => {
+        this.#spans.set(timeline, new HeldSpans(lanes, overview.origin, onChange));
+        onChange();
         done[k] = share;
         this.#progress.value = done.reduce((sum, value) => sum + value, 0) / done.length;
-      }),
-    );
+      });
+    });
     await Promise.all(loading);
     this.#toolbar.setLegend(this.#allLanes(), this.#hidden);
     this.#minimap.setLanes(this.#timelines[0]?.lanes ?? [], this.#length);
-    this.#find(this.#query);
-    this.#restoreSelection();
+    await this.#find(this.#query);
+    await this.#restoreSelection();
     this.#sought = null;
     this.#progress.classList.add("done");
     this.element.dataset["loaded"] = "true";
-    this.#fillTables();
+    void this.#fillTables();
   }
 
   /** Shows runs as far as they are known; the window stays where it is. */
-  #show(outlines: readonly Outline[]): void {
+  #show<T extends Outline>(
+    outlines: readonly T[],
+    spansOf: (outline: T, onChange: () => void, run: RunInfo) => Spans,
+  ): void {
     if (this.#shown) this.#writeAddress();
     this.#shown = true;
-    this.#origin = outlines[0]?.origin ?? 0;
     this.#length = Math.max(1, ...outlines.map(({ length }) => length));
     this.#timelines.forEach((timeline, k) => {
+      const [outline, run] = [outlines[k], this.runs[k]];
+      if (outline && run)
+        this.#spans.set(
+          timeline,
+          spansOf(outline, () => this.#draw(timeline), run),
+        );
       timeline.setLength(this.#length);
-      timeline.setLanes(outlines[k]?.lanes ?? []);
+      this.#draw(timeline);
     });
     this.#toolbar.setView({ from: 0, to: this.#length });
-    this.#minimap.setLanes(outlines[0]?.lanes ?? [], this.#length);
+    this.#minimap.setLanes(this.#timelines[0]?.lanes ?? [], this.#length);
     this.#minimap.setView({ from: 0, to: this.#length });
     this.#restore();
   }
 
+  #spansOf(timeline: Timeline): Spans {
+    return this.#spans.get(timeline) ?? NO_SPANS;
+  }
+
+  /** Draws what is known of a run's spans now. */
+  #draw(timeline: Timeline): void {
+    const { lanes, hits } = this.#spansOf(timeline);
+    timeline.setLanes(lanes);
+    timeline.setHits(hits);
+  }
+
   /** Draws the first run with its ranks' clocks corrected, or as recorded. */
-  align(alignment: readonly RankAlignment[] | null): void {
+  async align(alignment: readonly RankAlignment[] | null): Promise<void> {
     const [timeline] = this.#timelines;
     if (!timeline) return;
-    this.#recorded ??= timeline.lanes;
-    timeline.setLanes(alignment ? alignLanes(this.#recorded, alignment, this.#origin) : this.#recorded);
-    this.#find(this.#query);
+    const spans = this.#spansOf(timeline);
+    const { selected } = timeline;
+    await spans.align(alignment);
     this.#minimap.setLanes(timeline.lanes, this.#length);
+    this.#minimap.setHits(spans.hits);
+    // Spans are named by their starts, which are others now; collectives have numbers.
+    const { events } = selected?.lane ?? {};
+    const [seq = -1, group = -1] = [events?.seq[selected?.index ?? 0], events?.group[selected?.index ?? 0]];
+    const again = seq < 0 ? null : await spans.collective(group, seq);
+    await this.#choose(timeline, again);
   }
 
   /** Selects a collective of the first run and goes there. */
-  showCollective(group: number, seq: number): void {
+  async showCollective(group: number, seq: number): Promise<void> {
     const [timeline] = this.#timelines;
-    if (!timeline) return;
-    for (const lane of timeline.lanes) {
-      const row = lane.rows[0]?.row;
-      const position = row?.index.findIndex((i) => lane.events.seq[i] === seq && lane.events.group[i] === group) ?? -1;
-      if (position < 0) continue;
-      timeline.select(spanRef(lane, 0, position));
-      this.#active = timeline;
-      this.#fit();
-      timeline.canvas.focus();
-      return;
-    }
+    const span = timeline && (await this.#spansOf(timeline).collective(group, seq));
+    if (!span) return;
+    this.#active = timeline;
+    await this.#choose(timeline, span);
+    this.#fit();
+    timeline.canvas.focus();
+  }
+
+  /** Says what went wrong where the timeline is. */
+  #say(error: unknown): void {
+    this.#trouble.textContent = error instanceof Error ? error.message : String(error);
+    this.#trouble.hidden = false;
   }
 
   #allLanes(): LaneView[] {
@@ -231,48 +265,41 @@ export class TimelinePane {
     for (const timeline of this.#timelines) timeline.arrange(this.#arrangement);
     if (state.find !== this.#search.text.trim()) {
       this.#search.text = state.find;
-      this.#find(parseQuery(state.find));
+      void this.#find(parseQuery(state.find));
     }
-    this.#restoreSelection();
+    void this.#restoreSelection();
   }
 
   /** Selects the address's span, which may stand in no overview: once all events are there it is found. */
-  #restoreSelection(): void {
+  async #restoreSelection(): Promise<void> {
     const state = readState(location.hash);
     const timeline = this.#timelines[state.run] ?? this.#active;
     if (state.area) this.#selectArea(timeline, state.area);
-    const span = state.span && findSpan(timeline.lanes, state.span);
-    this.#sought = state.span && !span ? { run: state.run, span: state.span } : null;
-    if (span) timeline.select(span);
+    this.#sought = state.span && { run: state.run, span: state.span };
+    if (state.span) await this.#choose(timeline, state.span);
   }
 
   /** Shows what fits `query` on all timelines. */
-  #find(query: Query): void {
+  async #find(query: Query): Promise<void> {
     this.#query = query;
-    this.#timelines.forEach((timeline) => {
-      const hits = findHits(timeline.lanes, query);
-      this.#hits.set(timeline, hits);
-      timeline.setHits(hits);
-    });
-    this.#minimap.setHits(this.#hits.get(this.#timelines[0] ?? this.#active) ?? null);
-    this.#showHits();
     this.#settle();
+    const find = query.kind === "terms" ? this.#search.text.trim() : "";
+    try {
+      await Promise.all(this.#timelines.map((timeline) => this.#spansOf(timeline).find(find)));
+    } catch (error) {
+      this.#say(error);
+    }
+    if (query !== this.#query) return;
+    this.#minimap.setHits(this.#spansOf(this.#timelines[0] ?? this.#active).hits);
+    await this.#showHits();
   }
 
-  #showHits(): void {
-    const hits = this.#hits.get(this.#active) ?? null;
+  async #showHits(): Promise<void> {
+    const query = this.#query;
     const { selected } = this.#active;
-    this.#search.show(this.#query, hits, hits && selected ? ordinalOf(hits, selected) : 0);
-  }
-
-  #toHit(direction: -1 | 1): void {
-    const hits = this.#hits.get(this.#active);
-    if (!hits) return;
-    const { selected, view } = this.#active;
-    const span = nextHit(hits, selected ?? (direction > 0 ? view.from : view.to), direction);
-    if (!span) return;
-    this.#active.select(span);
-    this.#active.reveal(span);
+    const spans = this.#spansOf(this.#active);
+    const ordinal = spans.hits && selected ? await spans.ordinal(spanKey(selected)) : 0;
+    if (query === this.#query) this.#search.show(query, spans.hits, ordinal);
   }
 
   /** Hands what is seen to the browser's downloads. */
@@ -281,8 +308,12 @@ export class TimelinePane {
     const run = this.runs[this.#timelines.indexOf(timeline)] ?? this.runs[0];
     const { lanes, view } = timeline;
     if (format === "png") download(`${run.id}.png`, await pngOf(this.#timelines));
-    else if (format === "svg") download(`${run.id}.svg`, svgOf(lanes, view, run.label), "image/svg+xml");
-    else download(`${run.id}.csv`, csvOfView(lanes, view, this.#hits.get(timeline) ?? null));
+    else if (format === "svg")
+      download(`${run.id}.svg`, lanesSvg(lanes, { ...view, origin: 0, title: run.label }), "image/svg+xml");
+    else {
+      const events = await this.#spansOf(timeline).events(view);
+      download(`${run.id}.csv`, events ? csvOfSpans(events) : "");
+    }
   }
 
   #arrange(which: keyof Arrangement, rank: number): void {
@@ -294,7 +325,7 @@ export class TimelinePane {
   }
 
   #areaOfView(): void {
-    const ranks = this.#active.lanes.map(({ rank }) => rank);
+    const ranks = ranksOf(this.#active.lanes);
     if (ranks.length === 0) return;
     this.#selectArea(this.#active, {
       ...this.#active.view,
@@ -304,9 +335,12 @@ export class TimelinePane {
   }
 
   #selectArea(timeline: Timeline, area: Area | null): void {
-    if (area) this.#timelines.forEach((other) => other.select(null));
+    if (area) {
+      this.#choices++;
+      this.#timelines.forEach((other) => other.select(null));
+    }
     for (const other of this.#timelines) other.setArea(other === timeline ? area : null);
-    this.#showDetails();
+    void this.#showDetails().catch((error: unknown) => this.#say(error));
     this.#settle();
   }
 
@@ -321,7 +355,7 @@ export class TimelinePane {
     clearTimeout(this.#settling);
     this.#settling = window.setTimeout(() => {
       this.#writeAddress();
-      this.#fillTables();
+      void this.#fillTables();
     }, SETTLED);
   }
 
@@ -344,9 +378,17 @@ export class TimelinePane {
     history.replaceState(null, "", `${location.pathname}${location.search}${hash}`);
   }
 
-  #fillTables(): void {
+  async #fillTables(): Promise<void> {
     if (!this.#visible.open) return;
-    this.#tables.replaceChildren(...this.#timelines.map(({ lanes, view }) => visibleTable(lanes, view)));
+    const views = this.#timelines.map(({ view }) => view);
+    const tables = await Promise.all(
+      this.#timelines.map(async (timeline) => {
+        const { view, lanes } = timeline;
+        const ops = await this.#spansOf(timeline).ops({ ...view, firstRank: 0, lastRank: Number.MAX_SAFE_INTEGER });
+        return visibleTable(ops, ranksOf(lanes).length, view);
+      }),
+    ).catch((error: unknown) => this.#say(error));
+    if (tables && this.#timelines.every(({ view }, k) => view === views[k])) this.#tables.replaceChildren(...tables);
   }
 
   #hide(kinds: ReadonlySet<string>): void {
@@ -381,47 +423,71 @@ export class TimelinePane {
     this.#active.go({ from: 0, to: this.#length });
   }
 
-  #step(next: (span: SpanRef) => SpanRef | null): void {
-    const { selected, lanes, view } = this.#active;
-    const span = selected ? next(selected) : firstIn(lanes, view.from, view.to);
-    if (!span) return;
-    this.#active.select(span);
-    this.#active.reveal(span);
+  /** Goes on from what is selected, or begins in the window. */
+  #step(move: Move["move"], direction: -1 | 1): void {
+    const step = async (): Promise<void> => {
+      const timeline = this.#active;
+      const { selected, view } = timeline;
+      const from = selected && spanKey(selected);
+      const span = await this.#spansOf(timeline).go({ move, direction, span: from, ...view });
+      if (!span) return;
+      await this.#choose(timeline, span);
+      if (timeline.selected) timeline.reveal(timeline.selected);
+    };
+    this.#steps = this.#steps.then(step).catch((error: unknown) => this.#say(error));
   }
 
-  #selected(timeline: Timeline, span: SpanRef | null): void {
-    if (span) {
-      for (const other of this.#timelines) {
-        if (other !== timeline) other.select(null);
-        other.setArea(null);
-      }
+  /** Selects a span, or nothing. */
+  async #choose(timeline: Timeline, key: SpanKey | null): Promise<void> {
+    const choice = ++this.#choices;
+    const selection =
+      key &&
+      (await this.#spansOf(timeline)
+        .selection(key)
+        .catch((error: unknown) => this.#say(error)));
+    if (choice !== this.#choices) return;
+    if (key && !selection) return;
+    for (const other of this.#timelines) {
+      other.select(other === timeline ? (selection ?? null) : null);
+      if (selection) other.setArea(null);
     }
+    this.#sought = null;
     // At once, so that a reload finds what is selected; the window's own address follows when it rests.
-    if (span) this.#writeAddress();
-    this.#showDetails();
-    this.#showHits();
+    if (selection) this.#writeAddress();
+    await Promise.all([this.#showDetails(), this.#showHits()]);
     this.#settle();
   }
 
-  #showDetails(): void {
+  async #showDetails(): Promise<void> {
     const shown = this.#timelines.find(({ selected, area }) => selected !== null || area !== null);
-    this.#details.replaceChildren(shown ? this.#detailsIn(shown) : noDetails());
+    const area = shown?.area ?? null;
+    const ops = shown && area ? await this.#spansOf(shown).ops(area) : [];
+    // Meanwhile something else may have been selected.
+    if (area && shown?.area !== area) return;
+    this.#details.replaceChildren(shown ? this.#detailsIn(shown, ops) : noDetails());
   }
 
-  #detailsIn(timeline: Timeline): HTMLElement {
+  #detailsIn(timeline: Timeline, ops: readonly OpInView[]): HTMLElement {
     const { area, selected, lanes, linked } = timeline;
     if (area) {
       const clear = (): void => this.#selectArea(timeline, null);
-      return areaDetails(lanes, area, { fit: () => timeline.go(clampView(area, this.#length)), clear });
+      const ranks = ranksOf(lanes).filter((rank) => rank >= area.firstRank && rank <= area.lastRank);
+      return areaDetails(ops, ranks.length, area, { fit: () => timeline.go(clampView(area, this.#length)), clear });
     }
     if (!selected) return noDetails();
     return detailsOf(selected, linked, {
       fit: () => this.#fit(),
-      clear: () => timeline.select(null),
-      occurrence: (direction) => this.#step((span) => occurrenceOf(span, direction)),
+      clear: () => void this.#choose(timeline, null),
+      occurrence: (direction) => this.#step("occurrence", direction),
     });
   }
 }
+
+function ranksOf(lanes: readonly LaneView[]): number[] {
+  return [...new Set(lanes.map(({ rank }) => rank))];
+}
+
+const NO_SPANS: Spans = new HeldSpans([], 0, () => undefined);
 
 function runHeading(run: RunInfo, k: number): HTMLElement {
   return el("h3", { class: "run-heading" }, el("span", { class: "letter" }, k === 0 ? "A" : "B"), run.label || run.id);

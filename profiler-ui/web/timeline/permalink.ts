@@ -1,7 +1,7 @@
 /** What is seen as the page's address keeps it: `#from=…&to=…&span=0.1.0.12345&hide=norm&find=scan&fold=1&area=…`. */
 
 import type { Area } from "./area";
-import type { SpanKey } from "./lane-view";
+import { spanText, type SpanKey } from "../../trace/lane-view";
 import type { View } from "./view";
 
 export interface PaneState {
@@ -51,7 +51,7 @@ function numbersOf(text: string | null): number[] {
 export function writeState({ view, span, run, hidden, pinned, folded, find, area }: PaneState): string {
   const fields: string[] = [];
   if (view) fields.push(`from=${Math.round(view.from)}`, `to=${Math.round(view.to)}`);
-  if (span) fields.push(`span=${[run, span.rank, span.stream, span.depth, span.start].join(".")}`);
+  if (span) fields.push(`span=${run}.${spanText(span)}`);
   if (area)
     fields.push(`area=${[run, Math.round(area.from), Math.round(area.to), area.firstRank, area.lastRank].join(".")}`);
   if (hidden.length > 0) fields.push(`hide=${hidden.join(",")}`);

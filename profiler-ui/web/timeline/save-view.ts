@@ -1,16 +1,10 @@
-/** What is seen as a file: a picture as the screen shows it, a drawing, the spans as a table. */
+/** What is seen as a file: a picture as the screen shows it, the spans as a table. */
 
-import { concatenate } from "../../trace/columns";
 import type { EventColumns } from "../../trace/events";
 import { streamName } from "../../trace/kinds";
-import { lowerBound, upperBound } from "../../trace/lanes";
-import { timelineSvg } from "../../trace/timeline-svg";
 import { csvOf } from "../csv";
-import type { Hits } from "./hits";
-import type { LaneView } from "./lane-view";
 import { HEADER } from "./layout";
 import type { Timeline } from "./timeline";
-import type { View } from "./view";
 
 /** The timelines one below the other, with their ranks' names, as they are on the screen. */
 export async function pngOf(timelines: readonly Timeline[]): Promise<Blob> {
@@ -45,34 +39,11 @@ export async function pngOf(timelines: readonly Timeline[]): Promise<Blob> {
   });
 }
 
-export function svgOf(lanes: readonly LaneView[], { from, to }: View, title: string): string {
-  const pieces = lanes.map(({ events }) => events);
-  const [first, ...rest] = pieces;
-  if (!first) return "";
-  // Before all events are there, lanes share the overview's.
-  const events = new Set(pieces).size === 1 ? first : concatenate([first, ...rest]);
-  return timelineSvg(events, { title, fromNs: from, toNs: to });
-}
-
-/** Rows of a table at most: more is what Parquet is for. */
-const MOST_ROWS = 200_000;
-
 const COLUMNS = ["rank", "stream", "name", "kind", "phase", "step", "layer", "tokens", "start_ns", "dur_ns"];
 const WIRE_COLUMNS = ["wire_bytes", "wire_type", "algorithm", "group", "seq"];
 
-/** The spans that reach into the window, of a search its hits alone, lane by lane. */
-export function csvOfView(lanes: readonly LaneView[], { from, to }: View, hits: Hits | null): string {
-  const rows: (string | number)[][] = [];
-  for (const lane of lanes) {
-    const forests = hits ? (hits.rows.get(lane) ?? []) : lane.rows;
-    for (const forest of forests) {
-      if (!forest) continue;
-      const { row } = forest;
-      const after = lowerBound(row.start, to);
-      for (let k = upperBound(row.end, from); k < after && rows.length < MOST_ROWS; k++)
-        rows.push(rowOf(lane.events, row.index[k] ?? 0));
-    }
-  }
+export function csvOfSpans(events: EventColumns): string {
+  const rows = Array.from({ length: events.count }, (_, i) => rowOf(events, i));
   return csvOf([...COLUMNS, ...WIRE_COLUMNS], rows);
 }
 

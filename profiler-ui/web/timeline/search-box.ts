@@ -3,7 +3,7 @@
 import { formatCount, formatTime } from "../../trace/format";
 import { parseQuery, SEARCH_KEYS, type Query } from "../../trace/search";
 import { el } from "../dom";
-import type { Hits } from "./hits";
+import type { Hits } from "../../trace/hits";
 
 export interface SearchActions {
   readonly search: (query: Query, text: string) => void;

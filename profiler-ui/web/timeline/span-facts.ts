@@ -3,7 +3,7 @@
 import { formatBytes, formatCount, formatRate, formatTime } from "../../trace/format";
 import { KIND_LABELS, KINDS, kindIndex } from "../../trace/kinds";
 import { placeOf } from "./draw-overlay";
-import type { SpanRef } from "./lane-view";
+import type { SpanRef } from "../../trace/lane-view";
 
 export type Fact = readonly [label: string, value: string];
 
@@ -54,22 +54,4 @@ export function factsOf(span: SpanRef): Fact[] {
     (events.cell[i] ?? -1) >= 0 ? ["notebook cell", String(events.cell[i])] : null,
   ];
   return facts.filter((fact) => fact !== null);
-}
-
-/** The same collective on every lane, by group and ordinal; empty for a span that is none. */
-export function linkedSpans(
-  lanes: readonly SpanRef["lane"][],
-  span: SpanRef,
-  refer: (lane: SpanRef["lane"], position: number) => SpanRef,
-): SpanRef[] {
-  const seq = span.lane.events.seq[span.index] ?? -1;
-  const group = span.lane.events.group[span.index] ?? -1;
-  if (seq < 0) return [];
-  return lanes
-    .filter(({ stream }) => stream === span.lane.stream)
-    .flatMap((lane) => {
-      const index = lane.rows[0]?.row.index ?? new Uint32Array(0);
-      const position = index.findIndex((i) => lane.events.seq[i] === seq && lane.events.group[i] === group);
-      return position < 0 ? [] : [refer(lane, position)];
-    });
 }

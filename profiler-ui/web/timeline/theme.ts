@@ -2,7 +2,7 @@
 
 import { KINDS, kindIndex } from "../../trace/kinds";
 import { channels, inkOn, KIND_COLOURS, mix } from "../../trace/palette";
-import type { LaneView } from "./lane-view";
+import type { LaneView } from "../../trace/lane-view";
 
 export interface CanvasTheme {
   readonly surface: string;

@@ -1,7 +1,7 @@
 /** One run's timeline: canvas, gestures, keys, hover and selection. The page around it shows what is selected. */
 
 import { longestIn } from "../../trace/level-of-detail";
-import { lowerBound, spanAt, upperBound } from "../../trace/lanes";
+import { lowerBound, spanAt, spansIn, upperBound } from "../../trace/lanes";
 import { el } from "../dom";
 import { onThemeChange } from "../page";
 import type { Area } from "./area";
@@ -9,8 +9,8 @@ import { HoverCard } from "./card";
 import { Painter, type Scene } from "./draw";
 import { drawOverlay } from "./draw-overlay";
 import { attachGestures, type Gestures } from "./gestures";
-import type { Hits } from "./hits";
-import { findSpan, spanKey, spanRef, type LaneView, type SpanKey, type SpanRef } from "./lane-view";
+import type { Hits } from "../../trace/hits";
+import { sameLane, spanKey, spanRef, type LaneView, type SpanKey, type SpanRef } from "../../trace/lane-view";
 import {
   AS_RECORDED,
   bandAt,
@@ -26,7 +26,7 @@ import {
   type Scroll,
 } from "./layout";
 import { RankTools, type RankToolActions } from "./rank-tools";
-import { linkedSpans } from "./span-facts";
+import type { Selection } from "./spans";
 import { readTheme, type CanvasTheme } from "./theme";
 import { clampView, type View } from "./view";
 
@@ -35,8 +35,10 @@ export interface TimelineOptions {
   readonly label: string;
   /** The window changed, by whatever means. */
   readonly onView: (view: View) => void;
-  /** Another span was selected, or none. */
-  readonly onSelect: (span: SpanRef | null) => void;
+  /** A span was clicked, or a place without. */
+  readonly onPick: (span: SpanKey | null) => void;
+  /** A window was drawn, on so many device pixels. */
+  readonly onDraw: (view: View, pixels: number) => void;
   /** An area was dragged out. */
   readonly onArea: (area: Area) => void;
   readonly ranks: Omit<RankToolActions, "reveal">;
@@ -67,8 +69,7 @@ export class Timeline {
   #corner: { readonly time: number; readonly rank: number } | null = null;
   #draft: Area | null = null;
   #hovered: SpanRef | null = null;
-  #selected: SpanRef | null = null;
-  #linked: readonly SpanRef[] = [];
+  #selection: Selection | null = null;
   #pointer: { x: number; y: number } | null = null;
   #frame = 0;
   #stale = { lanes: true, overlay: true };
@@ -106,7 +107,7 @@ export class Timeline {
     this.canvas.addEventListener("click", (event) => {
       if (event.shiftKey) return;
       this.#point(event.offsetX, event.offsetY);
-      this.select(this.#hovered);
+      this.options.onPick(this.#hovered && spanKey(this.#hovered));
     });
     new ResizeObserver(() => this.#resize()).observe(this.element);
     onThemeChange(() => {
@@ -124,7 +125,7 @@ export class Timeline {
   }
 
   get selected(): SpanRef | null {
-    return this.#selected;
+    return this.#selection?.span ?? null;
   }
 
   /** Time under the pointer, or the middle of the window. */
@@ -166,8 +167,6 @@ export class Timeline {
     this.#lanes = lanes;
     this.#layout = layoutLanes(lanes, this.#arrangement);
     this.#hovered = null;
-    const selected = this.#selected && spanKey(this.#selected);
-    if (selected) this.select(findSpan(lanes, selected) ?? this.#selected);
     this.#resize();
   }
 
@@ -195,18 +194,15 @@ export class Timeline {
     this.redraw();
   }
 
-  select(span: SpanRef | null): void {
-    const before = this.#selected && spanKey(this.#selected);
-    this.#selected = span;
-    this.#linked = span ? linkedSpans(this.#lanes, span, (lane, position) => spanRef(lane, 0, position)) : [];
+  select(selection: Selection | null): void {
+    this.#selection = selection;
     this.#stale.overlay = true;
     this.#schedule();
-    if (!sameKey(before, span && spanKey(span))) this.options.onSelect(span);
   }
 
   /** The spans of the selected collective, one a rank. */
   get linked(): readonly SpanRef[] {
-    return this.#linked;
+    return this.#selection?.linked ?? [];
   }
 
   /** Scrolls and pans so that `span` is on the screen. */
@@ -219,9 +215,7 @@ export class Timeline {
       const half = Math.max((to - from) / 2, end - start);
       this.go({ from: (start + end) / 2 - half, to: (start + end) / 2 + half });
     }
-    const band = this.#layout.bands.find(
-      ({ lane, depth }) => lane.rank === span.lane.rank && lane.stream === span.lane.stream && depth === span.depth,
-    );
+    const band = this.#layout.bands.find(({ lane, depth }) => sameLane(lane, span.lane) && depth === span.depth);
     if (band) this.#revealBand(band);
   }
 
@@ -342,12 +336,10 @@ export class Timeline {
     const exactWide = exact >= 0 && (row.end[exact] ?? 0) - (row.start[exact] ?? 0) > to - from;
     const first = upperBound(row.end, from);
     const after = lowerBound(row.start, to);
-    const merged = after - first;
-    if (exactWide || merged <= 1) {
-      const position = exact >= 0 ? exact : merged === 1 ? first : -1;
-      return position < 0 ? null : { span: spanRef(band.lane, band.depth, position), merged: 1 };
-    }
-    return { span: spanRef(band.lane, band.depth, longestIn(forest, first, after)), merged };
+    const position = exactWide ? exact : after - first <= 1 && exact >= 0 ? exact : longestIn(forest, first, after);
+    if (position < 0) return null;
+    const merged = exactWide ? spansIn(row, exact, exact + 1) : spansIn(row, first, after);
+    return { span: spanRef(band.lane, band.depth, position), merged };
   }
 
   #schedule(): void {
@@ -376,22 +368,18 @@ export class Timeline {
       if (this.#pointer) this.#point(this.#pointer.x, this.#pointer.y);
       this.#painter.draw(scene);
       this.#tools.show(this.#layout, this.#arrangement, this.#scroll, scene.height);
+      this.options.onDraw(this.#view, (scene.width - GUTTER) * scene.dpr);
     }
     const context = this.#overlay.getContext("2d");
     if (context) {
       drawOverlay(context, scene, {
         hovered: this.#hovered,
-        selected: this.#selected,
-        linked: this.#linked,
+        selected: this.selected,
+        linked: this.linked,
         pointer: this.#pointer ? this.#timeAt(this.#pointer.x) : null,
         area: this.#draft ?? this.#area,
       });
     }
     this.#stale = { lanes: false, overlay: false };
   }
-}
-
-function sameKey(a: SpanKey | null, b: SpanKey | null): boolean {
-  if (a === null || b === null) return a === b;
-  return a.rank === b.rank && a.stream === b.stream && a.depth === b.depth && a.start === b.start;
 }

@@ -4,7 +4,7 @@ import { formatTime } from "../../trace/format";
 import { KIND_LABELS, KINDS, type Kind } from "../../trace/kinds";
 import { KIND_COLOURS, wirePattern } from "../../trace/palette";
 import { el, swatch } from "../dom";
-import type { LaneView } from "./lane-view";
+import type { LaneView } from "../../trace/lane-view";
 import { drawPattern } from "./patterns";
 import type { View } from "./view";
 

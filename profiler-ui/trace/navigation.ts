@@ -1,12 +1,14 @@
-/** Moving the selection along a row, between rows and between spans of one op. */
+/** Moving the selection along a row, between rows and between spans of one op; from a collective's span to its others. */
 
-import { upperBound } from "../../trace/lanes";
 import { spanRef, type LaneView, type SpanRef } from "./lane-view";
+import { upperBound } from "./lanes";
 
-/** Previous or next span of the row; null at its ends. */
+/** Previous or next span of the row that starts at another time; null at its ends. */
 export function neighbourOf({ lane, depth, position }: SpanRef, direction: -1 | 1): SpanRef | null {
-  const next = position + direction;
-  return next >= 0 && next < (lane.rows[depth]?.row.start.length ?? 0) ? spanRef(lane, depth, next) : null;
+  const start = lane.rows[depth]?.row.start ?? new Float64Array(0);
+  let next = position + direction;
+  while (next >= 0 && next < start.length && start[next] === start[position]) next += direction;
+  return next >= 0 && next < start.length ? spanRef(lane, depth, next) : null;
 }
 
 /** Previous or next span of the same op in the row; null when there is none. */
@@ -28,11 +30,33 @@ export function rowBeside(lanes: readonly LaneView[], span: SpanRef, direction: 
   return spanRef(beside.lane, beside.depth, Math.max(0, upperBound(beside.row.start, start) - 1));
 }
 
-/** The longest span of the first compute lane inside a window: where the keyboard begins. */
+/** The first span of the first compute lane inside a window: where the keyboard begins. */
 export function firstIn(lanes: readonly LaneView[], from: number, to: number): SpanRef | null {
   const lane = lanes.find(({ stream }) => stream === 0);
   const row = lane?.rows[0]?.row;
   if (!lane || !row) return null;
   const position = upperBound(row.end, from);
   return position < row.start.length && (row.start[position] ?? 0) < to ? spanRef(lane, 0, position) : null;
+}
+
+/** The same collective on every rank, by group and ordinal; empty for a span that is none. */
+export function linkedSpans(lanes: readonly LaneView[], { lane, index }: SpanRef): SpanRef[] {
+  const seq = lane.events.seq[index] ?? -1;
+  const group = lane.events.group[index] ?? -1;
+  return seq < 0
+    ? []
+    : collectiveIn(
+        lanes.filter(({ stream }) => stream === lane.stream),
+        group,
+        seq,
+      );
+}
+
+/** Spans of a collective, one a lane. */
+export function collectiveIn(lanes: readonly LaneView[], group: number, seq: number): SpanRef[] {
+  return lanes.flatMap((lane) => {
+    const index = lane.rows[0]?.row.index ?? new Uint32Array(0);
+    const position = index.findIndex((i) => lane.events.seq[i] === seq && lane.events.group[i] === group);
+    return position < 0 ? [] : [spanRef(lane, 0, position)];
+  });
 }
