@@ -1,86 +1,166 @@
 #!/bin/sh
-# The check of a machine with a GPU: every kernel's tests on the device, alone and under compute-sanitizer, the engine's
-# tests, the golden cases of all families on 1, 2 and 4 ranks, then kernels, AllReduce and models timed, and a recorded
-# run kept.
-#   bench/gpu/run.sh             builds what is missing and runs; results: bench/results/<date>-<gpu>.json and a trace
-#   bench/gpu/run.sh --prepare   builds only, where there is nvcc, CMake and Node: build/gpu can be carried to a GPU
-#   bench/gpu/run.sh --dry-run   no GPU: kernels run on the CPU (native/test/simt), tiny shapes, nothing kept
-set -eu
-cd "$(dirname "$0")/../.."
-out=build/gpu
+# The check of a machine with a GPU: tests of every kernel, golden cases, then timed kernels, models and sums.
+#   bench/gpu/run.sh             builds what is missing where it can, and runs; results: bench/results/<date>-<gpu>.json
+#   bench/gpu/run.sh --prepare   builds only, where there is nvcc, CMake and Node: build/gpu/bin and build/gpu/plans can be
+#                                carried to a GPU, beside this repository's files
+#   bench/gpu/run.sh --dry-run   no GPU: the same parts on the CPU (native/test/simt), tiny shapes, kept in build/gpu-dry
+#
+# It is made of parts, the most telling first. Each has its time, and all together STATELINE_GPU_SECONDS (840, what a short
+# loan of a GPU gives). One that fails or runs out of time is named in the result, the table and the exit status, and the
+# others run; the result is written after each. STATELINE_GPU_RESULTS names another folder for it, STATELINE_GPU_PROGRAMS
+# one for build/gpu. Running what was built needs neither Node nor CMake.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+mode=${1:-}
+seconds=${STATELINE_GPU_SECONDS:-840}
+results=${STATELINE_GPU_RESULTS:-bench/results}
+out=${STATELINE_GPU_PROGRAMS:-build/gpu} # with bin and plans
+[ "$mode" != --dry-run ] || out=build/gpu-dry results=build/gpu-dry/results seconds=36000
+bin=$out/bin
 plans=$out/plans
-mkdir -p "$out"
+log=${STATELINE_GPU_RESULTS:-$out}/log
+predictions=bench/results/gpu-predictions.json
 
-if [ "${1:-}" = --dry-run ]; then
-  cmake -S . -B build/release -DSTATELINE_TESTS=ON -DSTATELINE_ADDON=OFF > /dev/null
-  cmake --build build/release --parallel --target simt_bench fake_nccl_WORKING > /dev/null
+programs="kernel_tests peer_tests engine_tests golden kernels sums speed"
+
+build() {
+  cmake -S . -B build/gpu -DSTATELINE_TESTS=ON -DSTATELINE_ADDON=OFF -DSTATELINE_CUDA=ON &&
+    cmake --build build/gpu --parallel --target gpu_bench || exit 1
+  mkdir -p "$bin"
+  for program in $programs; do
+    strip -o "$bin/$program" "$(find build/gpu/native -type f -name "gpu_$program")" || exit 1
+  done
+  node bench/gpu/plans.mjs "$plans" || exit 1
+}
+
+# The same names for the programs of the CPU, of whose tests `npm test` has run all.
+build_dry() {
+  cmake -S . -B build/release -DSTATELINE_TESTS=ON -DSTATELINE_ADDON=OFF > /dev/null &&
+    cmake --build build/release --parallel --target cuda_rows_tests cuda_peer_tests simt_engine_tests simt_bench \
+      fake_nccl_WORKING > /dev/null || exit 1
   STATELINE_NCCL=$PWD/build/release/native/test/simt_nccl/libfake_nccl_WORKING.so
   export STATELINE_NCCL
-  bin=build/release/native/test/simt_engine/simt
-  rm -rf "$plans"
-  node bench/gpu/plans.mjs "$plans"
-  "${bin}_golden" "$plans/mamba-odd-2.plan" "$plans/falcon-odd-1.plan"  # test/api/cuda.test.ts has more
-  dry=--dry-run
-  machine='"SIMT runner, no GPU"'
-else
-  bin=$out/native/test/simt_engine/gpu
-  tests=$out/native/test/cuda
-  if [ ! -x "${bin}_speed" ] || [ "${1:-}" = --prepare ]; then
-    cmake -S . -B "$out" -DSTATELINE_TESTS=ON -DSTATELINE_ADDON=OFF -DSTATELINE_CUDA=ON
-    cmake --build "$out" --parallel --target gpu_bench
-  fi
-  if command -v node > /dev/null; then node bench/gpu/plans.mjs "$plans"; fi
-  [ "${1:-}" != --prepare ] || exit 0
+  rm -rf "$out"
+  mkdir -p "$bin"
+  tests=$PWD/build/release/native/test
+  ln -s "$tests/cuda/cuda_rows_tests" "$bin/kernel_tests"
+  ln -s "$tests/cuda/cuda_peer_tests" "$bin/peer_tests"
+  for program in engine_tests golden kernels sums speed; do
+    ln -s "$tests/simt_engine/simt_$program" "$bin/$program"
+  done
+  # test/api/cuda.test.ts has more.
+  node bench/gpu/plans.mjs "$plans" mamba-odd falcon-odd > /dev/null || exit 1
+  find "$plans" -type f ! -name mamba-odd-2.plan ! -name falcon-odd-1.plan -delete
+}
 
-  "$tests/gpu_kernel_tests"
-  timeout 300 "$tests/gpu_peer_tests"
-  if command -v compute-sanitizer > /dev/null; then
-    compute-sanitizer --error-exitcode 1 "$tests/gpu_kernel_tests"
+case $mode in
+  --dry-run) build_dry ;;
+  --prepare) build && exit 0 ;;
+  "") [ -x "$bin/speed" ] || build ;;
+  *) sed -n '2,6p' "$0" && exit 2 ;;
+esac
+
+# Text as JSON: of a word or of what programs print.
+quoted() { printf '"%s"' "$(printf %s "$1" | tr -d '\000-\037' | sed 's/\\/\\\\/g; s/"/\\"/g')"; }
+# The whole rows of what a program has printed so far, one a line.
+rows() { cat "$@" 2> /dev/null | grep -o '^  {.*}' | paste -sd, -; }
+
+result() {
+  cat > "$log/result.json" << END
+{"date": "$date", "machine": $(quoted "$machine"),
+"parts": [$(paste -sd, "$log/parts")],
+"kernels": [$(rows "$log/kernels.out")],
+"sums": [$(rows "$log/sums.out")],
+"models": [$(rows "$log"/model-*.out)],
+"mambaSsm": [$(rows "$log/mamba-ssm.out")],
+"predicted": $(cat "$predictions")}
+END
+  mv "$log/result.json" "$name.json"
+}
+
+# part NAME SECONDS COMMAND…
+part() {
+  part=$1 limit=$2
+  shift 2
+  begin=$(date +%s)
+  left=$((end - begin))
+  [ "$limit" -le "$left" ] || limit=$left
+  code=0 note=
+  if [ "$limit" -le 0 ]; then
+    status="no time left"
+  elif [ "${1#*/}" = "$1" ] && ! command -v "$1" > /dev/null; then
+    status="not here" note="there is no $1 on PATH"
   else
-    echo "compute-sanitizer is not here: memory accesses were not checked"
+    echo "--- $part, at most $limit s"
+    timeout -k 5 "$limit" "$@" > "$log/$part.out" 2> "$log/$part.err" || code=$?
+    case $code in
+      0) status=ok ;;
+      77) status="not here" ;;
+      124 | 137) status="out of time" ;;
+      *) status=failed ;;
+    esac
   fi
-  "${bin}_engine_tests"
-  "${bin}_golden" "$plans"/*.plan
-  dry=
-  card=$(nvidia-smi --query-gpu=name --format=csv,noheader -i 0 | tr 'A-Z ' 'a-z-')
-  machine="\"$(nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.mem,clocks.max.sm,clocks.max.mem,power.limit \
-    --format=csv,noheader -i 0)\""
+  # What it said last beside rows: of errors first.
+  [ -n "$note" ] || note=$(cat "$log/$part.out" "$log/$part.err" 2> /dev/null | grep -v '^[][]*$\|^  {' | tail -n 1)
+  case $status in ok | "not here") ;; *) failed="$failed $part" ;; esac
+  printf '%s: %s\n' "$status" "$note"
+  printf '{"part": "%s", "status": "%s", "seconds": %s, "note": %s}\n' "$part" "$status" $(($(date +%s) - begin)) \
+    "$(quoted "$note")" >> "$log/parts"
+  result
+}
+
+date=$(date +%Y-%m-%d)
+end=$(($(date +%s) + seconds))
+failed=
+rm -rf "$log"
+mkdir -p "$log" "$results"
+: > "$log/parts"
+if [ "$mode" = --dry-run ]; then
+  slower=40 dry=--dry-run card=dry small=tiny-mamba larger=tiny-zamba
+  machine="SIMT runner, no GPU"
+  predictions=$log/predictions.json
+  node bench/gpu/predict.mjs --tiny > "$predictions"
+  of_engine="refused on CUDA" # two of its tests
+else
+  slower=1 dry='' small=mamba-130m larger="mamba-2.8b falcon-mamba-7b zamba-7b" of_engine=''
+  card=$(nvidia-smi --query-gpu=name --format=csv,noheader -i 0 2> /dev/null | tr 'A-Z ' 'a-z-')
+  machine=$(nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.mem,clocks.max.sm,clocks.max.mem,power.limit \
+    --format=csv,noheader -i 0 2> /dev/null)
+  [ -n "$card" ] || card=no-gpu machine="nvidia-smi names no GPU"
 fi
+name=$results/$date-$card
 
 # $dry is one word or none.
 # shellcheck disable=SC2086
-"${bin}_kernels" $dry > "$out/kernels.json"
-# shellcheck disable=SC2086
-"${bin}_sums" $dry > "$out/sums.json"
-# shellcheck disable=SC2086
-"${bin}_speed" $dry --trace "$out/trace.json" > "$out/speed.json"
-peers=null
-if python3 bench/gpu/mamba_ssm.py $dry > "$out/mamba-ssm.json" 2> "$out/mamba-ssm.txt"; then
-  peers=$(cat "$out/mamba-ssm.json")
-else
-  echo "mamba-ssm and causal-conv1d were not compared: $(tail -n 1 "$out/mamba-ssm.txt")"
-fi
 {
-  echo "{\"date\": \"$(date +%Y-%m-%d)\", \"machine\": $machine,"
-  echo "\"kernels\": $(cat "$out/kernels.json"),"
-  echo "\"sums\": $(cat "$out/sums.json"),"
-  echo "\"models\": $(cat "$out/speed.json"),"
-  echo "\"mambaSsm\": $peers}"
-} > "$out/result.json"
+  part ops $((60 * slower)) "$bin/kernel_tests"
+  part sanitizer $((150 * slower)) compute-sanitizer --error-exitcode 1 "$bin/kernel_tests"
+  part golden $((120 * slower)) "$bin/golden" "$plans"/*.plan
+  part kernels $((60 * slower)) "$bin/kernels" $dry
+  part "model-$small" $((60 * slower)) "$bin/speed" $dry --trace "$name.trace.json" "$small"
+  part peer $((30 * slower)) "$bin/peer_tests"
+  part engine $((90 * slower)) "$bin/engine_tests" "$of_engine"
+  part sums $((60 * slower)) "$bin/sums" $dry
+  for model in $larger; do
+    part "model-$model" $((90 * slower)) "$bin/speed" $dry "$model"
+  done
+  part mamba-ssm $((60 * slower)) python3 bench/gpu/mamba_ssm.py $dry
+}
+
+strict=
 if [ -n "$dry" ]; then
-  node -e 'for (const file of process.argv.slice(1)) JSON.parse(require("fs").readFileSync(file, "utf8"))' \
-    "$out/result.json"
-  node bench/gpu/table.mjs "$out/result.json" > "$out/result.md"
+  strict=--strict
+  node bench/gpu/predict.mjs --check || failed="$failed predictions"
   rm -rf "$out/runs"
-  node dist/kernel/cli/main.js import "$out/trace.json" --runs "$out/runs" > /dev/null
-  echo "the GPU check runs; its figures here mean nothing"
-  exit 0
+  node dist/kernel/cli/main.js import "$name.trace.json" --runs "$out/runs" > /dev/null || failed="$failed import"
 fi
-name="bench/results/$(date +%Y-%m-%d)-$card"
-cp "$out/result.json" "$name.json"
-cp "$out/trace.json" "$name.trace.json"
 if command -v node > /dev/null; then
-  node bench/gpu/table.mjs "$name.json" | tee "$name.md"
+  node bench/gpu/table.mjs $strict "$name.json" > "$name.md" || failed="$failed table"
+  [ -n "$dry" ] || cat "$name.md"
 else
-  cat "$name.json"
+  echo "$name.json has the result; where there is Node, \`node bench/gpu/table.mjs $name.json\` makes its tables"
+fi
+if [ -n "$failed" ]; then
+  echo "these parts did not end well:$failed"
+  exit 1
 fi

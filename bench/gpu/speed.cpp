@@ -1,6 +1,6 @@
-// Time to first token, prefill and decode rates of random weights in published shapes, on one GPU: JSON on stdout.
-// --dry-run takes tiny shapes instead, to see that the program works where there is no GPU. --trace FILE keeps a short
-// recorded generation on two ranks, which `stateline import` opens.
+// Time to first token, prefill and decode rates of random weights in published shapes, on one GPU: rows of JSON on
+// stdout. Arguments: names of shapes, else all. --dry-run takes tiny shapes instead, to see that the program works
+// where there is no GPU. --trace FILE keeps a short recorded generation on two ranks, which `stateline import` opens.
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -88,7 +88,7 @@ double decode_rate(const GenerateResult& result) {
 }
 
 // With graphs, without, and recorded take turns, so that what else the machine does meets all alike.
-void measure(const Shape& shape, const RandomModel& model, int ranks, int rounds) {
+void measure(const Shape& shape, const RandomModel& model, int ranks, int rounds, bool cublas) {
   EngineSpec spec = on_gpu(model, ranks, shape);
   RunningEngine graphs(spec);
   std::vector<double> ttft, prefill, decode, launches, recorded;
@@ -118,11 +118,12 @@ void measure(const Shape& shape, const RandomModel& model, int ranks, int rounds
   }
   static bool first = true;
   std::printf(
-      "%s\n  {\"model\": \"%s\", \"ranks\": %d, \"compute\": \"bf16\", \"promptTokens\": %lld, \"newTokens\": %lld, "
+      "%s\n  {\"model\": \"%s\", \"ranks\": %d, \"compute\": \"bf16\", \"cublas\": %s, \"promptTokens\": %lld, "
+      "\"newTokens\": %lld, "
       "\"rounds\": %d, \"weightBytes\": %zu, \"ttftMs\": %.3f, \"prefillTokensPerSecond\": %.1f, "
       "\"decodeTokensPerSecond\": %.1f, \"withoutGraphs\": %.1f, \"recorded\": %.1f, \"graphSteps\": %lld, "
       "\"spans\": %lld}",
-      first ? "" : ",", shape.name, ranks, static_cast<long long>(shape.prompt),
+      first ? "" : ",", shape.name, ranks, cublas ? "true" : "false", static_cast<long long>(shape.prompt),
       static_cast<long long>(shape.new_tokens), rounds, weights, median(ttft), median(prefill), median(decode),
       median(launches), median(recorded), static_cast<long long>(graph_steps), static_cast<long long>(spans));
   std::fflush(stdout);
@@ -191,23 +192,42 @@ void record(Shape shape, const std::string& file, const std::string& gpu) {
 int main(int count, char** arguments) {
   bool dry = false;
   std::string trace;
+  std::vector<std::string> chosen;
   for (int i = 1; i < count; ++i) {
-    if (std::strcmp(arguments[i], "--dry-run") == 0) dry = true;
-    if (std::strcmp(arguments[i], "--trace") == 0 && i + 1 < count) trace = arguments[++i];
+    const std::string argument = arguments[i];
+    if (argument == "--dry-run") {
+      dry = true;
+    } else if (argument == "--trace" && i + 1 < count) {
+      trace = arguments[++i];
+    } else {
+      chosen.push_back(argument);
+    }
   }
-  try {
+  int failed = 0;
+  // What does not fit or fails leaves the others their turn.
+  const auto attempt = [&](const std::string& what, const auto& run) {
+    try {
+      run();
+    } catch (const Error& error) {
+      std::fprintf(stderr, "%s: %s: %s\n", what.c_str(), error.code.c_str(), error.message.c_str());
+      ++failed;
+    }
+  };
+  attempt("GPUs", [&] {
     const CudaSummary summary = cuda_summary();
     if (!summary.problem.empty()) throw Error(summary.compiled ? "E_CUDA" : "E_CUDA_NOT_BUILT", summary.problem);
     const std::vector<Shape>& shapes = dry ? kTiny : kPublished;
     std::printf("[");
     for (const Shape& shape : shapes) {
+      if (!chosen.empty() && std::ranges::find(chosen, shape.name) == chosen.end()) continue;
       const RandomModel model(shape.model);
-      for (const int ranks : shape.ranks) measure(shape, model, ranks, dry ? 1 : 5);
+      for (const int ranks : shape.ranks) {
+        attempt(std::string(shape.name) + " on " + std::to_string(ranks) + " ranks",
+                [&] { measure(shape, model, ranks, dry ? 1 : 5, !summary.cublas.empty()); });
+      }
     }
     std::printf("\n]\n");
     if (!trace.empty()) record(shapes.front(), trace, summary.gpus.front().name);
-  } catch (const Error& error) {
-    std::fprintf(stderr, "%s: %s\n", error.code.c_str(), error.message.c_str());
-    return 1;
-  }
+  });
+  return failed > 0;
 }

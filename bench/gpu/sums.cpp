@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "comm/nccl/nccl_group.h"
 #include "device/cuda/gpus.h"
 #include "runtime/cuda/step_graphs.h"
+#include "runtime/job_queue.h"
 #include "trace/clock.h"
 #include "trace/names.h"
 
@@ -53,6 +55,7 @@ class Bench {
   // One line a wire and size.
   void run(bool& first) {
     std::exception_ptr failure;
+    std::mutex failed;
     std::vector<std::thread> threads;
     for (int rank = 0; rank < options_.ranks; ++rank) {
       threads.emplace_back([&, rank] {
@@ -60,7 +63,8 @@ class Bench {
           measure(rank, first);
         } catch (...) {
           group_->abort(std::current_exception());
-          if (rank == 0) failure = std::current_exception();
+          const std::lock_guard lock(failed);
+          keep_first(failure, std::current_exception());
         }
       });
     }
@@ -173,15 +177,26 @@ std::vector<Link> links(int gpus) {
 
 int main(int count, char** arguments) {
   const bool dry = count > 1 && std::strcmp(arguments[1], "--dry-run") == 0;
-  try {
+  int failed = 0;
+  // A link that fails leaves the others their turn.
+  const auto attempt = [&](const std::string& what, const auto& run) {
+    try {
+      run();
+    } catch (const Error& error) {
+      std::fprintf(stderr, "%s: %s: %s\n", what.c_str(), error.code.c_str(), error.message.c_str());
+      ++failed;
+    }
+  };
+  attempt("GPUs", [&] {
     const auto gpus = static_cast<int>(cuda::require_gpus().gpus.size());
     if (gpus < 2) std::fprintf(stderr, "sums between GPUs were not timed: there is one GPU\n");
     std::printf("[");
     bool first = true;
-    for (const Link& link : links(gpus)) Bench(dry ? kTiny : kReal, link).run(first);
+    for (const Link& link : links(gpus)) {
+      attempt(link.name + ", " + std::to_string(link.gpus.size()) + " ranks",
+              [&] { Bench(dry ? kTiny : kReal, link).run(first); });
+    }
     std::printf("\n]\n");
-  } catch (const Error& error) {
-    std::fprintf(stderr, "%s: %s\n", error.code.c_str(), error.message.c_str());
-    return 1;
-  }
+  });
+  return failed > 0;
 }
