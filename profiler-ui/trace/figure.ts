@@ -5,7 +5,8 @@ export type Axis = {
   readonly title?: { readonly text: string; readonly standoff?: number };
   readonly autorange?: "reversed";
   readonly rangemode?: "tozero";
-  readonly dtick?: number;
+  /** "D2": a logarithmic axis has marks at 1, 2 and 5 times each power of ten. */
+  readonly dtick?: number | "D2";
   readonly tickvals?: readonly number[];
   readonly ticktext?: readonly string[];
   readonly ticksuffix?: string;

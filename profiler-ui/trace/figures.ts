@@ -84,9 +84,9 @@ export function splitFigure({ split }: RunAnalysis): Figure {
 
 export function rooflineFigure({ roofline: { points, bestFlops, bestBytes } }: RunAnalysis): Figure {
   const xs = points.map(({ intensity }) => intensity);
-  const low = Math.min(0.01, ...xs) / 2;
-  const high = Math.max(100, ...xs) * 2;
   const ridge = bestFlops / Math.max(1, bestBytes);
+  const low = Math.min(ridge, ...xs) / 3;
+  const high = Math.max(ridge, ...xs) * 3;
   return {
     title: "Roofline",
     counts:
@@ -119,8 +119,8 @@ export function rooflineFigure({ roofline: { points, bestFlops, bestBytes } }: R
     ],
     layout: {
       showlegend: false,
-      xaxis: { type: "log", dtick: 1, title: { text: "FLOP a byte" } },
-      yaxis: { type: "log", dtick: 1, title: { text: "FLOP/s" }, exponentformat: "SI" },
+      xaxis: { type: "log", dtick: "D2", title: { text: "FLOP a byte" } },
+      yaxis: { type: "log", dtick: "D2", title: { text: "FLOP/s" }, exponentformat: "SI" },
     },
   };
 }

@@ -290,13 +290,13 @@ function collectiveColumns(): Column<ComparedCollective>[] {
       title: "Mean, from the last rank's arrival to the end",
       cell: ({ transfer }) => both(transfer, formatTime),
     },
-    pairedColumn("transfer, a call", ({ paired }) => paired.transfer),
+    pairedColumn("transfer, a call", ({ paired }) => paired.transfer, "stacked"),
     {
       label: "skew",
       title: "Mean, from the first rank's arrival to the last's",
       cell: ({ skew }) => both(skew, formatTime),
     },
-    pairedColumn("skew, a call", ({ paired }) => paired.skew),
+    pairedColumn("skew, a call", ({ paired }) => paired.skew, "stacked"),
   ];
 }
 
@@ -305,8 +305,12 @@ function change(a: string, b: string): string {
   return a === b ? a : `${a} → ${b}`;
 }
 
-/** Mean difference of pairs with its interval; grey where chance may have made it. */
-function pairedColumn<Row>(label: string, pick: (row: Row) => PairedOp | null): Column<Row> {
+/** Mean difference of pairs with its interval beside or under it; grey where chance may have made it. */
+function pairedColumn<Row>(
+  label: string,
+  pick: (row: Row) => PairedOp | null,
+  form: "stacked" | "beside" = "beside",
+): Column<Row> {
   return {
     label,
     title:
@@ -318,7 +322,7 @@ function pairedColumn<Row>(label: string, pick: (row: Row) => PairedOp | null): 
       const sure = excludesZero(interval);
       return el(
         "span",
-        { class: `paired ${!sure ? "same" : mean < 0 ? "gain" : "loss"}` },
+        { class: `paired ${form} ${!sure ? "same" : mean < 0 ? "gain" : "loss"}` },
         figure(signed(mean, formatTime)),
         el(
           "span",

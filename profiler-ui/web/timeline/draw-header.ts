@@ -118,7 +118,7 @@ export function drawGrid(context: CanvasRenderingContext2D, scene: Scene): void 
 
 function axisMarks({ view, width }: Scene): { x: number; text: string }[] {
   const scale = (width - GUTTER) / (view.to - view.from);
-  return timeTicks(view.from, view.to, Math.max(2, Math.floor((width - GUTTER) / 120))).map(({ at, text }) => ({
+  return timeTicks(view.from, view.to, Math.max(4, Math.floor((width - GUTTER) / 120))).map(({ at, text }) => ({
     x: Math.round(GUTTER + (at - view.from) * scale) + 0.5,
     text,
   }));
