@@ -14,14 +14,40 @@ interface Position {
   readonly column: number;
 }
 
-/** Cells by the file name they run under. */
-const cells = new Map<string, { readonly cell: CompiledCell; locate?: (at: Position) => Position | undefined }>();
+/** What leads from a frame back to a cell's line. */
+interface Trace extends Pick<CompiledCell, "source" | "maps"> {
+  locate?: (at: Position) => Position | undefined;
+}
+
+/** Cells by the file name they run under, the oldest first. */
+const cells = new Map<string, Trace>();
+/** Of all that is kept, some thousand cells: a session that lasts for weeks must not grow for ever. */
+const MOST_CHARACTERS = 32e6;
+let characters = 0;
 
 const FRAME = /(In\[[^\]]*\]):(\d+):(\d+)/;
 
-/** Makes positions in `name` (like `In[3]`) point into the cell's source from now on. */
-export function registerCell(name: string, cell: CompiledCell): void {
-  cells.set(name, { cell });
+/** Makes positions in `name` (like `In[3]`) point into the cell's source, until many later cells have been run. */
+export function registerCell(name: string, { source, maps }: CompiledCell): void {
+  forget(name);
+  const trace = { source, maps };
+  cells.set(name, trace);
+  characters += size(trace);
+  for (const oldest of cells.keys()) {
+    if (characters <= MOST_CHARACTERS || oldest === name) break;
+    forget(oldest);
+  }
+}
+
+function forget(name: string): void {
+  const trace = cells.get(name);
+  if (trace === undefined) return;
+  cells.delete(name);
+  characters -= size(trace);
+}
+
+function size({ source, maps }: Trace): number {
+  return source.length + maps.code.length + maps.module.length;
 }
 
 /** Makes every `error.stack` of this process speak of cells. */
@@ -45,7 +71,7 @@ export function errorReport(thrown: unknown): ErrorReport {
   // Node puts an error without frames in brackets.
   const text = inspect(thrown).replace(/^\[([^]*)\]$/, "$1");
   const where = FRAME.exec(thrown.stack ?? "");
-  const lines = where === null ? [] : [sourceLine(where)];
+  const lines = where === null ? [] : sourceLine(where);
   const name = errorName(thrown);
   return {
     ename: name,
@@ -77,20 +103,20 @@ function mapFrame(frame: string): string {
   });
 }
 
-function sourceLine([, name = "", line = "1", column = "1"]: RegExpExecArray): string {
-  const source = cells.get(name)?.cell.source ?? "";
-  return `${name}\n${excerpt(source, Number(line) - 1, Number(column) - 1)}`;
+function sourceLine([, name = "", line = "1", column = "1"]: RegExpExecArray): string[] {
+  const source = cells.get(name)?.source;
+  return source === undefined ? [] : [`${name}\n${excerpt(source, Number(line) - 1, Number(column) - 1)}`];
 }
 
 function locate(name: string, at: Position): Position | undefined {
   const entry = cells.get(name);
   if (entry === undefined) return undefined;
-  entry.locate ??= locator(entry.cell);
+  entry.locate ??= locator(entry);
   return entry.locate(at);
 }
 
 /** Running code → edited module → converter's module → cell. */
-function locator({ maps }: CompiledCell): (at: Position) => Position | undefined {
+function locator({ maps }: Trace): (at: Position) => Position | undefined {
   if (maps.module === "") return () => undefined;
   const code = maps.code === "" ? undefined : new SourceMap(JSON.parse(maps.code) as SourceMapPayload);
   const module = new SourceMap(JSON.parse(maps.module) as SourceMapPayload);
