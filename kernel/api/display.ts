@@ -21,6 +21,8 @@ const hostSymbol = Symbol.for("stateline.cellHost");
 export interface CellHost {
   /** Number of the running cell. */
   readonly cell: number;
+  /** Whether the front end is a console: what it has shown it cannot change, but a line is drawn over by the next one behind `\r`. */
+  readonly console: boolean;
   /** Aborts when the user interrupts the cell. */
   readonly signal: AbortSignal;
   /** Any content by MIME type. With an id, `update` can replace it. */

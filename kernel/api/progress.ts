@@ -21,19 +21,26 @@ const BAR = 30;
 /** Bar under the running cell, once the work has lasted long enough to see; undefined outside notebooks. */
 export function cellProgress(label: string): ProgressView | undefined {
   const host = cellHost();
-  return host ? throttled(cellSink(host, label)) : undefined;
+  if (!host) return undefined;
+  return throttled(host.console ? lineSink(label) : cellSink(host, label));
 }
 
 /** Line on a terminal's stderr; undefined when stderr is not a terminal. */
 export function terminalProgress(label: string): ProgressView | undefined {
-  if (!process.stderr.isTTY) return undefined;
-  const show = (progress: Progress): void => void process.stderr.write(`\r\x1b[K${line(label, progress)}`);
-  return throttled({ show, end: () => void process.stderr.write("\n") });
+  return process.stderr.isTTY ? throttled(lineSink(label)) : undefined;
 }
 
 interface Sink {
   show(progress: Progress): void;
   end(): void;
+}
+
+/** A line that is drawn over: it never gets shorter. */
+function lineSink(label: string): Sink {
+  return {
+    show: (progress) => void process.stderr.write(`\r${line(label, progress)}`),
+    end: () => void process.stderr.write("\n"),
+  };
 }
 
 function cellSink(host: CellHost, label: string): Sink {
@@ -80,7 +87,8 @@ function share({ done, total }: Progress): number {
 
 function line(label: string, progress: Progress): string {
   const filled = Math.round(BAR * share(progress));
-  return `${label} ${"█".repeat(filled)}${"░".repeat(BAR - filled)} ${Math.floor(100 * share(progress))} %`;
+  const percent = String(Math.floor(100 * share(progress))).padStart(3);
+  return `${label} ${"█".repeat(filled)}${"░".repeat(BAR - filled)} ${percent} %`;
 }
 
 function drawBar(label: string, progress: Progress): MimeBundle {

@@ -25,10 +25,12 @@ export class CellContext {
     readonly run: number,
     readonly executionCount: number,
     outputs: CellOutputs,
+    console = false,
   ) {
     this.#outputs = outputs;
     this.host = {
       cell: executionCount,
+      console,
       signal: this.#abort.signal,
       display: (bundle, displayId) => outputs.display(run, bundle, displayId),
       update: (bundle, displayId) => outputs.update(run, bundle, displayId),

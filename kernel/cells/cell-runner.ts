@@ -57,9 +57,10 @@ export class CellRunner {
     installInput();
   }
 
-  async run(cell: CompiledCell, run: number, executionCount: number): Promise<CellOutcome> {
+  /** @param console The front end is one. */
+  async run(cell: CompiledCell, run: number, executionCount: number, console: boolean): Promise<CellOutcome> {
     const earlier = this.#interrupting;
-    const context = new CellContext(run, executionCount, this.#outputs);
+    const context = new CellContext(run, executionCount, this.#outputs, console);
     const name = `In[${executionCount}]`;
     registerCell(name, cell);
     this.#modules.update(cell.sideModules);

@@ -11,6 +11,7 @@ export interface RunOptions {
   readonly executionCount: number;
   readonly cell: CompiledCell;
   readonly showResult: boolean;
+  readonly console: boolean;
   /** Asks the user; undefined when there is nobody to ask. */
   readonly ask: ((prompt: string, password: boolean) => Promise<string>) | undefined;
 }
@@ -55,7 +56,7 @@ export class CellProcess {
     return this.#worker?.pid;
   }
 
-  run({ run, executionCount, cell, showResult, ask }: RunOptions): Promise<RunResult> {
+  run({ run, executionCount, cell, showResult, console, ask }: RunOptions): Promise<RunResult> {
     return new Promise((finish) => {
       this.#running = { run, ask, finish };
       this.#latestRun = run;
@@ -63,7 +64,7 @@ export class CellProcess {
         this.#outputs.handle({ type: "stream", run, name: "stderr", text: `${this.#notice}\n` });
       this.#notice = undefined;
       this.#worker ??= this.#start();
-      this.#worker.send({ type: "run", run, executionCount, cell, showResult });
+      this.#worker.send({ type: "run", run, executionCount, cell, showResult, console });
     });
   }
 

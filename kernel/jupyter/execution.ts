@@ -175,7 +175,8 @@ export class ExecutionQueue {
         message.content["allow_stdin"] === true
           ? (prompt: string, password: boolean): Promise<string> => this.#parts.ask(message, prompt, password)
           : undefined;
-      return await cells.run({ run, executionCount: count, cell: compiled.cell, showResult, ask });
+      const console = isConsole(message);
+      return await cells.run({ run, executionCount: count, cell: compiled.cell, showResult, console, ask });
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
       return { error: { ename: error.code, evalue: error.message, traceback: [`${error.code}: ${error.message}`] } };
@@ -185,6 +186,14 @@ export class ExecutionQueue {
 
 function errorContent(error: ErrorReport): Content & { readonly status: string } {
   return { status: "error", ...error };
+}
+
+/**
+ * Whether a request comes from a console (`jupyter console`, Qt's): somebody sits before it, but the code is no notebook's
+ * cell, whose id notebooks send along. Consoles leave update_display_data out (jupyter_console 6.6, ptshell.py).
+ */
+function isConsole({ content, metadata }: Message): boolean {
+  return content["allow_stdin"] === true && metadata["cellId"] === undefined;
 }
 
 /** As ipykernel has it: JupyterLab records a cell's timing by `started`. */

@@ -87,10 +87,10 @@ function start(): void {
 
 async function runCell(
   runner: CellRunner,
-  { run, executionCount, cell, showResult }: Extract<ToWorker, { type: "run" }>,
+  { run, executionCount, cell, showResult, console }: Extract<ToWorker, { type: "run" }>,
   secret: string,
 ): Promise<void> {
-  const outcome = await runner.run(cell, run, executionCount);
+  const outcome = await runner.run(cell, run, executionCount, console);
   let done: FromWorker = { type: "done", run, ...(outcome.kind === "error" ? { error: outcome.error } : {}) };
   if (outcome.kind === "value" && outcome.value !== undefined) {
     try {

@@ -63,6 +63,8 @@ export type ToWorker =
       readonly cell: CompiledCell;
       /** Show the value of the last expression. */
       readonly showResult: boolean;
+      /** The front end is a console. */
+      readonly console: boolean;
     }
   /** A comm's message from the page; answered by `handled` when its listeners have run. */
   | { readonly type: "comm"; readonly run: number; readonly comm: CommFrame }

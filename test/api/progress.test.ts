@@ -21,6 +21,7 @@ function shownBy(work: (wait: (ms: number) => void) => void): Shown[] {
       void shown.push({ how, id, text: String(bundle["text/plain"]) });
   const host: CellHost = {
     cell: 1,
+    console: false,
     signal: new AbortController().signal,
     display: record("display"),
     update: record("update"),

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { jupyterEnvironment, python } from "./support/environment";
 
-test("jupyter console runs cells, shows results and errors, asks, and interrupts", async () => {
+test("jupyter console runs cells, shows results and errors, asks, interrupts, and draws progress as a line", async () => {
   const env = { ...jupyterEnvironment(), TERM: "dumb" };
   const { code, output } = await python([join(__dirname, "support/console.py")], env, "", ["--lab"]);
   expect({ code, output }).toEqual({ code: 0, output: "walked\n" });

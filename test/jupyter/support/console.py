@@ -44,6 +44,16 @@ prompt(7)
 console.sendline("x")
 console.expect_exact("Out[7]: 6")
 prompt(8)
+console.sendline("import * as stateline from 'stateline'; const model = await stateline.loadModel('models/tiny-mamba');")
+prompt(9)
+console.sendline("(await model.generate('It was', { maxNewTokens: 4000 })).tokens.length")
+# One line, drawn over: the first state, later ones and the last.
+console.expect(r"\rgenerating with \S+ \S+ +(\d+) %")
+first = int(console.match.group(1))
+console.expect(r"[^\n]*\rgenerating with \S+ \u2588{30} 100 %\r*\n")
+assert first < 100, first
+console.expect_exact("Out[9]: 4000")
+prompt(10)
 console.sendeof()
 console.expect(["exit", pexpect.EOF])
 if console.isalive():
