@@ -92,13 +92,6 @@ class FusedOps {
                             View<const float> dt, View<const float> b, View<const float> c, View<const float> z,
                             Segments segments, SsmState state, View<float> out) = 0;
 
-  // Most values that largest_to_host() gives of a row.
-  virtual int32_t most_largest() const = 0;
-  // The largest values of each row of in · Wᵀ + bias and their columns, in falling order, lower columns first where
-  // they tie, NaN before all. values, columns [tokens, k] in memory of the host; k ≤ rows of W.
-  virtual void largest_to_host(const Matrix& weight, View<const float> in, View<float> values,
-                               View<int32_t> columns) = 0;
-
  protected:
   ~FusedOps() = default;
 };
@@ -116,6 +109,7 @@ class Device {
   // Large blocks take room only once they are written to.
   // `purpose`, in the plural: what lacks memory where there is too little.
   virtual std::unique_ptr<Buffer> allocate(size_t floats, const char* purpose = "values") = 0;
+  // Throws NotFinite where a weight is none; of the bias that is not asked.
   virtual std::unique_ptr<Matrix> pack(const TensorSlice& weight, const TensorSlice* bias, ComputeType type) = 0;
   virtual std::unique_ptr<Table> keep(const TensorSlice& table) = 0;
   // Copies a slice as f32, rows one after another, into memory of the host.
@@ -151,6 +145,13 @@ class Device {
   virtual void matmul(const Matrix& weight, View<const float> in, View<float> out) = 0;
   // The same where `out` is memory of the host.
   virtual void matmul_to_host(const Matrix& weight, View<const float> in, View<float> out) = 0;
+
+  // Most values that largest_to_host() gives of a row.
+  virtual int32_t most_largest() const = 0;
+  // The largest values of each row of in · Wᵀ + bias and their columns, in falling order, lower columns first where
+  // they tie, NaN before all. values, columns [tokens, k] in memory of the host; k ≤ rows of W.
+  virtual void largest_to_host(const Matrix& weight, View<const float> in, View<float> values,
+                               View<int32_t> columns) = 0;
 
   // out = silu(bias + Σ_k weight[k] · x[t-K+1+k]), reaching back into each segment's state, which then holds
   // the segment's last K-1 inputs.  x, out [tokens, d].

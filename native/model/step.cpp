@@ -333,7 +333,7 @@ View<const float> Step::largest_logits(const ModelWeights& weights, View<const f
   const int64_t held = weights.lm_head ? std::min(k, weights.lm_head->rows()) : 0;
   const View<int32_t> ids{reinterpret_cast<int32_t*>(own.data + k), own.rows, held, own.stride};
   if (held > 0) {
-    tools_.device.fused()->largest_to_host(*weights.lm_head, hidden, own.columns_from(0, held), ids);
+    tools_.device.largest_to_host(*weights.lm_head, hidden, own.columns_from(0, held), ids);
     tools_.recorder.op(Op::lm_head, [&] { return work_of(*weights.lm_head, hidden.rows); });
   }
   for (int64_t row = 0; row < own.rows; ++row) {

@@ -5,6 +5,7 @@
 #include <numbers>
 #include <string>
 
+#include "device/finite.h"
 #include "model/finite.h"
 #include "runtime/error.h"
 
@@ -60,8 +61,8 @@ class Loader {
     const TensorSlice* held = tensors_.find(Role::x_proj, layer);
     const int64_t count = held ? std::max<int64_t>(1, held->rows() / rows) : 1;
     const int64_t channels = d / count;
-    const TensorSlice& x_proj = require(Role::x_proj, layer, count * rows, channels);
-    const TensorSlice& dt_proj = require(Role::dt_proj, layer, count * channels, r);
+    const TensorSlice& x_proj = tensors_.require(Role::x_proj, layer, count * rows, channels);
+    const TensorSlice& dt_proj = tensors_.require(Role::dt_proj, layer, count * channels, r);
     const TensorSlice& bias = require(Role::dt_proj_bias, layer, count * channels, 1);
     const TensorSlice& a_log = require(Role::a_log, layer, count * channels, shape_.states);
     const TensorSlice& skip = require(Role::d, layer, count * channels, 1);
@@ -70,8 +71,8 @@ class Loader {
     for (int64_t i = 0; i < count; ++i) {
       const auto own = [&](const TensorSlice& slice) { return slice.part(i * channels, channels); };
       const TensorSlice own_bias = own(bias);
-      heads[i].x_proj = packed(x_proj.part(i * rows, rows), nullptr);
-      heads[i].dt_proj = packed(own(dt_proj), &own_bias);
+      heads[i].x_proj = packed(Role::x_proj, layer, x_proj.part(i * rows, rows), nullptr);
+      heads[i].dt_proj = packed(Role::dt_proj, layer, own(dt_proj), &own_bias);
       heads[i].scan = {decay(own(a_log)), vector(own(skip)), shape_.states};
     }
     return heads;
@@ -134,14 +135,19 @@ class Loader {
   }
 
   std::unique_ptr<Matrix> matrix(Role role, int layer, int64_t rows, int64_t columns, const TensorSlice* bias) {
-    return packed(require(role, layer, rows, columns), bias);
+    return packed(role, layer, tensors_.require(role, layer, rows, columns), bias);
   }
 
-  std::unique_ptr<Matrix> packed(const TensorSlice& slice, const TensorSlice* bias) {
-    auto packed = device_.pack(slice, bias, type_);
-    weights_.bytes += packed->bytes();
-    progress_(stored_bytes(slice) + (bias ? stored_bytes(*bias) : 0));
-    return packed;
+  std::unique_ptr<Matrix> packed(Role role, int layer, const TensorSlice& slice, const TensorSlice* bias) {
+    try {
+      auto packed = device_.pack(slice, bias, type_);
+      weights_.bytes += packed->bytes();
+      progress_(stored_bytes(slice) + (bias ? stored_bytes(*bias) : 0));
+      return packed;
+    } catch (const NotFinite&) {
+      refuse_non_finite(role, layer, slice);
+      throw;
+    }
   }
 
   const TensorSlice& require(Role role, int layer, int64_t rows, int64_t columns) {
@@ -175,12 +181,11 @@ class Loader {
 
   // [rows, columns] as stored → [columns, rows].
   std::vector<float> transposed(const TensorSlice& slice) {
-    std::vector<float> values(slice.rows() * slice.columns());
-    for (int64_t column = 0; column < slice.columns(); ++column) {
-      TensorSlice one = slice;
-      one.column_begin = slice.column_begin + column;
-      one.column_end = one.column_begin + 1;
-      device_.load(one, values.data() + column * slice.rows());
+    const int64_t rows = slice.rows(), columns = slice.columns();
+    std::vector<float> stored(rows * columns), values(rows * columns);
+    device_.load(slice, stored.data());
+    for (int64_t row = 0; row < rows; ++row) {
+      for (int64_t column = 0; column < columns; ++column) values[column * rows + row] = stored[row * columns + column];
     }
     progress_(stored_bytes(slice));
     return values;

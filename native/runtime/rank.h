@@ -96,8 +96,7 @@ class Rank {
   View<const float> logits(Step& step, View<const float> hidden) { return step.logits(weights_, hidden); }
   // Step::largest_logits() serves up to this; 0: not at all. The same on all ranks.
   int64_t most_largest() const {
-    const FusedOps* fused = device_->fused();
-    return fused ? std::min<int64_t>(fused->most_largest(), spec().shape.vocabulary / (2 * spec().ranks)) : 0;
+    return std::min<int64_t>(device_->most_largest(), spec().shape.vocabulary / (2 * spec().ranks));
   }
   View<const float> largest_logits(Step& step, View<const float> hidden, int64_t k) {
     return step.largest_logits(weights_, hidden, k);

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "device/cpu/dispatch.h"
+#include "device/cpu/largest.h"
 #include "device/cpu/load.h"
 #include "device/cpu/matmul.h"
 #include "device/cpu/memory.h"
@@ -122,6 +123,20 @@ class CpuDevice final : public Device {
 
   void matmul_to_host(const Matrix& weight, View<const float> in, View<float> out) override { matmul(weight, in, out); }
 
+  int32_t most_largest() const override { return kMostLargest; }
+  void largest_to_host(const Matrix& weight, View<const float> in, View<float> values, View<int32_t> columns) override {
+    const int64_t count = weight.rows();
+    const size_t bytes = in.rows * count * sizeof(float);
+    if (bytes > product_.bytes()) product_ = Memory(bytes);
+    const View<float> all{reinterpret_cast<float*>(product_.data()), in.rows, count, count};
+    matmul(weight, in, all);
+    team_.split(in.rows, grain(count), [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t) {
+        largest(kernels_, all.row(t), count, values.columns, values.row(t), columns.row(t));
+      }
+    });
+  }
+
   void conv1d(const ConvParameters& conv, View<const float> x, Segments segments, ConvState state,
               View<float> out) override {
     team_.split(x.columns, channel_grain(x.rows, x.columns, conv.taps), [&](int64_t begin, int64_t end) {
@@ -217,6 +232,7 @@ class CpuDevice final : public Device {
 
  private:
   static constexpr int64_t kQueryBlock = 16;
+  static constexpr int32_t kMostLargest = 256;  // an insertion moves as many at worst
 
   static void copy(View<const float> from, View<float> to) {
     for (int64_t row = 0; row < from.rows; ++row) std::copy_n(from.row(row), from.columns, to.row(row));
@@ -234,6 +250,7 @@ class CpuDevice final : public Device {
   Arena weights_;
   Team team_;
   Matmul matmul_;  // after the team it uses
+  Memory product_;
 };
 
 }  // namespace

@@ -114,6 +114,9 @@ struct Kernels {
   // out = a + b; out may be either.
   void (*add)(const float* a, const float* b, float* out, int64_t n);
 
+  // The first of [begin, end) that is not at most `least`, as NaN is not; `end` where there is none.
+  int64_t (*first_above)(const float* values, int64_t begin, int64_t end, float least);
+
   void (*attention)(const Attention& attention);
 
   // out = gelu(gate)·up; out may be either.

@@ -8,6 +8,7 @@
 #include "device/cpu/load.h"
 #include "device/cpu/rows.h"
 #include "device/cuda/check.h"
+#include "device/finite.h"
 
 namespace stateline::cuda {
 namespace {
@@ -31,6 +32,14 @@ void convert(const TensorSlice& slice, const std::byte* from, DType type, float*
   cpu::widen(kernels, slice.dtype, from, floats, columns);
   if (type == DType::f16) kernels.encode_f16(wide, reinterpret_cast<uint16_t*>(to), columns);
   if (type == DType::bf16) kernels.encode_bf16(wide, reinterpret_cast<uint16_t*>(to), columns);
+}
+
+const TensorSlice& looked_through(const TensorSlice& weight) {
+  cpu::RowWalk walk(weight);
+  for (int64_t row = 0; row < weight.rows(); ++row) {
+    if (!finite(weight.dtype, walk.next(), weight.columns())) throw NotFinite();
+  }
+  return weight;
 }
 
 // A copy from memory that is not pinned returns once that may be written to again, perhaps before the GPU has it; the
@@ -59,7 +68,7 @@ DeviceRows::DeviceRows(const TensorSlice& slice, DType type) {
 }
 
 CudaMatrix::CudaMatrix(const TensorSlice& weight, const TensorSlice* bias, ComputeType type)
-    : own_(weight, stored_type(type)) {
+    : own_(looked_through(weight), stored_type(type)) {
   if (!bias) return;
   std::vector<float> values(bias->rows());
   cpu::load(cpu::kernels(), *bias, values.data());

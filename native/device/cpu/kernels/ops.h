@@ -28,6 +28,7 @@ void conv1d(const Conv& conv, int64_t begin, int64_t end);
 void scan(const Scan& scan, int64_t begin, int64_t end);
 void norm(float* residual, const float* delta, const float* weight, float epsilon, float* out, int64_t n);
 void add(const float* a, const float* b, float* out, int64_t n);
+int64_t first_above(const float* values, int64_t begin, int64_t end, float least);
 void attention(const Attention& attention);
 void gelu_gate(const float* gate, const float* up, float* out, int64_t n);
 

@@ -60,6 +60,7 @@ STATELINE_INLINE vf min(vf a, vf b) { return _mm512_min_ps(a, b); }  // b where 
 STATELINE_INLINE vf max(vf a, vf b) { return _mm512_max_ps(a, b); }  // b where one is NaN
 STATELINE_INLINE float sum(vf x) { return _mm512_reduce_add_ps(x); }
 STATELINE_INLINE float largest(vf x) { return _mm512_reduce_max_ps(x); }
+STATELINE_INLINE bool any(vi mask) { return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask); }
 
 STATELINE_INLINE Halves load_halves(const uint16_t* p) { return _mm256_loadu_si256((const __m256i_u*)p); }
 STATELINE_INLINE void store_halves(uint16_t* p, Halves x) { _mm256_storeu_si256((__m256i_u*)p, x); }
@@ -96,6 +97,7 @@ STATELINE_INLINE void store(void* p, vf x, int64_t count) { _mm256_maskstore_ps(
 STATELINE_INLINE vf fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
 STATELINE_INLINE vf min(vf a, vf b) { return _mm256_min_ps(a, b); }
 STATELINE_INLINE vf max(vf a, vf b) { return _mm256_max_ps(a, b); }
+STATELINE_INLINE bool any(vi mask) { return _mm256_movemask_ps((vf)mask); }
 
 STATELINE_INLINE Halves load_halves(const uint16_t* p) { return _mm_loadu_si128((const __m128i_u*)p); }
 STATELINE_INLINE void store_halves(uint16_t* p, Halves x) { _mm_storeu_si128((__m128i_u*)p, x); }
@@ -135,6 +137,7 @@ STATELINE_INLINE void store(void* p, vf x, int64_t count) {
 STATELINE_INLINE vf fma(vf a, vf b, vf c) { return a * b + c; }
 STATELINE_INLINE vf min(vf a, vf b) { return _mm_min_ps(a, b); }
 STATELINE_INLINE vf max(vf a, vf b) { return _mm_max_ps(a, b); }
+STATELINE_INLINE bool any(vi mask) { return _mm_movemask_ps((vf)mask); }
 
 STATELINE_INLINE Halves load_halves(const uint16_t* p) { return _mm_loadl_epi64((const __m128i_u*)p); }
 STATELINE_INLINE void store_halves(uint16_t* p, Halves x) { _mm_storel_epi64((__m128i_u*)p, x); }

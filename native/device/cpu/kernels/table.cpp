@@ -31,6 +31,7 @@ const Kernels table = {
     .scan = scan,
     .norm = norm,
     .add = add,
+    .first_above = first_above,
     .attention = attention,
     .gelu_gate = gelu_gate,
     .encode_f16 = encode_f16,

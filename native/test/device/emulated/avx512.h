@@ -92,6 +92,12 @@ EMULATED float emulated_reduce_add_ps(__m512 x) {
   }
   return sums[0];
 }
+EMULATED __mmask16 emulated_test_epi32_mask(__m512i a, __m512i b) {
+  const Lanes both = (Lanes)a & (Lanes)b;
+  uint32_t mask = 0;
+  for (int i = 0; i < 16; ++i) mask |= (both[i] != 0) << i;
+  return (__mmask16)mask;
+}
 EMULATED float emulated_reduce_max_ps(__m512 x) {
   float most = x[0];
   for (int i = 1; i < 16; ++i) most = most > x[i] ? most : x[i];
@@ -207,6 +213,7 @@ EMULATED __m128bh emulated_cvtneps_pbh(__m256 x) {
 #define _mm512_max_ps emulated_max_ps
 #define _mm512_reduce_add_ps emulated_reduce_add_ps
 #define _mm512_reduce_max_ps emulated_reduce_max_ps
+#define _mm512_test_epi32_mask emulated_test_epi32_mask
 #define _mm512_roundscale_ps emulated_roundscale_ps
 #define _mm512_scalef_ps emulated_scalef_ps
 #define _mm512_cvtepu16_epi32 emulated_cvtepu16_epi32

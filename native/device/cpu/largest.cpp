@@ -1,0 +1,28 @@
+#include "device/cpu/largest.h"
+
+#include <algorithm>
+
+namespace stateline::cpu {
+namespace {
+
+bool before(float a, float b) { return a > b || (a != a && b == b); }
+
+}  // namespace
+
+void largest(const Kernels& kernels, const float* row, int64_t count, int64_t k, float* values, int32_t* ids) {
+  int64_t held = 0;
+  const auto insert = [&](int64_t id) {
+    const int64_t place = std::upper_bound(values, values + held, row[id], before) - values;
+    if (place == k) return;
+    held = std::min(held + 1, k);
+    std::copy_backward(values + place, values + held - 1, values + held);
+    std::copy_backward(ids + place, ids + held - 1, ids + held);
+    values[place] = row[id];
+    ids[place] = static_cast<int32_t>(id);
+  };
+  int64_t id = 0;
+  while (id < k) insert(id++);
+  while ((id = kernels.first_above(row, id, count, values[k - 1])) < count) insert(id++);
+}
+
+}  // namespace stateline::cpu
