@@ -29,7 +29,7 @@ test("a row each context, batch, ranks and wire, with the speed-up over the firs
     // of each new token on each rank. A request's share of a step is rounded down.
     const outProj = { f32: 4 * 256, f16: 2 * 256, int8: 256 + 2 * 4, auto: NaN, bf16: NaN };
     const fed = batch * (context + 3);
-    const sent = wireType ? 2 * 8 * fed * (outProj[wireType] + 4 * 48) + 4 * batch * 4 * 2048 : 0;
+    const sent = wireType ? 2 * 8 * fed * (outProj[wireType] + 4 * 48) + 4 * batch * 2 * 8 : 0;
     expect(wireBytes).toBeLessThanOrEqual(sent);
     expect(wireBytes).toBeGreaterThanOrEqual(sent - fed);
     if (index % 4 === 0) expect(point.speedUp).toBe(1);
