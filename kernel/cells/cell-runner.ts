@@ -1,6 +1,7 @@
 /** Runs compiled cells in this process, one after the other, and interrupts them. */
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { types } from "node:util";
 import vm from "node:vm";
 import type { CompiledCell, ErrorReport } from "./compiled-cell";
 import { CellContext, currentCell, installCellHost, runInCell, type CellOutputs } from "./cell-context";
@@ -167,9 +168,6 @@ function breakable<T>(body: () => T): T {
 }
 
 function isInterruption(thrown: unknown): boolean {
-  return (
-    thrown instanceof Error &&
-    "code" in thrown &&
-    (thrown as { code: unknown }).code === "ERR_SCRIPT_EXECUTION_INTERRUPTED"
-  );
+  if (!types.isNativeError(thrown)) return false; // asks the value nothing: a proxy may answer by throwing
+  return Object.getOwnPropertyDescriptor(thrown, "code")?.value === "ERR_SCRIPT_EXECUTION_INTERRUPTED";
 }

@@ -14,12 +14,14 @@ import { completeness } from "./completeness";
 import { diagnosticsReport, isSyntax } from "./diagnostics";
 import { blankExportModifiers } from "./export-modifiers";
 import { completeMagic, inspectMagic, readMagics, type CellMagic } from "./magics";
+import { enclosingCallee } from "./enclosing-call";
 import { describe, isModule } from "./quick-info";
 import { keptNamespaces } from "./kept-namespaces";
 import { loadTslab, type TslabCompiler } from "./tslab-compiler";
 import type { TypeErrors } from "./type-errors";
 
-/** tslab puts `export {};` on a line of its own before a cell. */
+/** What tslab puts on a line of its own before a cell. */
+const PREFIX = "export {};\n";
 const PREFIX_LINES = 1;
 
 export class CellCompiler {
@@ -83,8 +85,10 @@ export class CellCompiler {
     const text = typescriptOf(source);
     if (text === undefined) return { start: offset, end: offset, matches: [] };
     this.#tslab.noticeChangedFiles();
-    const { start, end, candidates, original } = this.#converter.complete(this.#declarations, text, offset);
+    const completion = this.#converter.complete(this.#declarations, text, offset);
     this.#tslab.renewProgram();
+    const { candidates, original } = completion;
+    const { start, end } = completion.start < completion.end ? completion : wordInString(text, offset, original);
     const typed = source.slice(start, offset);
     const same = candidates.filter((name) => name.startsWith(typed));
     const kinds = new Map(original?.entries.map(({ name, kind }) => [name, String(kind)]));
@@ -101,8 +105,9 @@ export class CellCompiler {
     }
     this.#tslab.noticeChangedFiles();
     this.#tslab.renewProgram();
-    // Behind a name counts as on it, as in `foo|(`.
-    for (const position of [offset, offset - 1]) {
+    // Behind a name counts as on it, as in `foo|(`; beside names it is the call's.
+    const callee = enclosingCallee(this.#tslab.typescript, text, offset) ?? 0;
+    for (const position of [offset, offset - 1, callee - 1]) {
       if (position < 0) continue;
       const info = this.#converter.inspect(this.#declarations, text, position);
       const described = info && describe(info);
@@ -169,6 +174,23 @@ export class CellCompiler {
     });
     return { path, javascript: outputText };
   }
+}
+
+/** What a completion replaces where no name of the language stands: in a string, as `'node:f|'` and `o['al|']`. */
+function wordInString(
+  text: string,
+  offset: number,
+  info: ReturnType<Converter["complete"]>["original"],
+): { readonly start: number; readonly end: number } {
+  const inEntries = info?.entries[0]?.replacementSpan; // counts tslab's own line, where the other does not
+  if (inEntries !== undefined) {
+    const start = inEntries.start - PREFIX.length;
+    return { start, end: start + inEntries.length };
+  }
+  const span = info?.optionalReplacementSpan;
+  if (span !== undefined) return { start: span.start, end: span.start + span.length };
+  const word = /[\w$]*$/.exec(text.slice(0, offset))?.[0] ?? "";
+  return { start: offset - word.length, end: offset };
 }
 
 /** The TypeScript of a cell, its magics blanked; undefined for a cell that has none. */

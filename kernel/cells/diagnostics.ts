@@ -6,7 +6,14 @@ import { excerpt, red } from "./excerpt";
 /** TypeScript's codes below 2000 are about syntax, those from 2000 on about types and names. */
 export const isSyntax = ({ code }: Pick<Diagnostic, "code">): boolean => code < 2000;
 
-export function diagnosticsReport(source: string, diagnostics: readonly Diagnostic[]): ErrorReport {
+/** TypeScript's "Cannot find name". */
+const UNKNOWN_NAME = 2304;
+const NO_USING =
+  "cells know no `using`, which came with TypeScript 5.2: they are compiled by tslab's 5.0. " +
+  "Write `const r = …; try { … } finally { r[Symbol.dispose](); }`, or `await r[Symbol.asyncDispose]();` for `await using`";
+
+export function diagnosticsReport(source: string, all: readonly Diagnostic[]): ErrorReport {
+  const diagnostics = telling(all);
   const ename = diagnostics.some(isSyntax) ? "SyntaxError" : "TypeScriptError";
   const lines = diagnostics.map(
     (diagnostic) => `${place(diagnostic)} ${diagnostic.messageText} (TS${diagnostic.code})`,
@@ -20,6 +27,14 @@ export function diagnosticsReport(source: string, diagnostics: readonly Diagnost
       return [head, excerpt(source, diagnostic.start.line, diagnostic.start.character, width(diagnostic))];
     }),
   };
+}
+
+/** What a broken syntax makes of names says nothing; nor does what follows from the word `using`. */
+function telling(all: readonly Diagnostic[]): readonly Diagnostic[] {
+  const using = all.find(({ code, messageText }) => code === UNKNOWN_NAME && messageText.includes("'using'"));
+  if (using !== undefined) return [{ ...using, messageText: NO_USING }];
+  const syntax = all.filter(isSyntax);
+  return syntax.length > 0 ? syntax : all;
 }
 
 function place({ fileName, start }: Diagnostic): string {

@@ -62,8 +62,17 @@ export function installStackTraces(): void {
   };
 }
 
-/** @param thrown Anything a cell can throw. */
+/** @param thrown Anything a cell can throw, also what throws when it is looked at. */
 export function errorReport(thrown: unknown): ErrorReport {
+  try {
+    return report(thrown);
+  } catch {
+    const evalue = "what was thrown cannot be shown: looking at it throws again";
+    return { ename: "Uncaught", evalue, traceback: [`${red("Uncaught")} ${evalue}`] };
+  }
+}
+
+function report(thrown: unknown): ErrorReport {
   if (!(thrown instanceof Error) && !isErrorOfOtherRealm(thrown)) {
     const evalue = inspect(thrown);
     return { ename: "Uncaught", evalue, traceback: [`${red("Uncaught")} ${evalue}`] };

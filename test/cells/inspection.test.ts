@@ -54,3 +54,34 @@ test("completion after a dot gives names with their kinds", async () => {
   const inObject = await kernel.request("complete_request", { code: options, cursor_pos: options.length });
   expect(inObject.reply["matches"]).toEqual(["tensorParallel"]);
 });
+
+/** What a completion makes of the code with its first match, the cursor behind it. */
+async function completed(code: string): Promise<string> {
+  const { reply } = await kernel.request("complete_request", { code, cursor_pos: [...code].length });
+  const [first] = reply["matches"] as string[];
+  if (first === undefined) return code;
+  const points = [...code];
+  return `${points.slice(0, Number(reply["cursor_start"])).join("")}${first}${points.slice(Number(reply["cursor_end"])).join("")}`;
+}
+
+test("completion takes the place of what is typed: in strings, import paths, object literals, behind emoji", async () => {
+  await kernel.execute("const record = { alpha: 1, 'beta-x': 2 };");
+  for (const [typed, expected] of [
+    ["import fs from 'node:f", "import fs from 'node:fs"],
+    ["import fs from 'fs/prom", "import fs from 'fs/promises"],
+    ["record['bet", "record['beta-x"],
+    ["record['", "record['alpha"],
+    ["'😀 e\u0301'; record.al", "'😀 e\u0301'; record.alpha"],
+    ["`${record.al", "`${record.alpha"],
+    ["await loadModel('x', { tensorP", "await loadModel('x', { tensorParallel"],
+    ["// record.al", "// record.al"],
+  ] as const)
+    expect(await completed(typed)).toBe(expected);
+});
+
+test("inside a call's brackets the help is about what is called", async () => {
+  for (const code of ["twice(1", "twice(", "Math.max(3, twice( 4"])
+    expect((await inspect(code))?.["text/plain"]).toContain("function twice(x: number): number");
+  expect((await inspect("await stateline.loadModel('../models/tiny"))?.["text/plain"]).toContain("Loads a model");
+  expect((await inspect("new Map([[1, 2"))?.["text/plain"]).toContain("Map");
+});

@@ -144,8 +144,20 @@ test("a type error refuses the cell, with its place, and nothing of it runs", as
   expect(kernel.text(answer)).toBe("");
 });
 
-test("a syntax error is called one", async () => {
-  expect((await kernel.execute("let = = 3")).reply).toMatchObject({ ename: "SyntaxError" });
+test("a syntax error is called one, and only the syntax is spoken of", async () => {
+  const { reply } = await kernel.execute("let = = 3");
+  expect(reply).toMatchObject({ ename: "SyntaxError", evalue: "1:7 Expression expected. (TS1109)" });
+});
+
+test("using, which tslab's TypeScript does not know, is refused with what to write instead", async () => {
+  for (const code of [
+    "using r = open();",
+    "{ await using r = open(); }",
+    "async function f() {\n  using r = open();\n}",
+  ])
+    expect((await kernel.execute(code)).reply["evalue"]).toMatch(
+      /^\d:\d cells know no `using`.* finally \{ r\[Symbol\.dispose\]\(\)/,
+    );
 });
 
 test("an error's traceback has the cells' own lines and nothing of the kernel", async () => {
@@ -183,6 +195,12 @@ test("an error's code, details and cause are shown", async () => {
 test("anything can be thrown", async () => {
   for (const value of ["'text'", "42", "undefined", "null", "{ a: 1 }", "Object.create(null)"])
     expect((await kernel.execute(`throw ${value};`)).reply).toMatchObject({ status: "error", ename: "Uncaught" });
+  const trap = "{ get() { throw 1; }, getPrototypeOf() { throw 2; } }";
+  for (const value of [
+    `new Proxy({}, ${trap})`,
+    "Object.defineProperty(new Error('x'), 'message', { get() { throw 3; } })",
+  ])
+    expect((await kernel.execute(`throw ${value};`)).reply).toMatchObject({ status: "error" });
 });
 
 test("what was wrong in one cell is not said of the next, and the same mistake is told as well the second time", async () => {
