@@ -19,7 +19,8 @@ const packages = [
 export const cudaStamp = "build/cuda/packages.txt";
 
 const folder = join(root, "build/cuda");
-const ownNvcc = join(folder, "nvidia/cu13/bin/nvcc");
+/** The pinned one, where the machine had none. */
+export const ownNvcc = join(folder, "nvidia/cu13/bin/nvcc");
 
 const runs = (command) => spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0;
 

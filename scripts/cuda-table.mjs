@@ -1,10 +1,12 @@
 // Registers, shared memory and spills of every CUDA kernel, from what ptxas said when the engine was built.
 // --build names another build folder than the addon's. --write puts the table into docs/cuda.md; --check fails when a
-// kernel spills, an architecture was left out, or the page lacks a kernel.
+// kernel spills or has static shared memory, an architecture was left out, or the page lacks a kernel or, where the
+// compiler is the page's, has other numbers.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { ownNvcc } from "./build-cuda.mjs";
 import { fail, root } from "./lib.mjs";
 
 const page = join(root, "docs/cuda.md");
@@ -71,6 +73,26 @@ function table(kernels) {
   ].join("\n");
 }
 
+/** Cells of a table's rows on kernels, whatever the width of its columns. */
+const rowsOf = (text) => (text.match(/^\| `.*$/gm) ?? []).map((row) => row.replace(/\s+/g, " "));
+
+/** Fails unless `page` is true of what was built. */
+function check(kernels, page, build) {
+  const archs = ordered(kernels.map(({ arch }) => arch));
+  const left = architectures.filter((arch) => !archs.includes(arch));
+  if (left.length > 0) fail(`No kernel was compiled for ${left.join(", ")}: is CUDAARCHS set?`);
+  const missing = ordered(kernels.map(({ name }) => name)).filter((name) => !page.includes(`\`${name}\``));
+  const renew = "run `node scripts/cuda-table.mjs --write`.";
+  if (missing.length > 0) fail(`docs/cuda.md lacks ${missing.join(", ")}: ${renew}`);
+  const sharing = ordered(kernels.filter(({ shared }) => shared > 0).map(({ name }) => name));
+  if (sharing.length > 0) fail(`docs/cuda.md says that no kernel has static shared memory: ${sharing.join(", ")} has.`);
+  const cache = join(root, build, "CMakeCache.txt");
+  if (!existsSync(cache) || !readFileSync(cache, "utf8").includes(ownNvcc)) return; // other compilers, other numbers
+  const written = rowsOf(page);
+  const other = rowsOf(table(kernels)).filter((row) => !written.includes(row));
+  if (other.length > 0) fail(`docs/cuda.md has other numbers than\n${other.join("\n")}\n${renew}`);
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const build = process.argv[process.argv.indexOf("--build") + 1 || process.argv.length] ?? "build/cmake";
   const kernels = builtKernels(build);
@@ -85,12 +107,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     fail(
       `These kernels spill registers:\n${spilling.map((k) => `  ${k.name} on ${k.arch}: ${k.spills} bytes`).join("\n")}`,
     );
-  const missing = ordered(kernels.map(({ name }) => name)).filter((name) => !text.includes(`\`${name}\``));
-  if (process.argv.includes("--check") && missing.length > 0)
-    fail(`docs/cuda.md lacks ${missing.join(", ")}: run \`node scripts/cuda-table.mjs --write\`.`);
-  const archs = ordered(kernels.map(({ arch }) => arch));
-  const left = architectures.filter((arch) => !archs.includes(arch));
-  if (process.argv.includes("--check") && left.length > 0)
-    fail(`No kernel was compiled for ${left.join(", ")}: is CUDAARCHS set?`);
-  process.stdout.write(`${kernels.length} CUDA kernels for ${archs.join(", ")}, none spilling\n`);
+  if (process.argv.includes("--check")) check(kernels, text, build);
+  process.stdout.write(
+    `${kernels.length} CUDA kernels for ${ordered(kernels.map(({ arch }) => arch)).join(", ")}, none spilling\n`,
+  );
 }

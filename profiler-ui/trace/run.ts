@@ -81,6 +81,8 @@ export interface RunInfo {
   readonly originNs: string;
   readonly clocks: readonly RankClock[];
   readonly overhead: RecordingOverhead;
+  /** By rank: its GPU's number and name; ranks of one number share it. Of runs on GPUs. */
+  readonly gpus?: readonly string[];
   /** How decode steps ran because they were recorded, where others run otherwise. */
   readonly decodeSteps?: string;
   readonly events: number;

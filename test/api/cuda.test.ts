@@ -3,6 +3,7 @@
  * (native/test/simt), two GPUs by name.
  */
 
+import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 
 import { doctor, loadModel, profile, type LoadOptions } from "../../kernel/api/index";
@@ -60,6 +61,7 @@ test("a run on GPUs says that events stamped it and how far they may be off", as
     expect(run.info.device).toBe("cuda");
     expect(run.info.clocks.map(({ method }) => method)).toEqual(["cuda-events", "cuda-events"]);
     for (const { errorNs } of run.info.clocks) expect(errorNs).toBeGreaterThan(0);
+    expect(run.info.gpus).toEqual(["0: SIMT runner", "1: SIMT runner"]);
     expect(run.info.decodeSteps).toContain("not as the CUDA graphs");
   } finally {
     await model.close();
@@ -96,6 +98,9 @@ test.each<[string, Record<string, string>, string]>([
   ["an old driver", { STATELINE_SIMT_DRIVER: "12080" }, "the NVIDIA driver serves CUDA 12.8, this build needs 13.0"],
   ["no GPU", { STATELINE_SIMT_DEVICES: "0" }, "the NVIDIA driver sees no GPU"],
   ["too little memory", { STATELINE_SIMT_MEMORY: "200000" }, "of its 1 MiB left: use more ranks, fewer slots"],
+  ["a kernel that fails", { STATELINE_SIMT_FAILS: "700" }, "an illegal memory access was encountered"],
+  ["memory that errs", { STATELINE_SIMT_FAILS: "214" }, "uncorrectable ECC error encountered"],
+  ["a launch that takes too long", { STATELINE_SIMT_FAILS: "702" }, "the launch timed out and was terminated"],
   ["no NCCL", { STATELINE_NCCL: "/nowhere/libnccl.so.2" }, "install NCCL: pip install nvidia-nccl-cu13"],
 ])("%s is told in one line", async (_, env, message) => {
   const { directory } = await goldenCase("mamba-odd");
@@ -103,4 +108,24 @@ test.each<[string, Record<string, string>, string]>([
   const args = ["generate", "--model", directory, "--tokens", "1,2,3", "--max-new-tokens", "1", ...device];
   const { code, stderr } = await cli(args, { env: { STATELINE_ADDON: addonFile, ...env } });
   expect([code, stderr.trim().split("\n")]).toEqual([1, [expect.stringContaining(message)]]);
+});
+
+test("after a kernel that fails on a GPU the model closes, and the process computes on", async () => {
+  const { directory } = await goldenCase("mamba-odd");
+  const script = `
+    const { loadModel } = require(${JSON.stringify(join(root, "dist/kernel/api/index.js"))});
+    const load = (options) => loadModel(${JSON.stringify(directory)}, { computeType: "f32", ...options });
+    (async () => {
+      const gpus = await load({ device: "cuda", tensorParallel: 2 });
+      const { code, details } = await gpus.logits([1, 2, 3]).catch((error) => error);
+      await gpus.close();
+      const cpu = await load({ device: "cpu" });
+      const logits = await cpu.logits([1, 2, 3]);
+      await cpu.close();
+      console.log(JSON.stringify({ code, cuda: details.cuda, finite: logits.every(Number.isFinite) }));
+    })();`;
+  // A process of its own: Jest's changes of the environment do not reach the addon.
+  const env = { ...process.env, STATELINE_ADDON: addonFile, STATELINE_SIMT_FAILS: "700" };
+  const printed = execFileSync(process.execPath, ["-e", script], { env, encoding: "utf8" });
+  expect(JSON.parse(printed)).toEqual({ code: "E_CUDA", cuda: "cudaErrorIllegalAddress", finite: true });
 });

@@ -308,13 +308,22 @@ function describe(model: Model | undefined): RunInfo {
     clocks: [],
     overhead: { spans: 0, nsPerSpan: 0, share: 0, writeMs: 0 },
     ...(model?.device === "cuda"
-      ? { decodeSteps: "op by op, not as the CUDA graphs of steps that are not recorded" }
+      ? { gpus: gpusOf(model), decodeSteps: "op by op, not as the CUDA graphs of steps that are not recorded" }
       : {}),
     events: 0,
     lost: 0,
     durationNs: 0,
     requests: [],
   };
+}
+
+/** By rank. */
+function gpusOf({ plan, settings }: Model): string[] {
+  const { gpus } = addon().cudaInfo();
+  return Array.from({ length: plan.tensorParallel }, (_, rank) => {
+    const ordinal = settings.gpus[rank] ?? rank;
+    return `${ordinal}: ${gpus[ordinal]?.name ?? ""}`;
+  });
 }
 
 function describeModel(model: Model | undefined): RunModel {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "runtime/cuda/gpus.h"
 #include "test/check.h"
 #include "test/runtime/random_model.h"
 #include "test/runtime/running_engine.h"
@@ -257,6 +258,17 @@ TEST("memory is reported by rank, and a rank of four holds about a quarter of th
     CHECK(part.state > 0 && part.activations > 0 && part.wire > 0);
   }
   CHECK_EQUAL(whole[0].wire, size_t{0});
+}
+
+TEST("an engine that was built without CUDA refuses it, and says in one line what to run") {
+  const RandomModel model;
+  auto spec = model.spec(1);
+  spec.device = DeviceKind::cuda;
+  CHECK_THROWS(RunningEngine{spec}, "E_CUDA_NOT_BUILT");
+  const CudaSummary summary = cuda_summary();
+  CHECK(!summary.compiled && summary.gpus.empty());
+  CHECK(summary.problem.find("npm run build:cuda") != std::string::npos);
+  CHECK(summary.problem.find('\n') == std::string::npos);
 }
 
 }  // namespace stateline::test

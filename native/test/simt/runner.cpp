@@ -45,9 +45,10 @@ class Executor {
 
   cudaError_t run(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& body) {
     ++launch_count;
-    if (std::getenv("STATELINE_SIMT_FAILS")) {
+    if (const char* fails = std::getenv("STATELINE_SIMT_FAILS")) {
+      const auto error = static_cast<cudaError_t>(std::atoi(fails));
       unsetenv("STATELINE_SIMT_FAILS");
-      return cudaErrorIllegalAddress;
+      return error;
     }
     const uint64_t count = static_cast<uint64_t>(block.x) * block.y * block.z;
     body_ = &body;

@@ -285,8 +285,12 @@ const char* cudaGetErrorName(cudaError_t error) {
       return "cudaErrorInvalidDevice";
     case cudaErrorLaunchFailure:
       return "cudaErrorLaunchFailure";
+    case cudaErrorECCUncorrectable:
+      return "cudaErrorECCUncorrectable";
     case cudaErrorIllegalAddress:
       return "cudaErrorIllegalAddress";
+    case cudaErrorLaunchTimeout:
+      return "cudaErrorLaunchTimeout";
     default:
       return "cudaErrorUnknown";
   }
@@ -295,8 +299,12 @@ const char* cudaGetErrorString(cudaError_t error) {
   switch (error) {
     case cudaErrorLaunchFailure:
       return simt::failure().c_str();
+    case cudaErrorECCUncorrectable:
+      return "uncorrectable ECC error encountered";
     case cudaErrorIllegalAddress:
       return "an illegal memory access was encountered";
+    case cudaErrorLaunchTimeout:
+      return "the launch timed out and was terminated";
     case cudaErrorInvalidConfiguration:
       return "invalid configuration argument";
     case cudaErrorMemoryAllocation:

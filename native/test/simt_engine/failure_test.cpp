@@ -49,7 +49,7 @@ TEST(
         RunningEngine cuda(on_gpus(model, gpus));
         if (recorded) cuda.engine().record(true, 1 << 12);
         cuda.forward(input(random_tokens(5, 301)));
-        setenv("STATELINE_SIMT_FAILS", "1", 1);
+        setenv("STATELINE_SIMT_FAILS", std::to_string(cudaErrorIllegalAddress).c_str(), 1);
         const Error error = error_of([&] { cuda.forward(input(random_tokens(5, 301))); });
         CHECK_EQUAL(error.code, std::string("E_CUDA"));
         const Context message(error.message);

@@ -7,10 +7,10 @@
 //
 // Where CUDA leaves room, this takes the worst: allocating, freeing and a kernel's first launch wait for GPUs and hold
 // up other threads' calls meanwhile; copies from and to memory that is not pinned wait for their stream; a kernel that
-// fails (STATELINE_SIMT_FAILS: the next) breaks its device for good. A device that hangs (STATELINE_SIMT_HANGS) ends
-// the process in calls that would never return. Refused as a GPU refuses it: a launch on another device's stream, an
-// event of another device, timing by events that have none, copies in the wrong direction, and in a capture all that
-// waits.
+// fails (STATELINE_SIMT_FAILS: the next, with the error of that number) breaks its device for good. A device that hangs
+// (STATELINE_SIMT_HANGS) ends the process in calls that would never return. Refused as a GPU refuses it: a launch on
+// another device's stream, an event of another device, timing by events that have none, copies in the wrong direction,
+// and in a capture all that waits.
 #pragma once
 
 #include <cstddef>
@@ -29,6 +29,7 @@ enum cudaError : int {
   cudaErrorInsufficientDriver = 35,
   cudaErrorNoDevice = 100,
   cudaErrorInvalidDevice = 101,
+  cudaErrorECCUncorrectable = 214,
   cudaErrorInvalidResourceHandle = 400,
   cudaErrorNotReady = 600,
   cudaErrorIllegalAddress = 700,
