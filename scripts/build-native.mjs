@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
-import { cudaStamp } from "./build-cuda.mjs";
+import { cudaStamp } from "./nvcc.mjs";
 import { fail, isDone, markDone, root } from "./lib.mjs";
 
 const sources = ["CMakeLists.txt", "native", cudaStamp];

@@ -6,7 +6,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ownNvcc } from "./build-cuda.mjs";
+import { ownNvcc } from "./nvcc.mjs";
 import { fail, root } from "./lib.mjs";
 
 const page = join(root, "docs/cuda.md");

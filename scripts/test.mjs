@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
-import { ensureNvcc } from "./build-cuda.mjs";
+import { ensureNvcc } from "./nvcc.mjs";
 import { ensureBuilt } from "./ensure.mjs";
 import { root } from "./lib.mjs";
 
@@ -85,6 +85,7 @@ mkdirSync(results, { recursive: true });
 check("types", process.execPath, [bin("typescript", "tsc"), "--noEmit", "-p", "test/tsconfig.json"]);
 check("lint", process.execPath, [bin("eslint"), "."]);
 check("format", process.execPath, ["scripts/format.mjs"]);
+check("npm run build:cuda", process.execPath, ["scripts/build-cuda.mjs"]);
 check("CUDA kernels", process.execPath, ["scripts/cuda-table.mjs", "--check"]);
 native("release");
 check("GPU check without a GPU", "sh", ["bench/gpu/run.sh", "--dry-run"]);
