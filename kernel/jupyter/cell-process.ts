@@ -1,5 +1,6 @@
 /** A worker that is always there: runs one piece of code at a time, is interrupted, and is started anew when it dies. */
 import type { CommFrame, CompiledCell, ErrorReport, FromWorker, MimeBundle } from "../worker/messages";
+import type { Death } from "./last-words";
 import type { OutputRouter } from "./output-router";
 import { WorkerProcess } from "./worker-process";
 
@@ -98,7 +99,7 @@ export class CellProcess {
         this.#handle(frame);
       },
       onRawOutput: (name, text) => this.#outputs.handle({ type: "stream", run: this.#latestRun, name, text }),
-      onExit: (reason) => this.#lost(reason),
+      onExit: (death) => this.#lost(death),
     });
   }
 
@@ -146,12 +147,14 @@ export class CellProcess {
     running?.finish(result);
   }
 
-  #lost(reason: string): void {
+  #lost({ reason, advice }: Death): void {
     const cause = this.#outlastedInterrupt
       ? `did not stop within ${INTERRUPT_GRACE_MS / 1000} s of being interrupted and was ended`
       : reason;
     this.#outlastedInterrupt = false;
-    const text = `the process that runs the cells ${cause}; all variables are lost, a new process has been started`;
+    const text =
+      `the process that runs the cells ${cause}; all variables are lost, a new process has been started` +
+      (advice === undefined ? "" : `.\n${advice}`);
     this.#events.onLost();
     for (const run of this.#handling.keys()) this.#handled(run);
     // One that died before it could run anything is started by the next cell, not in a loop.

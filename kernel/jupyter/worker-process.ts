@@ -5,14 +5,15 @@ import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { FLUSH_SECRET, FRAMES_FD, INTERRUPT_FD, type FromWorker, type ToWorker } from "../worker/messages";
 import { FrameReader } from "./frame-reader";
+import { LastWords, type Death } from "./last-words";
 import { RawOutput } from "./raw-output";
 
 export interface WorkerEvents {
   onFrame(frame: FromWorker): void;
   /** Text on the process's own stdout or stderr. */
   onRawOutput(name: "stdout" | "stderr", text: string): void;
-  /** The process is gone; `reason` says how, like "was ended by SIGSEGV". */
-  onExit(reason: string): void;
+  /** The process is gone. */
+  onExit(death: Death): void;
 }
 
 type Done = Extract<FromWorker, { type: "done" }>;
@@ -28,12 +29,14 @@ export class WorkerProcess {
   readonly #interruptPipe: Writable;
   readonly #events: WorkerEvents;
   readonly #marked = { stdout: 0, stderr: 0 };
+  readonly #lastWords: LastWords;
   #finished: { readonly frame: Done; readonly patience: NodeJS.Timeout } | undefined;
   #interrupts = 0;
   #stopping = false;
 
   constructor(events: WorkerEvents) {
     this.#events = events;
+    this.#lastWords = new LastWords((text) => events.onRawOutput("stderr", text));
     const secret = randomBytes(16).toString("hex");
     this.#process = spawn(
       process.execPath,
@@ -51,13 +54,13 @@ export class WorkerProcess {
     this.#interruptPipe.on("error", ignoreClosedPipe);
     this.#readFrames(pipes[FRAMES_FD] as Readable);
     for (const name of STREAMS) this.#readRaw(name, secret);
-    this.#process.on("error", (error) => this.#lost(`could not be started: ${error.message}`));
+    this.#process.on("error", (error) => this.#lost({ reason: `could not be started: ${error.message}` }));
     this.#process.on("exit", (code, signal) => {
-      const reason = signal === null ? `ended with exit code ${code ?? "unknown"}` : `was ended by ${signal}`;
-      const drained = setTimeout(() => this.#lost(reason), DRAIN_MS);
+      const lost = (): void => this.#lost(this.#death(code, signal));
+      const drained = setTimeout(lost, DRAIN_MS);
       this.#process.once("close", () => {
         clearTimeout(drained);
-        this.#lost(reason);
+        lost();
       });
     });
   }
@@ -111,8 +114,9 @@ export class WorkerProcess {
   #readRaw(name: "stdout" | "stderr", secret: string): void {
     const raw = new RawOutput(
       secret,
-      (text) => this.#events.onRawOutput(name, text),
+      (text) => (name === "stderr" ? this.#lastWords.read(text) : this.#events.onRawOutput(name, text)),
       (run) => {
+        if (name === "stderr") this.#lastWords.release();
         this.#marked[name] = run;
         this.#deliverWhenMarked();
       },
@@ -140,11 +144,21 @@ export class WorkerProcess {
     this.#events.onFrame(finished.frame);
   }
 
-  #lost(reason: string): void {
+  #death(code: number | null, signal: NodeJS.Signals | null): Death {
+    const told = signal === null ? undefined : this.#lastWords.death();
+    if (told !== undefined) return told;
+    this.#lastWords.release();
+    if (signal === null) return { reason: `ended with exit code ${code ?? "unknown"}` };
+    return {
+      reason: `was ended by ${signal}${signal === "SIGKILL" ? ", as the system does when memory runs out" : ""}`,
+    };
+  }
+
+  #lost(death: Death): void {
     if (this.#stopping) return;
     this.#stopping = true;
     this.#deliver();
-    this.#events.onExit(reason);
+    this.#events.onExit(death);
   }
 }
 

@@ -31,6 +31,38 @@ test.each(deaths)(
   },
 );
 
+test("a worker that runs out of memory is told as such, with the size of its heap and what to do, and without V8's tables", async () => {
+  const kernel = await KernelClient.start({ env: { NODE_OPTIONS: "--max-old-space-size=300" } });
+  const full = await kernel.execute("console.error('said'); const a = []; for (;;) a.push(new Array(1e6).fill(1));");
+  expect(full.reply).toMatchObject({ status: "error", ename: "WorkerDied" });
+  expect(full.reply["evalue"]).toMatch(
+    /ran out of memory: its JavaScript heap was full, with (2[5-9]|3[0-4])\d MiB in use; all variables are lost, a new process has been started\.\n.*NODE_OPTIONS=--max-old-space-size=512 \(MiB\)/,
+  );
+  expect(kernel.text(full, "stderr")).toBe("said\n");
+  expect(result(await kernel.execute("1 + 1"))).toBe("2");
+});
+
+test("an array too long for V8 is told as such", async () => {
+  const kernel = await KernelClient.start();
+  const { reply, outputs } = await kernel.execute("const a: number[] = []; for (;;) a.push(1);");
+  expect(reply["evalue"]).toMatch(
+    /was ended by V8: an array grew longer than V8 can make one.*\nHold numbers in typed/s,
+  );
+  expect(outputs.map(({ type }) => type)).toEqual(["error"]);
+});
+
+test("what V8 says of a child process that runs out of memory is the cell's, and the worker lives on", async () => {
+  const kernel = await KernelClient.start();
+  const script = "const a = []; for (;;) a.push(new Array(1e6).fill(1));";
+  const cell = await kernel.execute(
+    `let kept = 1;
+     require("node:child_process").spawnSync(process.execPath, ["--max-old-space-size=50", "-e", "${script}"], { stdio: "inherit" }).signal`,
+  );
+  expect(kernel.text(cell, "stderr")).toContain("JavaScript heap out of memory");
+  expect(result(cell)).toBe("'SIGABRT'");
+  expect(result(await kernel.execute("kept"))).toBe("1");
+});
+
 test("a worker that dies between cells is noticed by the next cell, which runs", async () => {
   const kernel = await KernelClient.start();
   const pid = Number(result(await kernel.execute("setTimeout(() => process.exit(7), 100); process.pid")));
