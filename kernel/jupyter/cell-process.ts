@@ -45,7 +45,6 @@ export class CellProcess {
   readonly #handling = new Map<number, () => void>();
   /** Said by the next cell when the process died between cells. */
   #notice: string | undefined;
-  #outlastedInterrupt = false;
 
   constructor(outputs: OutputRouter, events: CellProcessEvents) {
     this.#outputs = outputs;
@@ -83,8 +82,7 @@ export class CellProcess {
     if (running === undefined) return;
     this.#worker?.interrupt(running.run);
     running.grace ??= setTimeout(() => {
-      this.#outlastedInterrupt = true;
-      this.#worker?.kill();
+      this.#worker?.kill(`did not stop within ${INTERRUPT_GRACE_MS / 1000} s of being interrupted and was ended`);
     }, INTERRUPT_GRACE_MS);
   }
 
@@ -148,12 +146,8 @@ export class CellProcess {
   }
 
   #lost({ reason, advice }: Death): void {
-    const cause = this.#outlastedInterrupt
-      ? `did not stop within ${INTERRUPT_GRACE_MS / 1000} s of being interrupted and was ended`
-      : reason;
-    this.#outlastedInterrupt = false;
     const text =
-      `the process that runs the cells ${cause}; all variables are lost, a new process has been started` +
+      `the process that runs the cells ${reason}; all variables are lost, a new process has been started` +
       (advice === undefined ? "" : `.\n${advice}`);
     this.#events.onLost();
     for (const run of this.#handling.keys()) this.#handled(run);

@@ -18,10 +18,10 @@ export interface WorkerEvents {
 
 type Done = Extract<FromWorker, { type: "done" }>;
 
-/** How long the end of a cell waits for the marks on stdout and stderr, which the cell may have closed. */
-const MARK_PATIENCE_MS = 200;
 /** How long output that is still in the pipes of a dead process is waited for. */
 const DRAIN_MS = 200;
+/** How long a process that hears us no longer has for its own end: then it is not ending, but deaf. */
+const DEAF_MS = 1000;
 const STREAMS = ["stdout", "stderr"] as const;
 
 export class WorkerProcess {
@@ -30,8 +30,11 @@ export class WorkerProcess {
   readonly #events: WorkerEvents;
   readonly #marked = { stdout: 0, stderr: 0 };
   readonly #lastWords: LastWords;
-  #finished: { readonly frame: Done; readonly patience: NodeJS.Timeout } | undefined;
+  /** A cell that has ended, while what it wrote is still on its way. */
+  #finished: Done | undefined;
   #interrupts = 0;
+  /** Why this side has ended the process. */
+  #killed: string | undefined;
   #stopping = false;
 
   constructor(events: WorkerEvents) {
@@ -55,6 +58,8 @@ export class WorkerProcess {
     this.#readFrames(pipes[FRAMES_FD] as Readable);
     for (const name of STREAMS) this.#readRaw(name, secret);
     this.#process.on("error", (error) => this.#lost({ reason: `could not be started: ${error.message}` }));
+    const deaf = (): void => this.kill("closed its connection to the kernel and was ended");
+    this.#process.on("disconnect", () => setTimeout(deaf, DEAF_MS));
     this.#process.on("exit", (code, signal) => {
       const lost = (): void => this.#lost(this.#death(code, signal));
       const drained = setTimeout(lost, DRAIN_MS);
@@ -82,10 +87,11 @@ export class WorkerProcess {
     this.#process.send({ type: "interrupt", run, ordinal } satisfies ToWorker, ignoreClosedPipe);
   }
 
-  /** Ends the process; `onExit` follows. */
-  kill(): void {
-    const { pid } = this.#process;
-    if (pid === undefined) return;
+  /** Ends the process; `onExit` follows, with the reason. */
+  kill(reason: string): void {
+    const { pid, exitCode, signalCode } = this.#process;
+    if (pid === undefined || exitCode !== null || signalCode !== null) return;
+    this.#killed = reason;
     try {
       if (process.platform === "win32") this.#process.kill();
       else process.kill(-pid, "SIGKILL"); // its process group: what cells have started as well
@@ -97,7 +103,7 @@ export class WorkerProcess {
   /** Ends the process and all it has started, for good: no `onExit`. */
   close(): void {
     this.#stopping = true;
-    this.kill();
+    this.kill("was closed");
   }
 
   #readFrames(pipe: Readable): void {
@@ -127,27 +133,27 @@ export class WorkerProcess {
 
   /** A cell is done when all it wrote, by whatever pipe, is here. */
   #finish(frame: Done): void {
-    this.#finished = { frame, patience: setTimeout(() => this.#deliver(), MARK_PATIENCE_MS) };
+    this.#finished = frame;
     this.#deliverWhenMarked();
   }
 
   #deliverWhenMarked(): void {
-    const run = this.#finished?.frame.run;
-    if (run !== undefined && STREAMS.every((name) => this.#marked[name] >= run)) this.#deliver();
+    const finished = this.#finished;
+    if (finished?.marks.every((name) => this.#marked[name] >= finished.run) === true) this.#deliver();
   }
 
   #deliver(): void {
     const finished = this.#finished;
     if (finished === undefined) return;
     this.#finished = undefined;
-    clearTimeout(finished.patience);
-    this.#events.onFrame(finished.frame);
+    this.#events.onFrame(finished);
   }
 
   #death(code: number | null, signal: NodeJS.Signals | null): Death {
     const told = signal === null ? undefined : this.#lastWords.death();
     if (told !== undefined) return told;
     this.#lastWords.release();
+    if (this.#killed !== undefined) return { reason: this.#killed };
     if (signal === null) return { reason: `ended with exit code ${code ?? "unknown"}` };
     return {
       reason: `was ended by ${signal}${signal === "SIGKILL" ? ", as the system does when memory runs out" : ""}`,

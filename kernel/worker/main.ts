@@ -10,10 +10,11 @@ import { unbufferNativeOutput } from "../cells/native-output";
 import { SignalGate } from "../cells/signal-gate";
 import { errorReport } from "../cells/traceback";
 import { installCellStreams } from "./cell-streams";
+import { FlushMarks } from "./flush-marks";
 import { encodeFrame, writeFully } from "./frame-writer";
 import type { InterruptThreadData } from "./interrupt-thread";
 import { Questions } from "./questions";
-import { FLUSH_SECRET, FRAMES_FD, flushMarker, type FromWorker, type MimeBundle, type ToWorker } from "./messages";
+import { FLUSH_SECRET, FRAMES_FD, type ErrorReport, type FromWorker, type MimeBundle, type ToWorker } from "./messages";
 
 const shared = new SharedArrayBuffer(INTERRUPT_SLOTS * Int32Array.BYTES_PER_ELEMENT);
 const interrupts = new Int32Array(shared);
@@ -61,14 +62,14 @@ function start(): void {
   const workerData: InterruptThreadData = { shared };
   new Worker(join(__dirname, "interrupt-thread.js"), { workerData }).unref();
   const runner = new CellRunner(process.cwd(), outputs, interrupts, gate);
-  const secret = process.env[FLUSH_SECRET] ?? "";
+  const marks = new FlushMarks(process.env[FLUSH_SECRET] ?? "");
   delete process.env[FLUSH_SECRET];
   unbufferNativeOutput();
 
   process.on("message", (message: ToWorker) => {
     switch (message.type) {
       case "run":
-        return void runCell(runner, message, secret);
+        return void runCell(runner, message, marks);
       case "interrupt":
         return void runner.interrupt(message.run, message.ordinal);
       case "answer":
@@ -88,23 +89,21 @@ function start(): void {
 async function runCell(
   runner: CellRunner,
   { run, executionCount, cell, showResult, console }: Extract<ToWorker, { type: "run" }>,
-  secret: string,
+  marks: FlushMarks,
 ): Promise<void> {
   const outcome = await runner.run(cell, run, executionCount, console);
-  let done: FromWorker = { type: "done", run, ...(outcome.kind === "error" ? { error: outcome.error } : {}) };
+  let ending: { readonly error?: ErrorReport; readonly value?: MimeBundle } =
+    outcome.kind === "error" ? { error: outcome.error } : {};
   if (outcome.kind === "value" && outcome.value !== undefined) {
     try {
       const value = await valueBundle(outcome.value, run, executionCount);
       if (showResult) send({ type: "result", run, data: value });
-      else done = { type: "done", run, value };
+      else ending = { value };
     } catch (error) {
-      done = { type: "done", run, error: errorReport(error) };
+      ending = { error: errorReport(error) };
     }
   }
-  // What C code and child processes wrote comes by other pipes: the marks say where this cell's part ends.
-  const marker = Buffer.from(flushMarker(secret, run));
-  for (const fd of [1, 2]) writeMarker(fd, marker);
-  send(done);
+  send({ type: "done", run, marks: marks.write(run), ...ending });
 }
 
 /** Listeners run as part of the request that brought the message: what they print belongs to it. */
@@ -122,15 +121,6 @@ function handleComm({ run, comm }: Extract<ToWorker, { type: "comm" }>): void {
 /** A value's own display method runs as part of the cell. */
 function valueBundle(value: unknown, run: number, executionCount: number): Promise<MimeBundle> {
   return runInCell(new CellContext(run, executionCount, outputs), () => mimeBundle(value));
-}
-
-/** A cell may have closed the descriptor; the front does not wait for a mark for long. */
-function writeMarker(fd: number, marker: Buffer): void {
-  try {
-    writeFully(fd, marker);
-  } catch (error) {
-    outputs.stream(runOfOutput(), "stderr", `file descriptor ${fd} of the kernel: ${String(error)}\n`);
-  }
 }
 
 /** An error that no cell caught, thrown in a timer or a promise: its cell shows it, the process goes on. */

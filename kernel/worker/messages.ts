@@ -103,6 +103,8 @@ export type FromWorker =
   | {
       readonly type: "done";
       readonly run: number;
+      /** The process's own streams that carry this run's mark: what the cell wrote there ends with it. */
+      readonly marks: readonly ("stdout" | "stderr")[];
       readonly error?: ErrorReport;
       /** The last expression's value for user_expressions, which show nothing. */
       readonly value?: MimeBundle;

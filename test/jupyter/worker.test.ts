@@ -1,7 +1,9 @@
 /** What happens when a process of the kernel dies: the worker, the front, or the program that started it all. */
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { KernelClient, connectionFile, result, stopKernels } from "./support/client";
-import { childrenOf, isRunning, kernelProgram } from "./support/environment";
+import { childrenOf, isRunning, kernelProgram, temporaryFolder } from "./support/environment";
 
 afterEach(stopKernels);
 
@@ -62,6 +64,36 @@ test("what V8 says of a child process that runs out of memory is the cell's, and
   expect(result(cell)).toBe("'SIGABRT'");
   expect(result(await kernel.execute("kept"))).toBe("1");
 });
+
+test("a cell may close the process's stdout and stderr: nothing is written into files in their place, and cells still print", async () => {
+  const kernel = await KernelClient.start();
+  const file = join(temporaryFolder(), "file");
+  const closing = await kernel.execute(
+    `import fs from "node:fs";
+     console.log("before");
+     fs.closeSync(1);
+     fs.closeSync(2);
+     fs.writeSync(fs.openSync(${JSON.stringify(file)}, "w"), "text");
+     console.log("behind");`,
+  );
+  expect(kernel.text(closing)).toBe("before\nbehind\n");
+  const next = await kernel.execute("console.log('next'); console.error('wrong'); 42");
+  expect([kernel.text(next), kernel.text(next, "stderr"), result(next)]).toEqual(["next\n", "wrong\n", "42"]);
+  expect(readFileSync(file, "utf8")).toBe("text");
+});
+
+test.each([3, 4, 5])(
+  "a cell that closes the worker's own descriptor %d costs the worker, not the kernel",
+  async (fd) => {
+    const kernel = await KernelClient.start();
+    await kernel.execute(`import { closeSync } from 'node:fs';\ncloseSync(${fd});`);
+    await kernel.execute("'the one that finds out'", { stop_on_error: false });
+    expect(result(await kernel.execute("6 * 7"))).toBe("42");
+    const { ended } = await kernel.begin("console.log('begun'); for (;;) {}");
+    await kernel.request("interrupt_request", {}, "control");
+    expect((await ended).reply["status"]).toBe("error");
+  },
+);
 
 test("a worker that dies between cells is noticed by the next cell, which runs", async () => {
   const kernel = await KernelClient.start();
