@@ -28,8 +28,8 @@ export class CellCompiler {
   readonly #tslab: TslabCompiler;
   readonly #typeErrors: TypeErrors | ErrorReport;
   readonly #converter: Converter;
-  /** Declarations of the cells so far. */
-  #declarations = "";
+  /** Of the cells so far. */
+  declarations = "";
 
   /** Takes about a second, most of it to read TypeScript's libraries. */
   constructor(cwd: string, typeErrors: TypeErrors | ErrorReport) {
@@ -59,7 +59,7 @@ export class CellCompiler {
   #compile(source: string, text: string, magics: readonly CellMagic[], keep: boolean): CompileReply {
     this.#tslab.noticeChangedFiles();
     const plain = blankExportModifiers(this.#tslab.typescript, text);
-    const convert = (): ConvertResult => this.#converter.convert(this.#declarations, plain);
+    const convert = (): ConvertResult => this.#converter.convert(this.declarations, plain);
     let result = convert();
     const errors = result.diagnostics.filter(({ category }) => category === ERROR_CATEGORY);
     const report = errors.length > 0 ? diagnosticsReport(source, errors) : undefined;
@@ -71,7 +71,7 @@ export class CellCompiler {
     const { cell, names, hoisted } = this.#executable(source, magics, result);
     if (keep) {
       const text = declarations(result, names) + this.#hoistedDeclarations(result, hoisted);
-      this.#declarations = text + keptNamespaces(this.#tslab.typescript, this.#declarations, text, names);
+      this.declarations = text + keptNamespaces(this.#tslab.typescript, this.declarations, text, names);
     }
     const warning = this.#typeErrors === "warn" && report !== undefined ? report.traceback.join("\n") : undefined;
     return { kind: "compiled", cell, ...(warning === undefined ? {} : { warning }) };
@@ -85,7 +85,7 @@ export class CellCompiler {
     const text = typescriptOf(source);
     if (text === undefined) return { start: offset, end: offset, matches: [] };
     this.#tslab.noticeChangedFiles();
-    const completion = this.#converter.complete(this.#declarations, text, offset);
+    const completion = this.#converter.complete(this.declarations, text, offset);
     this.#tslab.renewProgram();
     const { candidates, original } = completion;
     const { start, end } = completion.start < completion.end ? completion : wordInString(text, offset, original);
@@ -109,12 +109,12 @@ export class CellCompiler {
     const callee = enclosingCallee(this.#tslab.typescript, text, offset) ?? 0;
     for (const position of [offset, offset - 1, callee - 1]) {
       if (position < 0) continue;
-      const info = this.#converter.inspect(this.#declarations, text, position);
+      const info = this.#converter.inspect(this.declarations, text, position);
       const described = info && describe(info);
       if (described === undefined) continue;
       if (!isModule(described.signature)) return described;
       const end = info.textSpan.start + info.textSpan.length;
-      const { candidates } = this.#converter.complete(this.#declarations, `${text.slice(0, end)}.`, end + 1);
+      const { candidates } = this.#converter.complete(this.declarations, `${text.slice(0, end)}.`, end + 1);
       return { ...described, documentation: candidates.map((name) => `\`${name}\``).join(" ") };
     }
     return undefined;
@@ -131,11 +131,7 @@ export class CellCompiler {
 
   /** Makes ready for the next cell, so that it need not wait for a program that knows the last one's declarations. */
   prepare(): void {
-    this.#converter.inspect(this.#declarations, "", 0);
-  }
-
-  reset(): void {
-    this.#declarations = "";
+    this.#converter.inspect(this.declarations, "", 0);
   }
 
   #hoistedDeclarations(result: ConvertResult, hoisted: readonly string[]): string {

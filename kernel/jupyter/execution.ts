@@ -21,7 +21,7 @@ interface Execution {
   readonly silent: boolean;
   /** Number in the notebook; 0 for code that leaves no trace there. */
   readonly count: number;
-  interrupted: boolean;
+  readonly interruption: AbortController;
 }
 
 export interface ExecutionParts {
@@ -70,7 +70,7 @@ export class ExecutionQueue {
   }
 
   interrupt(): void {
-    if (this.#current !== undefined) this.#current.interrupted = true;
+    this.#current?.interruption.abort();
     this.#parts.cells.interrupt();
   }
 
@@ -104,7 +104,7 @@ export class ExecutionQueue {
     const silent = content["silent"] === true;
     const stored = !silent && content["store_history"] !== false && code.trim() !== "";
     const count = stored ? ++this.#executionCount : 0;
-    const execution: Execution = { message, silent, count, interrupted: false };
+    const execution: Execution = { message, silent, count, interruption: new AbortController() };
     this.#current = execution;
     if (stored) this.#parts.history.add(count, code);
     if (!silent)
@@ -129,27 +129,33 @@ export class ExecutionQueue {
   async #evaluate(execution: Execution, code: string): Promise<{ error?: ErrorReport; payload: readonly Content[] }> {
     if (code.trim() === "") return { payload: [] };
     const help = helpTarget(code);
-    if (help !== undefined) return this.#page(help);
+    if (help !== undefined) return this.#page(execution, help);
     const { error } = await this.#runCode(execution, code, { keep: true, showResult: !execution.silent });
     return { ...(error === undefined ? {} : { error }), payload: [] };
   }
 
   /** `?name`: what the compiler knows, in the front end's pager. */
-  async #page(name: string): Promise<{ error?: ErrorReport; payload: readonly Content[] }> {
-    const inspection = await this.#parts.compiler.call("inspect", { source: name, offset: name.length });
-    if (inspection === undefined) {
+  async #page(
+    { interruption: { signal } }: Execution,
+    name: string,
+  ): Promise<{ error?: ErrorReport; payload: readonly Content[] }> {
+    try {
+      const inspection = await this.#parts.compiler.call("inspect", { source: name, offset: name.length }, signal);
+      if (inspection !== undefined)
+        return { payload: [{ source: "page", data: inspectionBundle(inspection), start: 0 }] };
       const evalue = `nothing is known about ${name}`;
       return { error: { ename: "HelpError", evalue, traceback: [evalue] }, payload: [] };
+    } catch (error) {
+      return { error: compilerError(error, signal), payload: [] };
     }
-    return { payload: [{ source: "page", data: inspectionBundle(inspection), start: 0 }] };
   }
 
-  async #userExpressions({ message }: Execution): Promise<Content> {
-    const expressions = message.content["user_expressions"];
+  async #userExpressions(cell: Execution): Promise<Content> {
+    const expressions = cell.message.content["user_expressions"];
     const results: Record<string, Content> = {};
     if (typeof expressions !== "object" || expressions === null) return results;
     for (const [name, expression] of Object.entries(expressions)) {
-      const execution: Execution = { message, silent: false, count: 0, interrupted: false };
+      const execution: Execution = { ...cell, silent: false, count: 0 };
       const { error, value } = await this.#runCode(execution, String(expression), { keep: false, showResult: false });
       const data: MimeBundle = value ?? { "text/plain": "undefined" };
       results[name] = error === undefined ? { status: "ok", data, metadata: {} } : errorContent(error);
@@ -163,11 +169,12 @@ export class ExecutionQueue {
     { keep, showResult }: { readonly keep: boolean; readonly showResult: boolean },
   ): Promise<RunResult> {
     const { compiler, cells, outputs } = this.#parts;
+    const { silent, count, message } = execution;
+    const { signal } = execution.interruption;
     try {
-      const compiled = await compiler.call("compile", { source, keep });
+      if (signal.aborted) return { error: INTERRUPTED };
+      const compiled = await compiler.call("compile", { source, keep }, signal);
       if (compiled.kind === "refused") return { error: compiled.error };
-      if (execution.interrupted) return { error: INTERRUPTED };
-      const { silent, count, message } = execution;
       const run = outputs.begin({ parent: message.header, silent, executionCount: count });
       if (compiled.warning !== undefined)
         outputs.handle({ type: "stream", run, name: "stderr", text: `${compiled.warning}\n` });
@@ -178,10 +185,16 @@ export class ExecutionQueue {
       const console = isConsole(message);
       return await cells.run({ run, executionCount: count, cell: compiled.cell, showResult, console, ask });
     } catch (error) {
-      if (!(error instanceof KernelError)) throw error;
-      return { error: { ename: error.code, evalue: error.message, traceback: [`${error.code}: ${error.message}`] } };
+      return { error: compilerError(error, signal) };
     }
   }
+}
+
+/** Why a call to the compiler came to nothing. */
+function compilerError(error: unknown, signal: AbortSignal): ErrorReport {
+  if (signal.aborted) return INTERRUPTED;
+  if (!(error instanceof KernelError)) throw error;
+  return { ename: error.code, evalue: error.message, traceback: [`${error.code}: ${error.message}`] };
 }
 
 function errorContent(error: ErrorReport): Content & { readonly status: string } {

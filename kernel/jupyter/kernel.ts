@@ -43,7 +43,7 @@ export class Kernel {
     const cells = new CellProcess(outputs, {
       onLost: () => {
         comms.closeAll();
-        void compiler.call("reset", {});
+        compiler.reset(""); // the variables are gone
       },
       onComm: (run, comm) => {
         outputs.flush();

@@ -31,8 +31,8 @@ export interface CompilerCalls {
   complete(request: { readonly source: string; readonly offset: number }): Completion;
   inspect(request: { readonly source: string; readonly offset: number }): Inspection | undefined;
   isComplete(request: { readonly source: string }): Completeness;
-  /** Forgets all declarations: the variables are gone too. */
-  reset(request: Record<string, never>): undefined;
+  /** Cells see these declarations from now on. */
+  reset(request: { readonly declarations: string }): undefined;
 }
 
 /** A comm's message (api/comms.ts), its bytes as base64. */
@@ -52,7 +52,18 @@ export interface CompilerRequest {
 }
 
 export type CompilerResponse =
-  { readonly id: number; readonly result: unknown } | { readonly id: number; readonly failure: string };
+  | {
+      readonly id: number;
+      readonly result: unknown;
+      /** What the cells so far declare, when it has changed. */
+      readonly declarations?: string;
+    }
+  | { readonly id: number; readonly failure: string };
+
+export interface CompilerThreadData {
+  /** Of earlier cells. */
+  readonly declarations: string;
+}
 
 export type ToWorker =
   | {

@@ -76,7 +76,7 @@ function startSession(outputs: CellOutputs): Session {
   const router = new OutputRouter(publish);
   const compiler = new CompilerClient();
   const cells = new CellProcess(router, {
-    onLost: () => void compiler.call("reset", {}),
+    onLost: () => compiler.reset(""),
     onComm: () => undefined, // there is no page to talk to
   });
   const executions = new ExecutionQueue({

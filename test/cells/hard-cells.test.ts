@@ -1,0 +1,43 @@
+/** Cells that bring the compiler to its limits: long, deep, or more than it can do in time. */
+import { KernelClient, result, stopKernels, traceback } from "../jupyter/support/client";
+
+let kernel: KernelClient;
+
+beforeAll(async () => {
+  kernel = await KernelClient.start();
+  await kernel.execute("let kept: string = 'kept';");
+});
+afterAll(stopKernels);
+
+/** TypeScript's time for a sum grows with the square of its terms: this one takes it many minutes. */
+const endless = `const sum = ${"1+".repeat(200_000)}1;`;
+
+test("a line of ten megabytes runs, and an error behind it is told by the part of the line that matters", async () => {
+  const text = "x".repeat(10_000_000);
+  expect(result(await kernel.execute(`const long = "${text}"; long.length`))).toBe("10000000");
+  expect(traceback(await kernel.execute(`const longer = "${text}"; throw new Error("behind");`))).toMatch(
+    /^In\[\d+\]\n1 \| x{71}"; throw new Error\("behind"\);\n +\| +\^\nError: behind\n +at In\[\d+\]:1:10000026$/,
+  );
+});
+
+test("a cell that is being compiled is interrupted: the next one runs and knows what earlier ones declared, not what this one did", async () => {
+  const cell = kernel.execute(endless);
+  const next = kernel.execute("kept.length", { stop_on_error: false });
+  await kernel.request("interrupt_request", {}, "control");
+  expect((await cell).reply).toMatchObject({ status: "error", ename: "Interrupted" });
+  expect((await next).reply).toMatchObject({ ename: "Aborted" });
+  expect(result(await kernel.execute("kept.length"))).toBe("4");
+  expect((await kernel.execute("sum")).reply["evalue"]).toContain("Cannot find name 'sum'");
+});
+
+test("a cell nested too deeply is refused in words; the next one runs and knows what earlier ones declared", async () => {
+  const { reply } = await kernel.execute(`${"(".repeat(500_000)}1${")".repeat(500_000)}`);
+  expect(reply).toMatchObject({ status: "error", ename: "E_COMPILER" });
+  expect(reply["evalue"]).toContain("nested too deeply for the compiler");
+  expect(result(await kernel.execute("kept"))).toBe("'kept'");
+  expect((await kernel.execute("kept = 1;")).reply["evalue"]).toContain("'number' is not assignable to type 'string'");
+});
+
+test("a sum of ten thousand terms runs", async () => {
+  expect(result(await kernel.execute(`${"1+".repeat(10_000)}1`))).toBe("10001");
+});
