@@ -86,6 +86,10 @@ int Rendezvous::patience(Seat& own) const {
   return std::min(most_spins_, kBriefly);
 }
 
+void Rendezvous::check_aborted(int rank) {
+  if (seats_[rank].reached.load(std::memory_order_acquire) & kAborted) throw_aborted();
+}
+
 void Rendezvous::throw_aborted() {
   std::lock_guard lock(mutex_);
   throw CollectiveAborted(reason_);

@@ -20,6 +20,8 @@ class Rendezvous {
   // Returns to `rank` when every rank has reached the point of `ticket`. Throws CollectiveAborted after abort(), and
   // E_COLLECTIVE_TIMEOUT, which names the ranks that did not come.
   void wait(int rank, uint32_t ticket);
+  // Throws CollectiveAborted after abort(): for a rank that waits elsewhere.
+  void check_aborted(int rank);
 
   // Releases all who wait or will wait. The first reason stays.
   void abort(std::exception_ptr reason);

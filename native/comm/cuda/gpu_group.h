@@ -82,6 +82,7 @@ class GpuCommunicator : public Communicator, private WaitsForRanks {
   void record_part(Op op, uint64_t begin, uint64_t end) { record(op, begin, end, message_.wire(), algorithm(), 0); }
   // Before what waits on the GPU: all have come, and to the same collective.
   void meet_in_collective();
+  void check_ranks() override { group_.rendezvous_.check_aborted(rank_); }
   // values of `out` = Σ of the parts' groups, in their order.
   void decode(const Message& out, const cuda::WireParts& parts);
   void decode(const Message& out, cuda::WireMemory part) { decode(out, cuda::WireParts{{part}, 1}); }

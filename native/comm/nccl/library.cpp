@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 
+#include "device/cuda/check.h"
 #include "runtime/error.h"
 
 namespace stateline::nccl {
@@ -45,7 +46,7 @@ Library::Library(const std::string& file) : handle_(dlopen(file.c_str(), RTLD_NO
                 {{"file", file}, {"version", version_}, {"least", text_of(kLeast)}});
   }
   find(get_unique_id, "ncclGetUniqueId");
-  find(comm_init_rank, "ncclCommInitRank");
+  find(comm_init_rank_config, "ncclCommInitRankConfig");
   find(comm_destroy, "ncclCommDestroy");
   find(comm_abort, "ncclCommAbort");
   find(comm_async_error, "ncclCommGetAsyncError");
@@ -68,6 +69,7 @@ void Library::find(Function*& function, const char* symbol) {
 
 void Library::check(Result result, const char* what) const {
   if (result == kSuccess || result == kInProgress) return;
+  if (result == kUnhandledCudaError) cuda::check_served(what);
   std::string why = error_string(result);
   if (const char* more = last_error ? last_error(nullptr) : nullptr; more && *more)
     why += std::string(" (") + more + ")";

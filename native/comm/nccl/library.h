@@ -4,6 +4,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <climits>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -12,7 +13,7 @@ namespace stateline::nccl {
 
 // ncclResult_t, ncclDataType_t and ncclRedOp_t are ints in NCCL's C interface.
 using Result = int;
-constexpr Result kSuccess = 0, kInProgress = 7;
+constexpr Result kSuccess = 0, kUnhandledCudaError = 1, kInProgress = 7;
 enum class Type : int { bytes = 0, f16 = 6, f32 = 7, bf16 = 9 };
 constexpr int kSum = 0;
 
@@ -21,6 +22,17 @@ struct UniqueId {
 };
 using Comm = struct ncclComm*;
 
+// ncclConfig_t as of 2.18; what later versions have behind it keeps its default, by `size` and `version`.
+struct Config {
+  size_t size = sizeof(Config);
+  unsigned magic = 0xcafebeef;
+  unsigned version = 21803;
+  int blocking = 0;  // calls return at once, and may be aborted: others have no time-out
+  int cga_cluster_size = INT_MIN, least_blocks = INT_MIN, most_blocks = INT_MIN;
+  const char* network = nullptr;
+  int split_share = INT_MIN;
+};
+
 class Library {
  public:
   // Opens STATELINE_NCCL, or libnccl.so.2 where the system's loader finds it. Throws E_NCCL_MISSING, E_NCCL_OLD and
@@ -28,7 +40,7 @@ class Library {
   static std::shared_ptr<const Library> open();
 
   Result (*get_unique_id)(UniqueId*) = nullptr;
-  Result (*comm_init_rank)(Comm*, int ranks, UniqueId, int rank) = nullptr;
+  Result (*comm_init_rank_config)(Comm*, int ranks, UniqueId, int rank, Config*) = nullptr;
   Result (*comm_destroy)(Comm) = nullptr;
   Result (*comm_abort)(Comm) = nullptr;
   Result (*comm_async_error)(Comm, Result*) = nullptr;
@@ -42,7 +54,7 @@ class Library {
   const char* (*last_error)(Comm) = nullptr;
 
   const std::string& version() const { return version_; }  // "2.27.3"
-  // Throws E_NCCL with NCCL's own text unless `result` says success.
+  // Throws E_NCCL with NCCL's own text unless `result` says success, and E_CUDA where CUDA has failed it.
   void check(Result result, const char* what) const;
 
  private:

@@ -1,7 +1,9 @@
 #include "comm/nccl/nccl_group.h"
 
 #include <algorithm>
+#include <chrono>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "comm/cuda/arrivals.h"
@@ -21,7 +23,7 @@ nccl::Type type_of(WireType wire) {
 }  // namespace
 
 NcclGroup::NcclGroup(const InProcessOptions& options, const std::vector<int>& gpus)
-    : GpuGroup(options), library_(nccl::Library::open()), messages_(options.ranks) {
+    : GpuGroup(options), library_(nccl::Library::open()), messages_(options.ranks), calls_(options.ranks) {
   for (size_t rank = 1; rank < gpus.size(); ++rank) {
     if (std::find(gpus.begin(), gpus.begin() + rank, gpus[rank]) == gpus.begin() + rank) continue;
     throw Error("E_OPTION",
@@ -45,8 +47,10 @@ class NcclCommunicator final : public GpuCommunicator {
     group.messages_[rank] = messages_.as<uint32_t>();
   }
   ~NcclCommunicator() override {
-    if (comm_ && generation_ == group_.generation_ && !cuda::gpu_hangs())
-      library_.comm_destroy(std::exchange(comm_, nullptr));
+    nccl::Result state = nccl::kSuccess;
+    const bool serves = comm_ && generation_ == group_.generation_ && !cuda::gpu_hangs() &&
+                        library_.comm_async_error(comm_, &state) == nccl::kSuccess && state == nccl::kSuccess;
+    if (serves) library_.comm_destroy(std::exchange(comm_, nullptr));
     release();
   }
 
@@ -70,27 +74,69 @@ class NcclCommunicator final : public GpuCommunicator {
   }
   Algorithm algorithm() const override { return Algorithm::nccl; }
 
+  // A network's error is told here alone: what it hit never ends.
+  void check_ranks() override {
+    GpuCommunicator::check_ranks();
+    if (comm_) library_.check(state(), "an earlier collective");
+  }
+
   // Connecting waits for all ranks, and all have met: nobody waits for one that failed.
   void met() override {
     if (generation_ != group_.generation_) release();
     if (!comm_) {
       if (rank() == 0) library_.check(library_.get_unique_id(&group_.id_), "ncclGetUniqueId");
       check(cudaMemsetAsync(messages_.data(), 0, messages_.bytes(), stream()), "counting messages");
+      group_.calls_[rank()] = 0;
       device_.wait(stream());
       barrier();
-      library_.check(library_.comm_init_rank(&comm_, size(), group_.id_, rank()), "ncclCommInitRank");
+      nccl::Config config;
       generation_ = group_.generation_;
+      call("ncclCommInitRankConfig", library_.comm_init_rank_config(&comm_, size(), group_.id_, rank(), &config));
     }
-    nccl::Result failure = nccl::kSuccess;
-    library_.check(library_.comm_async_error(comm_, &failure), "ncclCommGetAsyncError");
-    library_.check(failure, "an earlier collective");
+    library_.check(state(), "an earlier collective");
+  }
+
+  nccl::Result state() const {
+    nccl::Result result = nccl::kSuccess;
+    library_.check(library_.comm_async_error(comm_, &result), "ncclCommGetAsyncError");
+    return result;
+  }
+
+  // Returns when NCCL has done what it was called for: it returns at once and goes on in a thread of its own, first to
+  // connect ranks, then to put its kernels on the stream, where nothing may come before them.
+  void call(const char* name, nccl::Result result) {
+    library_.check(result, name);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(group_.options_.timeout_ms);
+    for (result = state(); result == nccl::kInProgress; result = state()) {
+      GpuCommunicator::check_ranks();
+      if (std::chrono::steady_clock::now() > end) give_up(name);
+      std::this_thread::yield();
+    }
+    library_.check(result, name);
+    ++group_.calls_[rank()];
+  }
+
+  // All ranks have met before the call.
+  [[noreturn]] void give_up(const char* name) const {
+    std::string missing;
+    for (int r = 0; r < size(); ++r) {
+      if (group_.calls_[r] > group_.calls_[rank()]) continue;
+      missing += (missing.empty() ? "" : ", ") + std::to_string(group_.options_.first + r);
+    }
+    const std::string own = std::to_string(group_.options_.first + rank()),
+                      timeout = std::to_string(group_.options_.timeout_ms);
+    throw Error("E_COLLECTIVE_TIMEOUT",
+                "rank " + own + " waited " + timeout + " ms for NCCL to do " + name +
+                    ", which it has not done for ranks " + missing +
+                    ": their network hangs (NCCL_DEBUG=INFO says where); load the model again, with a longer "
+                    "collectiveTimeoutMs if it is only slow",
+                {{"rank", own}, {"missing", missing}, {"timeoutMs", timeout}, {"call", name}});
   }
 
   int64_t sum(uint64_t arrived) override {
     if (message().wire() == WireType::int8) return sum_stripes(arrived);
-    library_.check(
-        library_.all_reduce(at(0), at(0), message().count(), type_of(message().wire()), nccl::kSum, comm_, stream()),
-        "ncclAllReduce");
+    call("ncclAllReduce",
+         library_.all_reduce(at(0), at(0), message().count(), type_of(message().wire()), nccl::kSum, comm_, stream()));
     barrier();
     record_part(Op::exchange, arrived, stamp());
     decode(message(), own());
@@ -133,7 +179,7 @@ class NcclCommunicator final : public GpuCommunicator {
 
   int64_t copy_from(int root) override {
     const int64_t bytes = message().bytes();
-    library_.check(library_.broadcast(at(0), at(0), bytes, nccl::Type::bytes, root, comm_, stream()), "ncclBroadcast");
+    call("ncclBroadcast", library_.broadcast(at(0), at(0), bytes, nccl::Type::bytes, root, comm_, stream()));
     barrier();
     if (rank() != root) decode(message(), own());
     return rank() == root ? bytes : 0;
@@ -170,7 +216,7 @@ class NcclCommunicator final : public GpuCommunicator {
       library_.group_end();  // else NCCL puts off what this thread calls from now on
       throw;
     }
-    library_.check(library_.group_end(), "ncclGroupEnd");
+    call("ncclGroupEnd", library_.group_end());
     barrier();
   }
   void send(int place, Stripe stripe, int to) {

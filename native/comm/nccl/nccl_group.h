@@ -3,6 +3,7 @@
 // there, its codes to all, so that every rank decodes the same bytes.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -32,9 +33,10 @@ class NcclGroup final : public GpuGroup {
 
   std::shared_ptr<const nccl::Library> library_;
   std::vector<const uint32_t*>
-      messages_;         // of each rank, how many in its GPU's memory; written before the first meeting
-  nccl::UniqueId id_{};  // of the newest communicators, by rank 0
-  int generation_ = 0;   // of them
+      messages_;  // of each rank, how many in its GPU's memory; written before the first meeting
+  std::vector<std::atomic<int64_t>> calls_;  // that NCCL has done for each rank since it connects them
+  nccl::UniqueId id_{};                      // of the newest communicators, by rank 0
+  int generation_ = 0;                       // of them
 };
 
 }  // namespace stateline

@@ -11,6 +11,21 @@ Whereabouts& here() {
   return own;
 }
 
+namespace {
+
+// A capture only refuses calls until it ends.
+bool is_of_capture(cudaError_t code) {
+  return code >= cudaErrorStreamCaptureUnsupported && code <= cudaErrorStreamCaptureWrongThread;
+}
+
+}  // namespace
+
+void check_served(const char* what) {
+  const cudaError_t code = cudaFree(nullptr);
+  cudaGetLastError();
+  if (!is_of_capture(code)) check(code, what);
+}
+
 void check(cudaError_t code, const std::string& what) {
   if (code == cudaSuccess) return;
   const std::string name = cudaGetErrorName(code), text = cudaGetErrorString(code);
@@ -25,11 +40,9 @@ void check(cudaError_t code, const std::string& what) {
               "): " + text + " (" + name + ")";
     details.insert({{"rank", rank}, {"gpu", gpu}, {"step", step}, {"op", at.op}});
   }
-  // Some errors end all that this process may do with the GPU, and every call from then on repeats them; a capture only
-  // refuses calls until it ends.
-  cudaGetLastError();
-  const bool captures = code >= cudaErrorStreamCaptureUnsupported && code <= cudaErrorStreamCaptureWrongThread;
-  const bool lost = !captures && cudaFree(nullptr) == code;
+  // Some errors end all that this process may do with the GPU, and every call from then on repeats them.
+  const bool lost = !is_of_capture(code) && cudaFree(nullptr) == code;
+  cudaGetLastError();  // else the next launch would report it again
   message += lost ? "; CUDA serves this process no longer: restart it" : "; load the model again";
   throw Error("E_CUDA", message, details);
 }

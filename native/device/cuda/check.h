@@ -25,5 +25,7 @@ inline void check(cudaError_t code, const char* what) {
   if (code != cudaSuccess) [[unlikely]]
     check(code, std::string(what));
 }
+// The same where CUDA serves this thread's GPU no longer: for libraries that do not tell what CUDA has told them.
+void check_served(const char* what);
 
 }  // namespace stateline::cuda

@@ -70,7 +70,7 @@ class KernelDevice final : public CudaDevice, private FusedOps {
     if (gpu_hangs()) return;
     const int64_t most = std::min(kSettleMs, options_.timeout_ms);
     for (const CudaStream* stream : {&communication_, &compute_}) {
-      if (!ends_within([stream] { return cudaStreamQuery(*stream); }, most, code)) gpu_hangs() = true;
+      if (!ends_within([stream] { return cudaStreamQuery(*stream); }, most, code, [] {})) gpu_hangs() = true;
     }
     cudaGetLastError();
   }
@@ -251,16 +251,20 @@ class KernelDevice final : public CudaDevice, private FusedOps {
   template <class Query>
   void await(Query query) {
     cudaError_t code;
-    if (!ends_within(query, options_.timeout_ms, code)) give_up();
+    const auto check_ranks = [this] {
+      for (WaitsForRanks* waits : waits_) waits->check_ranks();
+    };
+    if (!ends_within(query, options_.timeout_ms, code, check_ranks)) give_up();
     check(code, "waiting for the GPU");
   }
-  // Whether `query` is ready by then; `code` is its last answer.
-  template <class Query>
-  static bool ends_within(Query query, int64_t ms, cudaError_t& code) {
+  // Whether `query` is ready by then; `code` is its last answer. Calls meanwhile() between looks.
+  template <class Query, class Meanwhile>
+  static bool ends_within(Query query, int64_t ms, cudaError_t& code, Meanwhile meanwhile) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(ms);
     while ((code = query()) == cudaErrorNotReady) {
       cudaGetLastError();  // not being ready breaks nothing: forget it
       if (std::chrono::steady_clock::now() > end) return false;
+      meanwhile();
       std::this_thread::yield();
     }
     return true;

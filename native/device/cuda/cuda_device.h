@@ -21,7 +21,9 @@ struct CudaDeviceOptions {
 // What stands on a device's streams and waits there for other ranks.
 class WaitsForRanks {
  public:
-  // The device has not ended in time: throws E_COLLECTIVE_TIMEOUT where ranks are missing, and names them.
+  // While the device goes on: throws where it waits in vain, since another rank or what connects them has failed.
+  virtual void check_ranks() = 0;
+  // It has not ended in time: throws E_COLLECTIVE_TIMEOUT where ranks are missing, and names them.
   virtual void find_missing() = 0;
 
  protected:
@@ -55,8 +57,8 @@ class CudaDevice : public Device {
   virtual cudaStream_t compute() const = 0;
   virtual cudaStream_t communication() const = 0;
 
-  // Returns when the stream has done all. Throws E_CUDA, and after the device's time-out E_COLLECTIVE_TIMEOUT where a
-  // rank is missing, else E_CUDA_TIMEOUT: CUDA's own waits have no end.
+  // Returns when the stream has done all. Throws E_CUDA and what check_ranks() throws, and after the device's time-out
+  // E_COLLECTIVE_TIMEOUT where a rank is missing, else E_CUDA_TIMEOUT: CUDA's own waits have no end.
   virtual void wait(cudaStream_t stream) = 0;
   void add(WaitsForRanks& waits) { waits_.push_back(&waits); }
   void remove(WaitsForRanks& waits) { std::erase(waits_, &waits); }

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <memory>
+#include <mutex>
 #include <random>
 #include <vector>
 
@@ -35,6 +36,17 @@ std::string& failure_text() {
   return text;
 }
 
+// STATELINE_SIMT_FAILS, of one kernel.
+cudaError_t asked_for() {
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  const char* fails = std::getenv("STATELINE_SIMT_FAILS");
+  if (!fails) return cudaSuccess;
+  const auto error = static_cast<cudaError_t>(std::atoi(fails));
+  unsetenv("STATELINE_SIMT_FAILS");
+  return error;
+}
+
 // What one host thread runs its blocks with.
 class Executor {
  public:
@@ -45,11 +57,7 @@ class Executor {
 
   cudaError_t run(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& body) {
     ++launch_count;
-    if (const char* fails = std::getenv("STATELINE_SIMT_FAILS")) {
-      const auto error = static_cast<cudaError_t>(std::atoi(fails));
-      unsetenv("STATELINE_SIMT_FAILS");
-      return error;
-    }
+    if (const cudaError_t error = asked_for()) return error;
     const uint64_t count = static_cast<uint64_t>(block.x) * block.y * block.z;
     body_ = &body;
     gridDim = grid;

@@ -1,7 +1,14 @@
 // The functions of NCCL that the engine calls, for ranks that are threads of this process and streams of test/simt,
-// whose host functions stand for NCCL's kernels: they wait for each other there, and may be captured. FAKE_NCCL_FAIL
-// names a function that fails.
+// whose host functions stand for NCCL's kernels: they wait for each other there, and may be captured.
+//
+// Communicators are non-blocking: a call returns at once, and a thread puts what it asks for on the stream a while
+// later; until then ncclCommGetAsyncError says so, and all other calls are refused. FAKE_NCCL_FAIL names a function
+// that fails, on one rank where it ends in ":1"; FAKE_NCCL_HANG one that goes on for ever, as with a network that
+// hangs.
 #include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <climits>
 #include <condition_variable>
 #include <cstdint>
 #include <cstdio>
@@ -13,6 +20,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "cuda_runtime_api.h"
@@ -27,9 +35,11 @@ struct Member {
   int rank;
   bool aborted = false;
   int error = 0;
+  std::atomic<int> state{0};  // of the newest call
 };
 struct ncclComm {
   std::shared_ptr<Member> member;
+  std::thread call;  // that goes on
 };
 
 // What the ranks of one communicator share.
@@ -54,17 +64,29 @@ struct World {
     changed.wait(lock, [&] { return round != before || own.aborted; });
     return !own.aborted;
   }
+  void wait_for_abort(const Member& own) {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return own.aborted; });
+  }
 };
 
 namespace {
 
 using namespace stateline::reference;
 
-constexpr int kSuccess = 0, kInternalError = 3, kInvalidArgument = 4;
+constexpr int kSuccess = 0, kInternalError = 3, kInvalidArgument = 4, kInProgress = 7;
 constexpr int kBytes = 0, kF16 = 6, kF32 = 7;
 
 struct Id {
   char bytes[128];
+};
+// As of 2.18.
+struct Config {
+  size_t size;
+  unsigned magic, version;
+  int blocking, cga, least_blocks, most_blocks;
+  const char* network;
+  int share;
 };
 
 std::mutex worlds_mutex;
@@ -79,17 +101,39 @@ struct Piece {
 };
 struct Pieces {
   bool open = false;
-  std::shared_ptr<Member> member;
+  ncclComm* comm = nullptr;
   cudaStream_t stream = nullptr;
   std::vector<Piece> all;
 };
 thread_local Pieces pieces;
 
-// Kept for ever: a graph may run it again.
-int put(cudaStream_t stream, std::function<void()> operation) {
-  auto* kept = new std::function<void()>(std::move(operation));
-  const auto run = [](void* data) { (*static_cast<std::function<void()>*>(data))(); };
-  return cudaLaunchHostFunc(stream, run, kept) == cudaSuccess ? 0 : 1;
+// "name" or "name:rank".
+bool names(const char* variable, const char* name, int rank) {
+  const char* value = std::getenv(variable);
+  return value && (std::string(value) == name || std::string(value) == name + (":" + std::to_string(rank)));
+}
+bool fails(const char* name, const ncclComm* comm) { return names("FAKE_NCCL_FAIL", name, comm->member->rank); }
+
+// Goes on with `call`, whose result is the communicator's state.
+int go_on(ncclComm* comm, const char* name, std::function<int()> call) {
+  if (comm->member->state == kInProgress) return kInvalidArgument;
+  if (comm->call.joinable()) comm->call.join();
+  comm->member->state = kInProgress;
+  comm->call = std::thread([own = comm->member, hangs = names("FAKE_NCCL_HANG", name, comm->member->rank), call] {
+    if (hangs) return own->world->wait_for_abort(*own);
+    own->state = call();
+  });
+  return kInProgress;
+}
+
+// The operation is kept for ever: a graph may run it again.
+int put(ncclComm* comm, const char* name, cudaStream_t stream, std::function<void()> operation) {
+  return go_on(comm, name, [stream, operation = std::move(operation)] {
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+    auto* kept = new std::function<void()>(operation);
+    const auto run = [](void* data) { (*static_cast<std::function<void()>*>(data))(); };
+    return cudaLaunchHostFunc(stream, run, kept) == cudaSuccess ? kSuccess : 1;
+  });
 }
 
 // NCCL puts what is called inside a group off until the group's end.
@@ -97,11 +141,6 @@ void outside_group(const char* name) {
   if (!pieces.open) return;
   std::fprintf(stderr, "%s inside a group\n", name);
   std::abort();
-}
-
-bool fails(const char* name) {
-  const char* failing = std::getenv("FAKE_NCCL_FAIL");
-  return failing && std::string(failing) == name;
 }
 
 size_t bytes_of(int type) { return type == kBytes ? 1 : type == kF32 ? 4 : 2; }
@@ -146,9 +185,13 @@ EXPORT int ncclGetUniqueId(Id* id) {
   return kSuccess;
 }
 
-EXPORT int ncclCommInitRank(ncclComm** comm, int ranks, Id id, int rank) {
-  outside_group("ncclCommInitRank");
-  if (fails("ncclCommInitRank")) return kInternalError;
+EXPORT int ncclCommInitRankConfig(ncclComm** comm, int ranks, Id id, int rank, const Config* config) {
+  outside_group("ncclCommInitRankConfig");
+  if (config->size != sizeof(Config) || config->magic != 0xcafebeef || config->version < 21803 ||
+      config->blocking != 0 || config->cga != INT_MIN || config->least_blocks != INT_MIN ||
+      config->most_blocks != INT_MIN || config->network || config->share != INT_MIN) {
+    return kInvalidArgument;
+  }
   std::shared_ptr<World> world;
   {
     const std::lock_guard lock(worlds_mutex);
@@ -157,12 +200,18 @@ EXPORT int ncclCommInitRank(ncclComm** comm, int ranks, Id id, int rank) {
     world->ranks = ranks;
     world->messages.resize(ranks);
   }
-  *comm = new ncclComm{std::make_shared<Member>(Member{world, rank})};
-  world->meet(*(*comm)->member);
-  return kSuccess;
+  const auto own = std::make_shared<Member>();
+  own->world = world;
+  own->rank = rank;
+  *comm = new ncclComm{own, {}};
+  return go_on(*comm, "ncclCommInitRankConfig", [own, failed = fails("ncclCommInitRankConfig", *comm)] {
+    if (failed) return kInternalError;
+    return own->world->meet(*own) ? kSuccess : kInternalError;
+  });
 }
 EXPORT int ncclCommDestroy(ncclComm* comm) {
   outside_group("ncclCommDestroy");
+  if (comm->call.joinable()) comm->call.join();
   delete comm;
   return kSuccess;
 }
@@ -177,15 +226,17 @@ EXPORT int ncclCommAbort(ncclComm* comm) {
   return ncclCommDestroy(comm);
 }
 EXPORT int ncclCommGetAsyncError(ncclComm* comm, int* error) {
+  *error = comm->member->state;
+  if (*error != kSuccess) return kSuccess;
   const std::lock_guard lock(comm->member->world->mutex);
-  *error = fails("ncclCommGetAsyncError") ? kInternalError : comm->member->error;
+  *error = fails("ncclCommGetAsyncError", comm) ? kInternalError : comm->member->error;
   return kSuccess;
 }
 
 EXPORT int ncclAllReduce(const void* from, void* to, size_t count, int type, int, ncclComm* comm, cudaStream_t stream) {
   outside_group("ncclAllReduce");
-  if (fails("ncclAllReduce")) return kInternalError;
-  return put(stream, [=, own = comm->member] {
+  if (fails("ncclAllReduce", comm)) return kInternalError;
+  return put(comm, "ncclAllReduce", stream, [=, own = comm->member] {
     World& world = *own->world;
     const char* data = static_cast<const char*>(from);
     world.messages[own->rank].assign(data, data + count * bytes_of(type));
@@ -202,7 +253,7 @@ EXPORT int ncclAllReduce(const void* from, void* to, size_t count, int type, int
 
 EXPORT int ncclBroadcast(const void* from, void* to, size_t count, int type, int root, ncclComm* comm,
                          cudaStream_t stream) {
-  return put(stream, [=, own = comm->member] {
+  return put(comm, "ncclBroadcast", stream, [=, own = comm->member] {
     World& world = *own->world;
     const char* data = static_cast<const char*>(from);
     if (own->rank == root) world.messages[root].assign(data, data + count * bytes_of(type));
@@ -213,14 +264,14 @@ EXPORT int ncclBroadcast(const void* from, void* to, size_t count, int type, int
 }
 
 EXPORT int ncclSend(const void* from, size_t count, int type, int to, ncclComm* comm, cudaStream_t stream) {
-  if (fails("ncclSend")) return kInternalError;
-  pieces.member = comm->member;
+  if (fails("ncclSend", comm)) return kInternalError;
+  pieces.comm = comm;
   pieces.stream = stream;
   pieces.all.push_back({true, const_cast<void*>(from), count * bytes_of(type), to});
   return kSuccess;
 }
 EXPORT int ncclRecv(void* to, size_t count, int type, int from, ncclComm* comm, cudaStream_t stream) {
-  pieces.member = comm->member;
+  pieces.comm = comm;
   pieces.stream = stream;
   pieces.all.push_back({false, to, count * bytes_of(type), from});
   return kSuccess;
@@ -233,9 +284,9 @@ EXPORT int ncclGroupStart() {
 // All sends first, as NCCL lets a group's pieces go side by side.
 EXPORT int ncclGroupEnd() {
   pieces.open = false;
-  if (fails("ncclGroupEnd")) return kInternalError;
   if (pieces.all.empty()) return kSuccess;
-  return put(pieces.stream, [own = pieces.member, all = pieces.all] {
+  if (fails("ncclGroupEnd", pieces.comm)) return kInternalError;
+  return put(pieces.comm, "ncclGroupEnd", pieces.stream, [own = pieces.comm->member, all = pieces.all] {
     World& world = *own->world;
     for (const Piece& piece : all) {
       if (!piece.sends) continue;

@@ -85,6 +85,21 @@ std::vector<std::string> on_ranks(Group& group, int ranks,
   return codes;
 }
 
+// A rank's part of a body in which ranks fail: who fails releases the others, and no rank goes on to free what another
+// still works with.
+void together(Group& group, Communicator& communicator, std::barrier<>& ended, const std::function<void()>& part) {
+  std::exception_ptr failure;
+  try {
+    part();
+  } catch (const Error&) {
+    failure = std::current_exception();
+    group.abort(failure);
+    communicator.release();
+  }
+  ended.arrive_and_wait();
+  if (failure) std::rethrow_exception(failure);
+}
+
 Values partial(int rank, size_t count) {
   auto generator = random(40 + rank);
   std::normal_distribution<float> normal;
@@ -217,7 +232,8 @@ TEST("ranks that meet in sums of different sizes are told so, by flags and on NC
 
 TEST("a collective that NCCL fails ends on all ranks, and the group serves again after a reset") {
   choose(NCCL_WORKING);
-  const std::pair<const char*, WireType> cases[] = {{"ncclCommInitRank", WireType::f32},
+  const std::pair<const char*, WireType> cases[] = {{"ncclCommInitRankConfig", WireType::f32},
+                                                    {"ncclCommInitRankConfig:1", WireType::f32},
                                                     {"ncclCommGetAsyncError", WireType::f32},
                                                     {"ncclAllReduce", WireType::f32},
                                                     {"ncclSend", WireType::int8},
@@ -243,21 +259,15 @@ TEST("a rank that fails releases those that wait for it in a GPU's memory, and t
   choose(NCCL_WORKING);
   PeerMemoryGroup group(group_of(3), first_gpus(3), kAtOnce);
   bool failing = true;
-  std::barrier ended(3);  // ranks outlive each other's kernels
+  std::barrier ended(3);
   const auto sums = [&](Communicator& communicator, CudaDevice& device) {
     OnGpu values(device, partial(communicator.rank(), 100), 1);
-    std::exception_ptr failure;
-    try {
+    together(group, communicator, ended, [&] {
       communicator.all_reduce(values.view, {}, Op::all_reduce_out_proj);
       if (failing && communicator.rank() == 1) throw Error("E_TEST", "as the test asked");
       communicator.all_reduce(values.view, {}, Op::all_reduce_out_proj);
       communicator.barrier();
-    } catch (const Error&) {
-      failure = std::current_exception();
-      group.abort(failure);
-    }
-    ended.arrive_and_wait();
-    if (failure) std::rethrow_exception(failure);
+    });
   };
   const auto codes = on_ranks(group, 3, sums);
   CHECK_EQUAL(codes[1], std::string("E_TEST"));
@@ -277,6 +287,73 @@ struct Blocked {
     CHECK_EQUAL(cudaLaunchHostFunc(stream, wait, this), cudaSuccess);
   }
 };
+
+TEST("NCCL that does not come to an end, connecting or later, is aborted after the time-out, and ranks are named") {
+  choose(NCCL_WORKING);
+  auto options = group_of(3);
+  options.timeout_ms = 300;
+  options.first = 4;
+  const std::pair<const char*, WireType> cases[] = {{"ncclCommInitRankConfig", WireType::f32},
+                                                    {"ncclCommInitRankConfig:1", WireType::f32},
+                                                    {"ncclAllReduce", WireType::f32},
+                                                    {"ncclGroupEnd", WireType::int8}};
+  for (const auto& [name, wire] : cases) {
+    const Context context(name);
+    NcclGroup group(options, first_gpus(3));
+    std::string missing[3];
+    std::barrier ended(3);
+    const auto sum = [&](Communicator& communicator, CudaDevice& device) {
+      OnGpu values(device, partial(communicator.rank(), 100), 1);
+      together(group, communicator, ended, [&, wire = wire] {
+        try {
+          communicator.all_reduce(values.view, {wire, 64}, Op::all_reduce_out_proj);
+        } catch (const Error& error) {
+          if (error.details.contains("call")) missing[communicator.rank()] = error.details.at("missing");
+          throw;
+        }
+      });
+    };
+    setenv("FAKE_NCCL_HANG", name, 1);
+    const auto codes = on_ranks(group, 3, sum);
+    unsetenv("FAKE_NCCL_HANG");
+    CHECK(std::ranges::count(codes, "E_COLLECTIVE_TIMEOUT") > 0);
+    CHECK(std::ranges::count(codes, "") == 0);
+    CHECK(std::ranges::count(missing, "4, 5, 6") > 0);
+    group.reset();
+    for (const std::string& code : on_ranks(group, 3, sum)) CHECK_EQUAL(code, std::string());
+  }
+}
+
+TEST("a GPU that fails ends what the other waits for, by flags and on NCCL, though its kernel waits on") {
+  choose(NCCL_WORKING);
+  PeerMemoryGroup peers(group_of(2), first_gpus(2), kAtOnce);
+  NcclGroup nccl(group_of(2), first_gpus(2));
+  for (Group* group : std::initializer_list<Group*>{&peers, &nccl}) {
+    const Context context(group == &nccl ? "NCCL" : "flags");
+    Blocked blocked;
+    std::barrier ended(2);
+    auto codes = on_ranks(*group, 2, [&](Communicator& communicator, CudaDevice& device) {
+      OnGpu values(device, partial(communicator.rank(), 100), 1);
+      together(*group, communicator, ended, [&] {
+        communicator.all_reduce(values.view, {}, Op::all_reduce_out_proj);
+        if (communicator.rank() == 1) blocked.block(device.compute());
+        communicator.all_reduce(values.view, {}, Op::all_reduce_out_proj);  // on both streams, where nothing fails yet
+        if (communicator.rank() == 1) {
+          setenv("STATELINE_SIMT_FAILS", std::to_string(cudaErrorIllegalAddress).c_str(), 1);
+          blocked.free = true;
+        }
+        values.get();
+      });
+    });
+    std::ranges::sort(codes);
+    CHECK_EQUAL(codes[0], std::string("E_COLLECTIVE_ABORTED"));
+    CHECK_EQUAL(codes[1], std::string("E_CUDA"));
+    for (const int gpu : {0, 1}) {
+      cudaSetDevice(gpu);
+      cudaDeviceReset();
+    }
+  }
+}
 
 // Two sums on three ranks, of which rank 1's GPU does not come to the second: the errors of all.
 std::vector<Error> with_late_gpu(Group& group) {
@@ -322,12 +399,16 @@ TEST("a GPU that does not come to a collective which waits on the GPUs is named,
   for (Group* group : std::initializer_list<Group*>{&peers, &nccl}) {
     const Context context(group == &nccl ? "NCCL" : "flags");
     const auto errors = with_late_gpu(*group);
-    for (const int rank : {0, 2}) {
-      CHECK_EQUAL(errors[rank].code, std::string("E_COLLECTIVE_TIMEOUT"));
-      CHECK_EQUAL(errors[rank].details.at("missing"), std::string("5"));
-      CHECK_EQUAL(errors[rank].details.at("rank"), std::to_string(4 + rank));
+    for (int rank = 0; rank < 3; ++rank) {
+      const Context late("rank " + text(rank));
+      const Error& error = errors[rank];
+      // Whoever fails first releases the others.
+      if (error.code == "E_COLLECTIVE_ABORTED") continue;
+      CHECK_EQUAL(error.code, std::string(rank == 1 ? "E_CUDA_TIMEOUT" : "E_COLLECTIVE_TIMEOUT"));
+      if (rank == 1) continue;
+      CHECK_EQUAL(error.details.at("missing"), std::string("5"));
+      CHECK_EQUAL(error.details.at("rank"), std::to_string(4 + rank));
     }
-    CHECK_EQUAL(errors[1].code, std::string("E_CUDA_TIMEOUT"));
   }
 }
 
