@@ -4,6 +4,8 @@ import type { Header, Outgoing } from "./wire";
 
 /** Text is collected for this long, so that a hundred thousand lines are a few messages. */
 const STREAM_INTERVAL_MS = 25;
+/** Text that is not kept back any longer: UTF-16 code units. */
+const MOST_TEXT = 2 ** 20;
 /** Runs whose late output still finds its way. */
 const REMEMBERED_RUNS = 10_000;
 
@@ -88,6 +90,7 @@ export class OutputRouter {
       this.#pending = { run, name, text: "" };
     }
     this.#pending.text += text;
+    if (this.#pending.text.length >= MOST_TEXT) return this.flush();
     this.#timer ??= setTimeout(() => this.flush(), STREAM_INTERVAL_MS);
   }
 

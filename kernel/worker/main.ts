@@ -15,6 +15,7 @@ import { encodeFrame, writeFully } from "./frame-writer";
 import type { InterruptThreadData } from "./interrupt-thread";
 import { Questions } from "./questions";
 import { FLUSH_SECRET, FRAMES_FD, type ErrorReport, type FromWorker, type MimeBundle, type ToWorker } from "./messages";
+import { textPieces } from "./text-pieces";
 
 const shared = new SharedArrayBuffer(INTERRUPT_SLOTS * Int32Array.BYTES_PER_ELEMENT);
 const interrupts = new Int32Array(shared);
@@ -29,7 +30,9 @@ const send = (message: FromWorker): void => {
 const questions = new Questions();
 
 const outputs: CellOutputs = {
-  stream: (run, name, text) => send({ type: "stream", run, name, text }),
+  stream: (run, name, text) => {
+    for (const piece of textPieces(text)) send({ type: "stream", run, name, text: piece });
+  },
   display: (run, data, displayId) =>
     send({
       type: "display",

@@ -29,9 +29,17 @@ test("thousands of displays in one go arrive complete and in order, and the cell
   );
 });
 
-test("one piece of twenty megabytes arrives whole", async () => {
-  const answer = await kernel.execute("process.stdout.write('x'.repeat(20_000_000))");
-  expect(kernel.text(answer)).toHaveLength(20_000_000);
+test("a line of twenty megabytes arrives whole, in messages of one or two, no character split", async () => {
+  const answer = await kernel.execute("console.log('x' + '😀'.repeat(10_000_000))");
+  const pieces = answer.outputs.map(({ content }) => String(content["text"]));
+  expect(kernel.text(answer).length).toBe(20_000_002);
+  const wrong = pieces.filter((text) => text.length > 2_200_000 || /^[\udc00-\udfff]/.test(text));
+  expect(wrong.map(({ length }) => length)).toEqual([]);
+});
+
+test("a line whose message would be longer than a string can be arrives whole", async () => {
+  const answer = await kernel.execute("console.log('\\u0001'.repeat(100_000_000))"); // as JSON: six times as long
+  expect(kernel.text(answer).length).toBe(100_000_001);
 });
 
 test("text is seen while the cell is still running, also when it never waits", async () => {
