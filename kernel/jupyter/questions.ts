@@ -24,10 +24,12 @@ export class Questions {
     });
   }
 
-  /** An input_reply: it names no question, so it is the answer to the one that is being asked. */
-  answer({ content }: Message): void {
-    const question = this.#waiting.shift();
-    question?.resolve(typeof content["value"] === "string" ? content["value"] : "");
+  /** An input_reply: it names no question, so it is the answer to the one that its client is being asked. */
+  answer({ identities, content }: Message): void {
+    const question = this.#waiting[0];
+    if (question === undefined || !isSameClient(question.to.identities, identities)) return;
+    this.#waiting.shift();
+    question.resolve(typeof content["value"] === "string" ? content["value"] : "");
     this.#next();
   }
 
@@ -42,4 +44,8 @@ export class Questions {
     const { to, prompt, password } = question;
     this.#send(to, { type: "input_request", parent: to.header, content: { prompt, password } });
   }
+}
+
+function isSameClient(one: readonly Buffer[], other: readonly Buffer[]): boolean {
+  return Buffer.concat(one).equals(Buffer.concat(other));
 }
