@@ -15,6 +15,8 @@ class Rendezvous {
   // it parks; 0 when ranks share cores. `timeout_ms`: that a rank waits for others, at most.
   Rendezvous(int ranks, int first, int spins, int64_t timeout_ms);
 
+  int first() const { return first_; }
+
   // `rank` has reached its next point. What it wrote before is visible to whoever waited for the returned ticket.
   uint32_t arrive(int rank);
   // Returns to `rank` when every rank has reached the point of `ticket`. Throws CollectiveAborted after abort(), and

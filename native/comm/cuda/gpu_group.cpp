@@ -1,5 +1,7 @@
 #include "comm/cuda/gpu_group.h"
 
+#include <utility>
+
 #include "device/cuda/check.h"
 #include "trace/names.h"
 
@@ -7,9 +9,11 @@ namespace stateline {
 
 using cuda::check;
 
-GpuGroup::GpuGroup(const InProcessOptions& options)
+GpuGroup::GpuGroup(const InProcessOptions& options, std::shared_ptr<Rendezvous> everyone)
     : options_(options),
-      rendezvous_(options.ranks, options.first, spins_for(options.threads), options.timeout_ms),
+      everyone_(everyone ? std::move(everyone)
+                         : std::make_shared<Rendezvous>(options.ranks, options.first, spins_for(options.threads),
+                                                        options.timeout_ms)),
       message_bytes_((options.message_bytes + 255) / 256 * 256),
       seats_(options.ranks) {
   if (options.ranks < 1 || options.ranks > cuda::kMaxRanks) {
@@ -21,12 +25,12 @@ GpuGroup::GpuGroup(const InProcessOptions& options)
 }
 
 void GpuGroup::reset() {
-  rendezvous_.reset();
+  everyone_->reset();
   seats_.reset();
 }
 
 void GpuCommunicator::barrier() {
-  if (size() > 1) wait(group_.rendezvous_.arrive(rank_));
+  if (size() > 1) wait(group_.everyone_->arrive(place_));
 }
 
 void GpuCommunicator::meet_in_collective() {
@@ -35,7 +39,7 @@ void GpuCommunicator::meet_in_collective() {
 }
 
 void GpuCommunicator::wait(uint32_t ticket) {
-  device_.give_way([&] { group_.rendezvous_.wait(rank_, ticket); });
+  device_.give_way([&] { group_.everyone_->wait(place_, ticket); });
 }
 
 void GpuCommunicator::find_missing() {
@@ -133,7 +137,7 @@ void GpuCommunicator::contribute() {
   check(encode(cuda::payload_of(message_), all.begin, all.end, own(), stream(), messages()), "encoding a message");
   contributed();
   encoded_ = stamp();
-  ticket_ = group_.rendezvous_.arrive(rank_);
+  ticket_ = group_.everyone_->arrive(place_);
 }
 
 // When all messages were there, in the stream's time.

@@ -14,16 +14,20 @@ namespace stateline {
 
 class GpuGroup : public Group {
  public:
-  explicit GpuGroup(const InProcessOptions& options);
+  // `everyone`: where all ranks of the engine meet, in whatever group they are, so that all must come to as many
+  // meetings in each group that has some of them; null: this group has them all.
+  GpuGroup(const InProcessOptions& options, std::shared_ptr<Rendezvous> everyone);
 
-  void abort(std::exception_ptr reason) override { rendezvous_.abort(std::move(reason)); }
+  void abort(std::exception_ptr reason) override { everyone_->abort(std::move(reason)); }
   void reset() override;
 
  protected:
   friend class GpuCommunicator;
 
+  int place(int rank) const { return options_.first - everyone_->first() + rank; }  // among everyone
+
   InProcessOptions options_;
-  Rendezvous rendezvous_;
+  std::shared_ptr<Rendezvous> everyone_;
   int64_t message_bytes_;  // room for a message
   Seats seats_;
 };
@@ -32,11 +36,17 @@ class GpuGroup : public Group {
 //
 // What waits on a GPU for other ranks stands between two meetings on the host, without any call that may wait for a GPU
 // (an allocation, a kernel's first launch): that call could keep another rank from putting its part there, and all
-// would wait for ever (github.com/NVIDIA/nccl/issues/613 has such a case).
+// would wait for ever (github.com/NVIDIA/nccl/issues/613 has such a case). A rank of another group could make that call
+// as well: so all ranks of the engine meet.
 class GpuCommunicator : public Communicator, private WaitsForRanks {
  public:
   GpuCommunicator(GpuGroup& group, int rank, CudaDevice& device, Recorder& recorder)
-      : group_(group), seat_(group.seats_[rank]), device_(device), recorder_(recorder), rank_(rank) {
+      : group_(group),
+        seat_(group.seats_[rank]),
+        device_(device),
+        recorder_(recorder),
+        rank_(rank),
+        place_(group.place(rank)) {
     device.add(*this);
   }
   ~GpuCommunicator() override { device_.remove(*this); }
@@ -82,7 +92,7 @@ class GpuCommunicator : public Communicator, private WaitsForRanks {
   void record_part(Op op, uint64_t begin, uint64_t end) { record(op, begin, end, message_.wire(), algorithm(), 0); }
   // Before what waits on the GPU: all have come, and to the same collective.
   void meet_in_collective();
-  void check_ranks() override { group_.rendezvous_.check_aborted(rank_); }
+  void check_ranks() override { group_.everyone_->check_aborted(place_); }
   // values of `out` = Σ of the parts' groups, in their order.
   void decode(const Message& out, const cuda::WireParts& parts);
   void decode(const Message& out, cuda::WireMemory part) { decode(out, cuda::WireParts{{part}, 1}); }
@@ -103,6 +113,7 @@ class GpuCommunicator : public Communicator, private WaitsForRanks {
   CudaDevice& device_;
   Recorder& recorder_;
   int rank_;
+  int place_;  // among everyone
   cuda::CudaEvent computed_, ended_;
 
   // The collective that is open.

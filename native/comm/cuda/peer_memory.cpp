@@ -43,8 +43,12 @@ constexpr int64_t kAtOnceValues = 1 << 18;
 
 }  // namespace
 
-PeerMemoryGroup::PeerMemoryGroup(const InProcessOptions& options, std::vector<int> gpus, int64_t at_once)
-    : GpuGroup(options), gpus_(std::move(gpus)), at_once_(options.ranks > 1 ? at_once : 0), places_(options.ranks) {}
+PeerMemoryGroup::PeerMemoryGroup(const InProcessOptions& options, std::vector<int> gpus, int64_t at_once,
+                                 std::shared_ptr<Rendezvous> everyone)
+    : GpuGroup(options, std::move(everyone)),
+      gpus_(std::move(gpus)),
+      at_once_(options.ranks > 1 ? at_once : 0),
+      places_(options.ranks) {}
 
 int64_t PeerMemoryGroup::at_once_values(const std::vector<int>& gpus) {
   const bool apart = std::set<int>(gpus.begin(), gpus.end()).size() == gpus.size();

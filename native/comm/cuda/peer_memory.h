@@ -20,7 +20,8 @@ namespace stateline {
 class PeerMemoryGroup final : public GpuGroup {
  public:
   // `gpus`: of each rank. `at_once`: values of the largest AllReduce that one kernel a rank does; 0: none.
-  PeerMemoryGroup(const InProcessOptions& options, std::vector<int> gpus, int64_t at_once);
+  PeerMemoryGroup(const InProcessOptions& options, std::vector<int> gpus, int64_t at_once,
+                  std::shared_ptr<Rendezvous> everyone = nullptr);
 
   // Whether each of these GPUs reads the others' memory.
   static bool serves(const std::vector<int>& gpus);

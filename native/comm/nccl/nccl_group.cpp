@@ -22,8 +22,12 @@ nccl::Type type_of(WireType wire) {
 
 }  // namespace
 
-NcclGroup::NcclGroup(const InProcessOptions& options, const std::vector<int>& gpus)
-    : GpuGroup(options), library_(nccl::Library::open()), messages_(options.ranks), calls_(options.ranks) {
+NcclGroup::NcclGroup(const InProcessOptions& options, const std::vector<int>& gpus,
+                     std::shared_ptr<Rendezvous> everyone)
+    : GpuGroup(options, std::move(everyone)),
+      library_(nccl::Library::open()),
+      messages_(options.ranks),
+      calls_(options.ranks) {
   for (size_t rank = 1; rank < gpus.size(); ++rank) {
     if (std::find(gpus.begin(), gpus.begin() + rank, gpus[rank]) == gpus.begin() + rank) continue;
     throw Error("E_OPTION",
@@ -92,6 +96,7 @@ class NcclCommunicator final : public GpuCommunicator {
       nccl::Config config;
       generation_ = group_.generation_;
       call("ncclCommInitRankConfig", library_.comm_init_rank_config(&comm_, size(), group_.id_, rank(), &config));
+      barrier();  // it allocates
     }
     library_.check(state(), "an earlier collective");
   }

@@ -15,7 +15,8 @@ namespace stateline {
 class NcclGroup final : public GpuGroup {
  public:
   // `gpus`: of each rank, all different. Throws E_OPTION and what Library::open() throws.
-  NcclGroup(const InProcessOptions& options, const std::vector<int>& gpus);
+  NcclGroup(const InProcessOptions& options, const std::vector<int>& gpus,
+            std::shared_ptr<Rendezvous> everyone = nullptr);
 
   std::unique_ptr<Communicator> join(int rank, Device& device, Recorder& recorder) override;
   // NCCL's communicators are made anew: the old ones may hold half a collective.

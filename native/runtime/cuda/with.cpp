@@ -68,7 +68,11 @@ std::vector<int> placement(const EngineSpec& spec) {
 class CudaBackEnd final : public BackEnd {
  public:
   explicit CudaBackEnd(const EngineSpec& spec)
-      : spec_(spec), gpus_(placement(spec)), graphs_(spec.ranks, apart_up_to()) {
+      : spec_(spec),
+        gpus_(placement(spec)),
+        everyone_(std::make_shared<Rendezvous>(spec.ranks, 0, spins_for(spec.ranks * spec.threads_per_rank),
+                                               spec.collective_timeout_ms)),
+        graphs_(spec.ranks, apart_up_to()) {
     if (spec.compute_type == ComputeType::int8) {
       throw Error("E_OPTION", "computeType int8 needs device cpu; GPUs compute in f32, f16 or bf16",
                   {{"option", "computeType"}, {"value", "int8"}});
@@ -80,10 +84,10 @@ class CudaBackEnd final : public BackEnd {
         {.rank = rank, .gpu = gpus_[rank], .max_tokens = spec_.max_tokens, .timeout_ms = spec_.collective_timeout_ms});
   }
   std::unique_ptr<Group> group(const InProcessOptions& options) override {
-    std::vector<int> gpus(gpus_.begin() + options.first, gpus_.begin() + options.first + options.ranks);
+    const std::vector<int> gpus = gpus_of(options.first, options.ranks);
     const int64_t at_once = PeerMemoryGroup::at_once_values(gpus_);
-    if (by_peer_memory(gpus)) return std::make_unique<PeerMemoryGroup>(options, std::move(gpus), at_once);
-    return std::make_unique<NcclGroup>(options, gpus);
+    if (by_peer_memory(options.ranks)) return std::make_unique<PeerMemoryGroup>(options, gpus, at_once, everyone_);
+    return std::make_unique<NcclGroup>(options, gpus, everyone_);
   }
   std::unique_ptr<DeviceClock> clock(Device& device) override {
     auto& own = static_cast<CudaDevice&>(device);
@@ -99,20 +103,30 @@ class CudaBackEnd final : public BackEnd {
   void reset() override { graphs_.reset(); }
 
  private:
-  bool by_peer_memory(const std::vector<int>& gpus) const {
-    return spec_.gpu_link == GpuLink::automatic ? PeerMemoryGroup::serves(gpus) : spec_.gpu_link == GpuLink::peer;
+  std::vector<int> gpus_of(int first, int ranks) const {
+    return {gpus_.begin() + first, gpus_.begin() + first + ranks};
+  }
+
+  // How groups of so many ranks are connected: all alike, since their ranks come to the same meetings.
+  bool by_peer_memory(int ranks) const {
+    if (spec_.gpu_link != GpuLink::automatic) return spec_.gpu_link == GpuLink::peer;
+    for (int first = 0; first < spec_.ranks; first += ranks) {
+      if (!PeerMemoryGroup::serves(gpus_of(first, ranks))) return false;
+    }
+    return true;
   }
 
   // Tokens of a step whose sums need no meeting on the host: all of NCCL's, the small ones over peer memory. A large
   // step keeps a GPU busy for longer than the host takes to launch its ops one by one.
   int64_t apart_up_to() const {
     const bool one_group = spec_.shape.mixer_heads == 1 || spec_.ranks <= spec_.shape.mixer_heads;
-    if (one_group && !by_peer_memory(gpus_)) return std::numeric_limits<int64_t>::max();
+    if (one_group && !by_peer_memory(spec_.ranks)) return std::numeric_limits<int64_t>::max();
     return PeerMemoryGroup::at_once_values(gpus_) / std::max(spec_.shape.hidden, spec_.shape.x_proj_rows());
   }
 
   const EngineSpec& spec_;
   std::vector<int> gpus_;  // by rank
+  std::shared_ptr<Rendezvous> everyone_;
   cuda::StepGraphs graphs_;
 };
 

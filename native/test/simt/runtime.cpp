@@ -392,7 +392,8 @@ cudaError_t cudaDeviceReset() {
   return cudaSuccess;
 }
 cudaError_t cudaDeviceCanAccessPeer(int* can, int device, int peer) {
-  *can = device != peer;
+  const int island = static_cast<int>(number_from("STATELINE_SIMT_ISLAND", 1 << 20));
+  *can = device != peer && device / island == peer / island;
   return cudaSuccess;
 }
 cudaError_t cudaDeviceEnablePeerAccess(int, unsigned int) { return cudaSuccess; }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <functional>
+#include <optional>
 #include <thread>
 
 #include "comm/cuda/peer_memory.h"
@@ -355,6 +356,50 @@ TEST("a GPU that fails ends what the other waits for, by flags and on NCCL, thou
   }
 }
 
+TEST("ranks of one mixer head may allocate while those of another sum, by flags and on NCCL") {
+  choose(NCCL_WORKING);
+  for (const bool on_nccl : {false, true}) {
+    const Context context(on_nccl ? "NCCL" : "flags");
+    const auto everyone = std::make_shared<Rendezvous>(4, 0, 0, 3000);
+    auto options = group_of(2);
+    std::vector<std::unique_ptr<Group>> heads;
+    for (const int first : {0, 2}) {
+      options.first = first;
+      const std::vector<int> gpus{first, first + 1};
+      if (on_nccl)
+        heads.push_back(std::make_unique<NcclGroup>(options, gpus, everyone));
+      else
+        heads.push_back(std::make_unique<PeerMemoryGroup>(options, gpus, kAtOnce, everyone));
+    }
+    std::vector<std::string> codes(4);
+    std::vector<std::thread> threads;
+    std::barrier ended(4);
+    for (int rank = 0; rank < 4; ++rank) {
+      threads.emplace_back([&, rank] {
+        const auto device = make_cuda_device({.rank = rank, .gpu = rank, .max_tokens = 1});
+        Recorder recorder;
+        Group& head = *heads[rank / 2];
+        const auto communicator = head.join(rank % 2, *device, recorder);
+        try {
+          std::optional<OnGpu> values;
+          together(head, *communicator, ended, [&] {
+            values.emplace(*device, partial(rank, 100), 1);
+            for (int i = 0; i < 100; ++i) {
+              if (rank == 2) OnGpu(*device, partial(rank, 100), 1);
+              communicator->all_reduce(values->view, {}, Op::all_reduce_x_proj);
+            }
+            values->get();
+          });
+        } catch (const Error& error) {
+          codes[rank] = error.code;
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (const std::string& code : codes) CHECK_EQUAL(code, std::string());
+  }
+}
+
 // Two sums on three ranks, of which rank 1's GPU does not come to the second: the errors of all.
 std::vector<Error> with_late_gpu(Group& group) {
   std::vector<Error> errors(3, Error("", ""));
@@ -465,18 +510,27 @@ TEST("decode on NCCL is a graph a rank, with the tokens and bytes of single laun
   }
 }
 
-TEST("a model split over GPUs on NCCL gives the CPU's tokens") {
+TEST("a model with two ranks a mixer head gives the CPU's tokens, whichever GPUs read each other's memory") {
   choose(NCCL_WORKING);
   const RandomModel model(hybrid_model());
-  auto spec = model.spec(4);
-  spec.device = DeviceKind::cuda;
-  spec.gpu_link = GpuLink::nccl;
-  spec.verify_collectives = true;
-  RunningEngine cpu(model.spec(1)), cuda(spec);
+  RunningEngine cpu(model.spec(1));
   GenerateOptions options;
   options.max_new_tokens = 6;
-  CHECK(cuda.generate(input(random_tokens(9, 301)), options).tokens ==
-        cpu.generate(input(random_tokens(9, 301)), options).tokens);
+  const auto expected = cpu.generate(input(random_tokens(9, 301)), options).tokens;
+  // All, within a head, those of one head alone, none.
+  for (const char* island : {"4", "2", "3", "1"}) {
+    for (const bool verify : {false, true}) {
+      const Context context(std::string("islands of ") + island + (verify ? ", verified" : ""));
+      setenv("STATELINE_SIMT_ISLAND", island, 1);
+      auto spec = model.spec(4);
+      spec.device = DeviceKind::cuda;
+      spec.collective_timeout_ms = 20'000;
+      spec.verify_collectives = verify;  // and then op by op
+      RunningEngine cuda(spec);
+      CHECK(cuda.generate(input(random_tokens(9, 301)), options).tokens == expected);
+      unsetenv("STATELINE_SIMT_ISLAND");
+    }
+  }
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // The part of CUDA's runtime API that the engine uses, on the CPU: for tests on machines without a GPU.
 //
-// Devices are names (STATELINE_SIMT_DEVICES of them, 2 unless set) that share this process's memory. A stream is a
+// Devices are names (STATELINE_SIMT_DEVICES of them, 2 unless set) that share this process's memory; each reads that of
+// the others, or of those in its island of STATELINE_SIMT_ISLAND devices. A stream is a
 // thread that does one operation after another, with STATELINE_SIMT_LATE each up to so many microseconds later than it
 // could; the default stream does them in the call. A stream that captures keeps its operations for the graph instead.
 // Numbers of errors are CUDA's own.
