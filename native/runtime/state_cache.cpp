@@ -44,8 +44,8 @@ StateCache::StateCache(Device& device, const ModelShape& shape, const ModelWeigh
   int64_t hybrid = 0;
   for (int64_t layer = 0; layer < shape.layers; ++layer) {
     LayerState& state = layers_.emplace_back();
-    state.conv = {conv_->data() + layer * slots * conv_size_, conv_size_};
-    state.ssm = {ssm_->data() + layer * slots * ssm_size_, ssm_size_};
+    state.conv = {conv_->data() + layer * conv_size_, shape.layers * conv_size_};
+    state.ssm = {ssm_->data() + layer * ssm_size_, shape.layers * ssm_size_};
     if (!weights.layers[layer].block) continue;
     const int64_t offset = hybrid++ * slots * kv_size;
     state.kv = {keys_->data() + offset, values_->data() + offset, kv_size};
@@ -54,10 +54,11 @@ StateCache::StateCache(Device& device, const ModelShape& shape, const ModelWeigh
 
 void StateCache::clear(int slot) {
   positions_[slot] = 0;
-  for (const LayerState& layer : layers_) {
-    device_.clear({layer.conv.data + slot * layer.conv.slot_stride, 1, conv_size_, conv_size_});
-    device_.clear({layer.ssm.data + slot * layer.ssm.slot_stride, 1, ssm_size_, ssm_size_});
-  }
+  const auto clear = [&](const Buffer& states, int64_t size) {
+    device_.clear({states.data() + slot * size, 1, size, size});
+  };
+  clear(*conv_, shape_.layers * conv_size_);
+  clear(*ssm_, shape_.layers * ssm_size_);
 }
 
 template <class State>

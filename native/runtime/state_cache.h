@@ -54,8 +54,9 @@ class StateCache {
   const ModelWeights& weights_;
   int64_t conv_size_;  // floats of a slot in a layer
   int64_t ssm_size_;
-  std::unique_ptr<Buffer> conv_;    // [layers, slots, K-1, d/P]
-  std::unique_ptr<Buffer> ssm_;     // [layers, slots, heads, N, channels]
+  // A slot's layers lie side by side: few sequences then touch few pages.
+  std::unique_ptr<Buffer> conv_;    // [slots, layers, K-1, d/P]
+  std::unique_ptr<Buffer> ssm_;     // [slots, layers, heads, N, channels]
   std::unique_ptr<Buffer> keys_;    // [hybrid layers, slots, context, kv_heads/P · head_dim]
   std::unique_ptr<Buffer> values_;  // as keys
   std::vector<LayerState> layers_;
