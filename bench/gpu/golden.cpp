@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "runtime/error.h"
-#include "test/runtime/running_engine.h"
+#include "test/engine/running_engine.h"
 
 namespace {
 

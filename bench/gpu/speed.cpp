@@ -10,8 +10,8 @@
 
 #include "runtime/cuda/gpus.h"
 #include "runtime/error.h"
-#include "test/runtime/random_model.h"
-#include "test/runtime/running_engine.h"
+#include "test/engine/random_model.h"
+#include "test/engine/running_engine.h"
 #include "trace/names.h"
 
 namespace {
