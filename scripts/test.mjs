@@ -51,6 +51,7 @@ function native(preset) {
       `build/${preset}`,
       "--output-on-failure",
       "--no-tests=error",
+      ...parallel,
       "--output-junit",
       report,
     ]);

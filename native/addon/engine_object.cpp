@@ -101,7 +101,7 @@ void EngineObject::check_type(const Napi::CallbackInfo& info) {
 
 Engine& EngineObject::engine(const Napi::CallbackInfo& info) {
   check_type(info);
-  if (!engine_) throw Error("E_CLOSED", "the model is closed");
+  if (!engine_) throw ClosedError();
   return *engine_;
 }
 

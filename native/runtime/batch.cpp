@@ -7,11 +7,6 @@
 #include "runtime/error.h"
 
 namespace stateline {
-namespace {
-
-std::exception_ptr closed_error() { return std::make_exception_ptr(Error("E_CLOSED", "the model is closed")); }
-
-}  // namespace
 
 Batch::Batch(const EngineSpec& spec, JobQueue& queue, std::function<void()> check)
     : Job(JobInput{}, nullptr),
@@ -40,7 +35,7 @@ Batch::Batch(const EngineSpec& spec, JobQueue& queue, std::function<void()> chec
 
 void Batch::submit(std::shared_ptr<Request> request) {
   std::lock_guard lock(mutex_);
-  if (closed_) std::rethrow_exception(closed_error());
+  if (closed_) throw ClosedError();
   if (waiting_.size() >= kMostWaiting) {
     throw Error("E_QUEUE_FULL", std::to_string(kMostWaiting) + " requests wait already; send more when some have ended",
                 {{"waiting", std::to_string(kMostWaiting)}});
@@ -74,7 +69,7 @@ void Batch::close() {
     closed_ = true;
     waiting.swap(waiting_);
   }
-  for (const auto& request : waiting) request->settle(closed_error());
+  for (const auto& request : waiting) request->settle(std::make_exception_ptr(ClosedError()));
 }
 
 CacheStatistics Batch::cache_statistics() const {

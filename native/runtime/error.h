@@ -19,4 +19,9 @@ struct Error : std::exception {
   const char* what() const noexcept override { return message.c_str(); }
 };
 
+// Of whatever is asked of a model after close().
+struct ClosedError : Error {
+  ClosedError() : Error("E_CLOSED", "the model is closed") {}
+};
+
 }  // namespace stateline

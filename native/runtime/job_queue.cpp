@@ -9,8 +9,6 @@
 namespace stateline {
 namespace {
 
-Error closed_error() { return Error("E_CLOSED", "the model is closed"); }
-
 bool is_aborted_collective(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
@@ -25,7 +23,7 @@ bool is_aborted_collective(const std::exception_ptr& error) {
 
 void JobQueue::submit(std::shared_ptr<Job> job) {
   std::lock_guard lock(mutex_);
-  if (closed_) throw closed_error();
+  if (closed_) throw ClosedError();
   queue_.push_back(std::move(job));
   changed_.notify_all();
 }
@@ -61,7 +59,7 @@ void JobQueue::close() {
     queued.swap(queue_);
     changed_.notify_all();
   }
-  for (const auto& job : queued) job->settle(std::make_exception_ptr(closed_error()));
+  for (const auto& job : queued) job->settle(std::make_exception_ptr(ClosedError()));
 }
 
 Job* JobQueue::take(int64_t ordinal) {

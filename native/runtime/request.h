@@ -17,7 +17,7 @@ namespace stateline {
 struct GenerateOptions {
   int64_t max_new_tokens = 0;
   Sampling sampling;
-  std::vector<int32_t> stop_tokens;       // one of these ends the generation; it is reported
+  std::vector<int32_t> stop_tokens = {};  // one of these ends the generation; it is reported
   std::vector<int32_t> seen_tokens = {};  // those the state has seen, which the repetition penalty counts
   bool keep_state = false;                // the request gives the state it ends in
   bool use_cache = true;                  // begin with, and leave behind, states for requests that begin alike

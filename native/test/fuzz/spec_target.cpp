@@ -13,8 +13,8 @@
 #include <string>
 
 #include "runtime/error.h"
-#include "test/runtime/random_model.h"
-#include "test/runtime/running_engine.h"
+#include "test/engine/random_model.h"
+#include "test/engine/running_engine.h"
 
 namespace stateline::test {
 namespace {

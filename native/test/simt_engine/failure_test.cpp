@@ -7,8 +7,8 @@
 #include "device/cuda/memory.h"
 #include "runtime/error.h"
 #include "test/check.h"
-#include "test/runtime/random_model.h"
-#include "test/runtime/running_engine.h"
+#include "test/engine/random_model.h"
+#include "test/engine/running_engine.h"
 
 namespace stateline::test {
 namespace {

@@ -13,8 +13,8 @@
 #include "runtime/cuda/step_graphs.h"
 #include "runtime/error.h"
 #include "test/check.h"
-#include "test/runtime/random_model.h"
-#include "test/runtime/running_engine.h"
+#include "test/engine/random_model.h"
+#include "test/engine/running_engine.h"
 #include "trace/names.h"
 
 namespace stateline::test {

@@ -9,7 +9,8 @@ namespace {
 
 // One word of the panel into all rows of the tile.
 template <int M, bool Widen>
-STATELINE_INLINE void multiply_word(const uint32_t* a, const uint32_t* w, float*& wide, Sums<M>& sums) {
+STATELINE_INLINE void multiply_word(const uint32_t* a, const uint32_t* w, [[maybe_unused]] float*& wide,
+                                    Sums<M>& sums) {
 #if defined(STATELINE_ISA_avx512bf16)
   const __m512bh left = (__m512bh)_mm512_loadu_si512(w);
   const __m512bh right = (__m512bh)_mm512_loadu_si512(w + kLanes);

@@ -1,4 +1,4 @@
-#include "test/runtime/random_model.h"
+#include "test/engine/random_model.h"
 
 #include <unistd.h>
 

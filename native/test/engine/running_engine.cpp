@@ -1,4 +1,4 @@
-#include "test/runtime/running_engine.h"
+#include "test/engine/running_engine.h"
 
 #include <random>
 
