@@ -3,7 +3,7 @@ import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { isDone, markDone, root, run } from "./lib.mjs";
+import { isDone, markDone, root, run, toStderr } from "./lib.mjs";
 
 const sources = ["package.json", "tsconfig.json", "kernel", "profiler-ui"];
 
@@ -36,7 +36,9 @@ async function bundlePages() {
 export async function buildTypeScript() {
   if (isDone("typescript", sources, "dist/kernel/cli/main.js")) return;
   // Not `npx tsc`: tslab brings a compiler of its own under that name.
-  run(process.execPath, [createRequire(import.meta.url).resolve("typescript/bin/tsc"), "-p", "tsconfig.json"]);
+  run(process.execPath, [createRequire(import.meta.url).resolve("typescript/bin/tsc"), "-p", "tsconfig.json"], {
+    stdio: toStderr,
+  });
   await bundlePages();
   markDone("typescript", sources);
 }

@@ -12,6 +12,9 @@ export function fail(message) {
   process.exit(1);
 }
 
+/** Where builds talk: standard output is the program's own, JSON as often as not. */
+export const toStderr = ["inherit", 2, 2];
+
 /** Runs a command in the project's root; ends this process with its status when it fails. */
 export function run(command, args, options = {}) {
   const result = spawnSync(command, args, { cwd: root, stdio: "inherit", ...options });
