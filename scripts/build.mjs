@@ -1,5 +1,5 @@
 // Compiles TypeScript to dist/ and bundles the profiler's pages to dist/web/. Does nothing when nothing changed.
-import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -10,20 +10,26 @@ const sources = ["package.json", "tsconfig.json", "kernel", "profiler-ui"];
 /** The pages by the script that fills each; page.html is the frame of all. */
 const pages = { index: "Runs", run: "Run", compare: "Compare", frame: "Timeline" };
 
+/** The charts' library is a script of its own: few visits need it, and it is thirty times as large as a page's. */
+const plotly = "plotly.js-strict-dist-min";
+
+/** A page's script is one file: imports of imports would be asked for one after the other. */
 async function bundlePages() {
   const { build } = await import("esbuild");
   const web = join(root, "profiler-ui/web");
-  await build({
-    entryPoints: Object.keys(pages).map((script) => join(web, `${script}.ts`)),
+  rmSync(join(root, "dist/web"), { recursive: true, force: true });
+  const options = {
     outdir: join(root, "dist/web"),
     bundle: true,
     minify: true,
     sourcemap: true,
     format: "esm",
-    splitting: true,
     target: "es2022",
     logLevel: "warning",
-  });
+  };
+  const entryPoints = Object.keys(pages).map((script) => join(web, `${script}.ts`));
+  await build({ ...options, entryPoints, alias: { [plotly]: "/plotly.js" }, external: ["/plotly.js"] });
+  await build({ ...options, entryPoints: { plotly } });
   const frame = readFileSync(join(web, "page.html"), "utf8");
   for (const [script, title] of Object.entries(pages)) {
     const page = frame.replace("{{title}}", title).replace("{{script}}", script);

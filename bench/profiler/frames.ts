@@ -105,21 +105,20 @@ async function measureFrames(checkout: string, events: number): Promise<FrameFig
   }
 }
 
-/** Runs in the page: marks the frame after which the timeline's canvas shows something in the colours of ops. */
+/** Runs in the page: marks when the timeline's canvas shows something in the colours of ops, seen on one line of pixels. */
 function markFirstSpans(): void {
   const hasSpans = (canvas: HTMLCanvasElement | null): boolean => {
     if (!canvas || canvas.width < 400) return false;
-    const pixels =
-      canvas.getContext("2d")?.getImageData(150, 60, canvas.width - 200, 40).data ?? new Uint8ClampedArray(0);
-    for (let i = 0; i < pixels.length; i += 4) {
-      const [r = 0, g = 0, b = 0] = pixels.subarray(i, i + 3);
+    const { data } = canvas.getContext("2d")?.getImageData(150, 78, canvas.width - 200, 1) ?? { data: [] };
+    for (let i = 0; i < data.length; i += 4) {
+      const [r, g, b] = [data[i] ?? 0, data[i + 1] ?? 0, data[i + 2] ?? 0];
       if (Math.max(r, g, b) - Math.min(r, g, b) > 60) return true;
     }
     return false;
   };
   const look = (): void => {
     if (hasSpans(document.querySelector(".timeline canvas"))) performance.mark("first-spans");
-    else setTimeout(look, 20);
+    else setTimeout(look, 10);
   };
   look();
 }

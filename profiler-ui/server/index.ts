@@ -70,8 +70,7 @@ export async function startServer(options: ServerOptions): Promise<ProfilerServe
 
   const server = createServer(app);
   await listen(server, port, host);
-  // What fails here fails again, and is said, when a run is read.
-  void source.warm?.().catch(() => undefined);
+  runs.warm();
   const bound = (server.address() as AddressInfo).port;
   const reachable = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
   const origin = `http://${reachable.includes(":") ? `[${reachable}]` : reachable}:${bound}`;

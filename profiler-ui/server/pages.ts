@@ -1,8 +1,11 @@
-/** The pages and their scripts, built to dist/web. They hold no data: a run reaches them through the API. */
+/** The pages and their scripts, built to dist/web. */
 
-import { dirname } from "node:path";
-import express, { Router, type RequestHandler } from "express";
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import express, { Router, type Request, type RequestHandler } from "express";
+import type { RunInfo } from "../trace/run";
 import { FRAME, isRunId, validRunId } from "./guard";
+import { handle } from "./handle";
 import { builtPath } from "./package-folder";
 import type { RunCache } from "./run-cache";
 
@@ -21,31 +24,35 @@ export function staticFiles(): RequestHandler {
   };
 }
 
-/** A run is read while the browser loads its page, which then asks for it. */
+/** A page holds what is known of its runs, and they are read while the browser loads it: it asks for their events next. */
 export function pageRoutes(runs: RunCache): Router {
-  const root = webFolder();
   const router = Router();
-  const page = (file: string): RequestHandler => {
-    return (_request, response) => {
-      response.set("Cache-Control", "no-store");
-      response.sendFile(file, { root });
-    };
+  const page = (file: string, idsOf: (request: Request) => readonly unknown[]): RequestHandler => {
+    const html = readFileSync(join(webFolder(), file), "utf8");
+    return handle(async (request, response) => {
+      const ids = idsOf(request).filter(isRunId);
+      // What is wrong with a run is said by the page, which then asks for it.
+      const known = await Promise.all(ids.map((id) => runs.source.info(id))).catch(() => []);
+      response.set("Cache-Control", "no-store").type("html").send(withRuns(html, known));
+      for (const { id } of known) runs.prepare(id);
+    });
   };
-  router.get("/", page("index.html"));
-  const prepare: RequestHandler = (request, _response, next) => {
-    runs.prepare(validRunId(request.params["id"]));
-    next();
-  };
-  router.get("/runs/:id", prepare, page("run.html"));
-  router.get(`${FRAME}:id`, prepare, page("frame.html"));
+  router.get(
+    "/",
+    page("index.html", () => []),
+  );
+  const one = ({ params }: Request): readonly unknown[] => [validRunId(params["id"])];
+  router.get("/runs/:id", page("run.html", one));
+  router.get(`${FRAME}:id`, page("frame.html", one));
   router.get(
     "/compare",
-    ({ query }, _response, next) => {
-      // What is no id is said by the page, which asks for it.
-      for (const id of [query["a"], query["b"]]) if (isRunId(id)) runs.prepare(id);
-      next();
-    },
-    page("compare.html"),
+    page("compare.html", ({ query }) => [query["a"], query["b"]]),
   );
   return router;
+}
+
+/** A block of data is no script, whatever it says, as long as it cannot end the block. */
+function withRuns(html: string, runs: readonly RunInfo[]): string {
+  const json = JSON.stringify(runs).replaceAll("<", "\\u003c");
+  return html.replace("</head>", () => `<script type="application/json" id="runs">${json}</script></head>`);
 }

@@ -62,6 +62,12 @@ export class RunCache {
     return this.#analyst.perform({ kind: "compare", a: heldA.number, b: heldB.number });
   }
 
+  /** Begins what the first run would wait for; what goes wrong is said when a run is read. */
+  warm(): void {
+    this.#analyst.start();
+    void this.source.warm?.().catch(() => undefined);
+  }
+
   close(): Promise<void> {
     return this.#analyst.close();
   }
@@ -95,7 +101,6 @@ export class RunCache {
   }
 
   async #read(info: RunInfo): Promise<HeldRun> {
-    this.#analyst.start();
     const sketch = this.#sketchOf(info);
     this.#sketches.set(info.id, sketch);
     try {

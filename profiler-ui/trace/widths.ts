@@ -51,6 +51,7 @@ export function commonWidth(columns: readonly Numbers[]): Width {
 
 /** The same numbers in the narrowest type that holds them all. */
 export function narrowed(column: Numbers): Numbers {
+  if (column instanceof Uint8Array) return column;
   let least = 0;
   let most = 0;
   for (let i = 0; i < column.length; i++) {

@@ -8,9 +8,9 @@ import { KIND_COLOURS } from "../trace/palette";
 import { isConsistent, type PairedOp } from "../trace/pairing";
 import type { RunInfo } from "../trace/run";
 import { isDifferent } from "../trace/verdict";
-import { fetchComparison, fetchRun, fetchRuns } from "./api";
+import { fetchComparison, fetchRuns } from "./api";
 import { byId, el, figure, swatch } from "./dom";
-import { fail, startPage } from "./page";
+import { fail, runOfPage, startPage } from "./page";
 import { titleOf } from "./run-facts";
 import { changeMark, pairRow, type PairStat } from "./stats";
 import { bar, barLegend, kindsOf, named } from "./summary-view";
@@ -33,7 +33,7 @@ startPage(async () => {
     main.replaceChildren(chooser(runs, idA, idB));
     return;
   }
-  const [a, b] = await Promise.all([fetchRun(idA), fetchRun(idB)]);
+  const [a, b] = await Promise.all([runOfPage(idA), runOfPage(idB)]);
   document.title = `${titleOf(a)} and ${titleOf(b)} · Stateline`;
   const pane = new TimelinePane([a, b]);
   const numbers = el("div", {}, el("p", { class: "muted" }, "Comparing…"));

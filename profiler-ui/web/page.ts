@@ -1,6 +1,8 @@
 /** What all pages share: the bar on top, the theme, the token out of the address, a state for every failure. */
 
 import { StatelineError } from "../trace/errors";
+import type { RunInfo } from "../trace/run";
+import { fetchRun } from "./api";
 import { byId, el } from "./dom";
 
 /** Runs a page's body; what it throws becomes the page's failed state. */
@@ -8,6 +10,12 @@ export function startPage(body: () => Promise<void>): void {
   dropToken();
   byId("theme").addEventListener("click", toggleTheme);
   body().catch((error: unknown) => fail(byId("main"), error));
+}
+
+/** What is known of a run: it comes with the page. Where the page came without, the server is asked and says why. */
+export async function runOfPage(id: string): Promise<RunInfo> {
+  const known = JSON.parse(byId("runs").textContent) as readonly RunInfo[];
+  return known.find((run) => run.id === id) ?? fetchRun(id);
 }
 
 /** The cookie that came with the page stands for the token from now on. */

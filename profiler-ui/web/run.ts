@@ -8,7 +8,7 @@ import { analysisView } from "./analysis-view";
 import { fetchAnalysis, fetchRun, fetchSummary } from "./api";
 import { CollectivesView } from "./collectives-view";
 import { byId, el } from "./dom";
-import { fail, startPage } from "./page";
+import { fail, runOfPage, startPage } from "./page";
 import { factList, statusBadge, tagBadges, titleOf } from "./run-facts";
 import { statRow, type Stat } from "./stats";
 import { barLegend, collectiveTable, kindsOf, opTable, rankTable } from "./summary-view";
@@ -20,7 +20,7 @@ import { TimelinePane } from "./timeline/pane";
 
 startPage(async () => {
   const id = decodeURIComponent(location.pathname.split("/")[2] ?? "");
-  const run = await fetchRun(id);
+  const run = await runOfPage(id);
   byId("crumbs").replaceChildren(
     el("a", { href: "/" }, "Runs"),
     el("span", { "aria-hidden": "true" }, "/"),

@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readEvents } from "../../kernel/api/runs/parquet-reader";
 import { sketchMarks } from "../../kernel/api/runs/sketch";
 import { RunCache } from "../../profiler-ui/server/run-cache";
+import { pick } from "../../profiler-ui/trace/columns";
 import { lanesOfMarks } from "../../profiler-ui/trace/marks";
 import { decodeMarks } from "../../profiler-ui/trace/wire-format";
 import { sourceOf } from "./support/source";
@@ -16,7 +17,15 @@ describe("a sketch of a run", () => {
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "stateline-test-"));
-    await storeRun(folder, run);
+    // In two files, as a run that took a while.
+    const half = (id: string, keep: (i: number) => boolean): Promise<string> => {
+      const index = Uint32Array.from(Array.from(run.events.startNs.keys()).filter(keep));
+      return storeRun(folder, { info: { ...run.info, id }, events: pick(run.events, index) });
+    };
+    const middle = run.events.count / 2;
+    const first = await half("run", (i) => i < middle);
+    const second = await half("later", (i) => i >= middle);
+    renameSync(join(second, "events-00000.parquet"), join(first, "events-00001.parquet"));
   });
 
   afterAll(() => rmSync(folder, { recursive: true }));
@@ -30,7 +39,7 @@ describe("a sketch of a run", () => {
     const last = Math.max(...events.startNs.map((start, i) => start + (events.durNs[i] ?? 0)));
     expect([Math.min(...marks.fromNs), Math.max(...marks.toNs)]).toEqual([0, last - first]);
 
-    const stretch = Math.ceil((last - first) / pixels);
+    const stretch = Math.ceil((Math.max(...events.startNs) - first) / pixels);
     const found = new Map<string, { longest: number; spans: number }>();
     for (let i = 0; i < events.count; i++) {
       const key = [events.rank[i], events.stream[i], Math.floor((events.startNs[i] ?? 0) / stretch)].join(" ");

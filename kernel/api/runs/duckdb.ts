@@ -46,8 +46,22 @@ export function writeColumn(chunk: DuckDBDataChunk, column: number, values: Colu
   vector.flush();
 }
 
+/** Copies what a query gives into `columns`: these have its columns' types and room for its rows. */
+export async function readColumns(
+  connection: DuckDBConnection,
+  query: string,
+  columns: readonly ColumnArray[],
+): Promise<void> {
+  const result = await connection.stream(query);
+  let rows = 0;
+  for (let chunk = await result.fetchChunk(); chunk && chunk.rowCount > 0; chunk = await result.fetchChunk()) {
+    for (const [column, target] of columns.entries()) readColumn(chunk, column, target, rows);
+    rows += chunk.rowCount;
+  }
+}
+
 /** Copies a column of a chunk to `target` from `offset` on. */
-export function readColumn(chunk: DuckDBDataChunk, column: number, target: ColumnArray, offset: number): void {
+function readColumn(chunk: DuckDBDataChunk, column: number, target: ColumnArray, offset: number): void {
   const memory = memoryOf(chunk.getColumnVector(column));
   if (memory.constructor.name !== target.constructor.name) {
     throw new TypeError(`column ${column} is a ${memory.constructor.name}, expected a ${target.constructor.name}`);

@@ -7,7 +7,7 @@ import { columnsOf, pick } from "../../../profiler-ui/trace/columns";
 import type { EventColumns, Numbers } from "../../../profiler-ui/trace/events";
 import { narrowestFor, WIDTHS, type Width } from "../../../profiler-ui/trace/widths";
 import { RunError } from "../errors";
-import { openDatabase, readColumn, type Database } from "./duckdb";
+import { openDatabase, readColumns, type Database } from "./duckdb";
 import { eventFiles } from "./folder";
 import { EVENT_SCHEMA, literal, quoted } from "./schema";
 
@@ -95,12 +95,7 @@ export async function readTable({ connection }: Database, source: string): Promi
   const arrays = EVENT_SCHEMA.map(({ type, field }) =>
     type === "TEXT" ? new Uint8Array(count) : new WIDTHS[widths.get(field) ?? "f64"](count),
   );
-  const result = await connection.stream(`SELECT ${selected.join(", ")} FROM ${source}`);
-  let rows = 0;
-  for (let chunk = await result.fetchChunk(); chunk && chunk.rowCount > 0; chunk = await result.fetchChunk()) {
-    for (const [column, array] of arrays.entries()) readColumn(chunk, column, array, rows);
-    rows += chunk.rowCount;
-  }
+  await readColumns(connection, `SELECT ${selected.join(", ")} FROM ${source}`, arrays);
   const byField = new Map<string, Numbers>(EVENT_SCHEMA.map(({ field }, k) => [field, arrays[k] ?? new Uint8Array(0)]));
   const arrayOf = (field: string): Numbers => byField.get(field) ?? new Uint8Array(0);
   const events = columnsOf(count, new Float64Array(arrayOf("startNs").buffer), arrayOf, (field) => ({

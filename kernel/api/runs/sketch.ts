@@ -1,11 +1,18 @@
 /** A long run drawn roughly, soon: a mark for each stretch of a lane, made by DuckDB where the events lie. */
 
+import type { DuckDBConnection } from "@duckdb/node-api";
+
 import { pick } from "../../../profiler-ui/trace/columns";
 import type { EventColumns } from "../../../profiler-ui/trace/events";
 import { laneIndices } from "../../../profiler-ui/trace/lanes";
 import { since, type Marks } from "../../../profiler-ui/trace/marks";
+import { readColumns } from "./duckdb";
 import { eventFiles } from "./folder";
 import { parquetSource, readTable, withDatabase } from "./parquet-reader";
+import { EVENT_SCHEMA, quoted } from "./schema";
+
+/** Which row of which file: to carry that through a grouping costs a fifth of carrying the row itself. */
+const PLACE = "(file_index::BIGINT << 40) + file_row_number";
 
 /**
  * The longest span of every rank and stream in each of `pixels` stretches of the run, for all that begin there; null where
@@ -19,48 +26,64 @@ export async function sketchMarks(folder: string, pixels: number): Promise<Marks
   return withDatabase(folder, async (database) => {
     const { connection } = database;
     const events = parquetSource(files);
-    const extent = await connection.runAndReadAll(
-      `SELECT min(start_ns)::DOUBLE, max(start_ns::DOUBLE + dur_ns) FROM ${events}`,
-    );
+    // Of starts alone, which the files' ends tell without the events being read.
+    const extent = await connection.runAndReadAll(`SELECT min(start_ns)::DOUBLE, max(start_ns)::DOUBLE FROM ${events}`);
     const [[first, last] = []] = extent.getRows();
     const origin = Number(first);
     const stretch = Math.ceil((Number(last) - origin) / pixels);
     if (!(stretch >= 1 && stretch <= Number.MAX_SAFE_INTEGER)) return null;
-    await connection.run(`CREATE TEMP TABLE stretches AS SELECT * FROM
-      (SELECT arg_max(e, dur_ns) AS longest, count(*)::DOUBLE AS spans, sum(dur_ns)::DOUBLE AS busy,
-        min(start_ns)::DOUBLE AS first, max(start_ns::DOUBLE + dur_ns) AS last
-      FROM ${events} AS e GROUP BY e.rank, e.stream, e.start_ns // ${stretch}) AS s
-      ORDER BY s.longest.start_ns, s.longest.dur_ns DESC`);
-    const longest = await readTable(database, "(SELECT unnest(longest) FROM stretches)");
-    const rows = (await connection.runAndReadAll("SELECT first, last, spans, busy FROM stretches")).getRowsJS();
-    return marksOf(longest, rows as unknown as readonly Stretch[], origin);
+    await connection.run(`CREATE TEMP TABLE stretches AS
+      SELECT arg_max(${PLACE}, dur_ns) AS longest, min(start_ns)::DOUBLE AS first, max(start_ns::DOUBLE + dur_ns) AS last,
+        count(*)::DOUBLE AS spans, sum(dur_ns)::DOUBLE AS busy
+      FROM ${events} GROUP BY rank, stream, start_ns // ${stretch}`);
+    const columns = EVENT_SCHEMA.map(({ column }) => `e.${quoted(column)}`);
+    await connection.run(`CREATE TEMP TABLE kept AS
+      SELECT ${columns.join(", ")}, first, last, spans, busy
+      FROM ${events} AS e JOIN stretches ON longest = ${PLACE} ORDER BY e.start_ns, e.dur_ns DESC`);
+    const longest = await readTable(database, "kept");
+    return marksOf(longest, await stretchesOf(connection, longest.count), origin);
   });
 }
 
-type Stretch = readonly [first: number, last: number, spans: number, busy: number];
+/** Of the spans of each stretch, in the order of the longest. */
+interface Stretches {
+  readonly first: Float64Array;
+  readonly last: Float64Array;
+  readonly spans: Float64Array;
+  readonly busy: Float64Array;
+}
+
+async function stretchesOf(connection: DuckDBConnection, count: number): Promise<Stretches> {
+  const column = (): Float64Array => new Float64Array(count);
+  const [first, last, spans, busy] = [column(), column(), column(), column()];
+  await readColumns(connection, "SELECT first, last, spans, busy FROM kept", [first, last, spans, busy]);
+  return { first, last, spans, busy };
+}
 
 /** Lane by lane; a mark ends where the next begins, whatever of its spans lasts on. */
-function marksOf(longest: EventColumns, stretches: readonly Stretch[], origin: number): Marks {
-  const index: number[] = [];
-  const extents: Stretch[] = [];
-  for (const lane of laneIndices(longest)) {
-    const known = [...lane.index].flatMap((i) => stretches.slice(i, i + 1));
-    const end = known.reduce((latest, [, last]) => Math.max(latest, last), 0);
-    index.push(...lane.index);
-    known.forEach(([first, last, spans, busy], k) => {
-      const next = known[k + 1]?.[0];
-      extents.push([first, next === undefined ? end : Math.min(last, next), spans, busy]);
-    });
+function marksOf(longest: EventColumns, { first, last, spans, busy }: Stretches, origin: number): Marks {
+  const { count } = longest;
+  const order = new Uint32Array(count);
+  const [fromNs, toNs, busyNs] = [new Float64Array(count), new Float64Array(count), new Float64Array(count)];
+  const counts = new Uint32Array(count);
+  let at = 0;
+  for (const { index } of laneIndices(longest)) {
+    let end = 0;
+    for (const i of index) end = Math.max(end, last[i] ?? 0);
+    for (let k = 0; k < index.length; k++, at++) {
+      const i = index[k] ?? 0;
+      const next = k + 1 < index.length ? (first[index[k + 1] ?? 0] ?? 0) : Infinity;
+      const from = first[i] ?? 0;
+      const to = next === Infinity ? end : Math.min(last[i] ?? 0, next);
+      order[at] = i;
+      counts[at] = spans[i] ?? 0;
+      fromNs[at] = from - origin;
+      toNs[at] = to - origin;
+      busyNs[at] = Math.min(busy[i] ?? 0, to - from);
+    }
   }
-  const times = (column: 0 | 1): Float64Array => Float64Array.from(extents, (extent) => extent[column] - origin);
   return {
-    events: since(origin, pick(longest, Uint32Array.from(index))),
-    marks: {
-      depth: new Uint8Array(index.length),
-      fromNs: times(0),
-      toNs: times(1),
-      spans: Uint32Array.from(extents, ([, , spans]) => spans),
-      busyNs: Float64Array.from(extents, ([first, last, , busy]) => Math.min(busy, last - first)),
-    },
+    events: since(origin, pick(longest, order)),
+    marks: { depth: new Uint8Array(count), fromNs, toNs, spans: counts, busyNs },
   };
 }
