@@ -1,37 +1,47 @@
 /** Puts the worker's frames (kernel/worker/messages.ts) together again from the chunks in which they arrive. */
-
-const LENGTH_BYTES = 4;
+import { FRAME_HEAD_BYTES, FRAME_KINDS, type FromWorker } from "../worker/messages";
 
 export class FrameReader {
   #chunks: Buffer[] = [];
   #buffered = 0;
 
   /** Messages that `chunk` completes. */
-  *read(chunk: Buffer): Generator<unknown> {
+  *read(chunk: Buffer): Generator<FromWorker> {
     this.#chunks.push(chunk);
     this.#buffered += chunk.length;
     if (this.#buffered < this.#needed()) return; // a long frame is joined once, when it is whole
-    let bytes = this.#joined();
-    while (bytes.length >= LENGTH_BYTES) {
-      const end = LENGTH_BYTES + bytes.readUInt32LE(0);
+    const bytes = this.#joined();
+    let start = 0;
+    while (bytes.length - start >= FRAME_HEAD_BYTES) {
+      const end = start + bytes.readUInt32LE(start);
       if (bytes.length < end) break;
-      yield JSON.parse(bytes.toString("utf8", LENGTH_BYTES, end));
-      bytes = bytes.subarray(end);
+      yield message(bytes, start, end);
+      start = end;
     }
-    this.#chunks = bytes.length > 0 ? [bytes] : [];
-    this.#buffered = bytes.length;
+    this.#buffered = bytes.length - start;
+    this.#chunks = this.#buffered > 0 ? [bytes.subarray(start)] : [];
   }
 
-  /** Bytes of the frame that is under way, length and all. */
+  /** Bytes of the frame that is under way. */
   #needed(): number {
-    if (this.#buffered < LENGTH_BYTES) return LENGTH_BYTES;
-    const first = this.#chunks[0];
-    const head = first !== undefined && first.length >= LENGTH_BYTES ? first : this.#joined();
-    return LENGTH_BYTES + head.readUInt32LE(0);
+    return this.#buffered < FRAME_HEAD_BYTES ? FRAME_HEAD_BYTES : this.#first(FRAME_HEAD_BYTES).readUInt32LE(0);
+  }
+
+  #first(length: number): Buffer {
+    const [first] = this.#chunks;
+    return first !== undefined && first.length >= length ? first : this.#joined();
   }
 
   #joined(): Buffer {
     if (this.#chunks.length !== 1) this.#chunks = [Buffer.concat(this.#chunks)];
     return this.#chunks[0] ?? Buffer.alloc(0);
   }
+}
+
+function message(bytes: Buffer, start: number, end: number): FromWorker {
+  const text = bytes.toString("utf8", start + FRAME_HEAD_BYTES, end);
+  const kind = bytes[start + 8];
+  if (kind === FRAME_KINDS.json) return JSON.parse(text) as FromWorker;
+  const name = kind === FRAME_KINDS.stdout ? "stdout" : "stderr";
+  return { type: "stream", run: bytes.readUInt32LE(start + 4), name, text };
 }

@@ -109,8 +109,7 @@ export class WorkerProcess {
   #readFrames(pipe: Readable): void {
     const reader = new FrameReader();
     pipe.on("data", (chunk: Buffer) => {
-      for (const message of reader.read(chunk)) {
-        const frame = message as FromWorker;
+      for (const frame of reader.read(chunk)) {
         if (frame.type === "done") this.#finish(frame);
         else this.#events.onFrame(frame);
       }

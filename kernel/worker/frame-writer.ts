@@ -3,15 +3,20 @@
  * the same, where `process.send` would keep nearly everything until the loop ends.
  */
 import { writeSync } from "node:fs";
+import { FRAME_HEAD_BYTES, FRAME_KINDS, type FromWorker } from "./messages";
 
-const LENGTH_BYTES = 4;
+export function encodeFrame(message: FromWorker): Buffer {
+  if (message.type !== "stream") return frame(FRAME_KINDS.json, 0, JSON.stringify(message));
+  return frame(FRAME_KINDS[message.name], message.run, message.text);
+}
 
-export function encodeFrame(message: object): Buffer {
-  const json = Buffer.from(JSON.stringify(message), "utf8");
-  const frame = Buffer.allocUnsafe(LENGTH_BYTES + json.length);
-  frame.writeUInt32LE(json.length, 0);
-  json.copy(frame, LENGTH_BYTES);
-  return frame;
+function frame(kind: number, run: number, text: string): Buffer {
+  const bytes = Buffer.allocUnsafe(FRAME_HEAD_BYTES + Buffer.byteLength(text));
+  bytes.writeUInt32LE(bytes.length, 0);
+  bytes.writeUInt32LE(run, 4);
+  bytes[8] = kind;
+  bytes.write(text, FRAME_HEAD_BYTES);
+  return bytes;
 }
 
 /** Writes all bytes, waiting while the reader is behind. */

@@ -1,21 +1,28 @@
 /**
  * Thread of the worker that hears interrupts while a cell keeps the process busy: it reads ordinals from the interrupt
  * pipe, raises the flag that the cells' loops look at, and sends SIGINT, which breaks synchronous code that has no loops of
- * ours and reaches what cells have started. When the pipe ends, the front is gone and so must this process be.
+ * ours and reaches what cells have started. When the pipe ends, the front is gone and so must this process be. It also
+ * writes the text that is held back while the process is busy.
  */
 import { Socket } from "node:net";
-import { workerData } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
 import { INTERRUPT_FLAG, INTERRUPTS_HANDLED } from "../cells/interrupt-flag";
 import { SignalGate } from "../cells/signal-gate";
+import { FramePipe } from "./frame-pipe";
 import { INTERRUPT_FD } from "./messages";
 
 export interface InterruptThreadData {
   /** Numbers (Int32), cells/interrupt-flag.ts. */
   readonly shared: SharedArrayBuffer;
+  /** frame-pipe.ts */
+  readonly frames: SharedArrayBuffer;
 }
 
 const ORDINAL_BYTES = 4;
-const interrupts = new Int32Array((workerData as InterruptThreadData).shared);
+const HOLD_MS = 2;
+const { shared, frames } = workerData as InterruptThreadData;
+const interrupts = new Int32Array(shared);
+const text = new FramePipe(frames);
 const gate = new SignalGate(interrupts);
 let pending = Buffer.alloc(0);
 
@@ -44,3 +51,9 @@ function raise(ordinal: number): void {
 function signalGroup(signal: "SIGINT" | "SIGKILL"): void {
   process.kill(-process.pid, signal);
 }
+
+/** Sees to it that text is held for a moment only. */
+function attend(): void {
+  setTimeout(() => (text.attend() ? attend() : text.leave()), HOLD_MS);
+}
+parentPort?.on("message", attend);

@@ -11,27 +11,39 @@ import { SignalGate } from "../cells/signal-gate";
 import { errorReport } from "../cells/traceback";
 import { installCellStreams } from "./cell-streams";
 import { FlushMarks } from "./flush-marks";
-import { encodeFrame, writeFully } from "./frame-writer";
+import { FRAME_PIPE_BYTES, FramePipe } from "./frame-pipe";
+import { encodeFrame } from "./frame-writer";
 import type { InterruptThreadData } from "./interrupt-thread";
 import { Questions } from "./questions";
-import { FLUSH_SECRET, FRAMES_FD, type ErrorReport, type FromWorker, type MimeBundle, type ToWorker } from "./messages";
+import { FLUSH_SECRET, type ErrorReport, type FromWorker, type MimeBundle, type ToWorker } from "./messages";
 import { textPieces } from "./text-pieces";
 
 const shared = new SharedArrayBuffer(INTERRUPT_SLOTS * Int32Array.BYTES_PER_ELEMENT);
 const interrupts = new Int32Array(shared);
 const gate = new SignalGate(interrupts);
+const frames = new SharedArrayBuffer(FRAME_PIPE_BYTES);
+const pipe = new FramePipe(frames);
+const interruptThread = new Worker(join(__dirname, "interrupt-thread.js"), {
+  workerData: { shared, frames } satisfies InterruptThreadData,
+});
+const attend = (): void => interruptThread.postMessage("attend");
 
 /** A signal in the middle would leave half a frame, and none behind it could be read. */
 const send = (message: FromWorker): void => {
   const frame = encodeFrame(message);
-  gate.shield(() => writeFully(FRAMES_FD, frame));
+  gate.shield(() => pipe.write(frame));
+};
+
+const print = (run: number, name: "stdout" | "stderr", text: string): void => {
+  const frame = encodeFrame({ type: "stream", run, name, text });
+  gate.shield(() => pipe.print(frame, attend));
 };
 
 const questions = new Questions();
 
 const outputs: CellOutputs = {
   stream: (run, name, text) => {
-    for (const piece of textPieces(text)) send({ type: "stream", run, name, text: piece });
+    for (const piece of textPieces(text)) print(run, name, piece);
   },
   display: (run, data, displayId) =>
     send({
@@ -62,8 +74,7 @@ function start(): void {
     (name, text) => outputs.stream(runOfOutput(), name, text),
     () => outputs.clear(runOfOutput(), false),
   );
-  const workerData: InterruptThreadData = { shared };
-  new Worker(join(__dirname, "interrupt-thread.js"), { workerData }).unref();
+  interruptThread.unref();
   const runner = new CellRunner(process.cwd(), outputs, interrupts, gate);
   const marks = new FlushMarks(process.env[FLUSH_SECRET] ?? "");
   delete process.env[FLUSH_SECRET];
@@ -82,6 +93,7 @@ function start(): void {
     }
   });
   process.on("disconnect", () => process.exit(0));
+  process.on("exit", () => pipe.flush());
   process.on("SIGINT", () => undefined); // outside of a cell's synchronous part the interrupt message does it all
   gate.open();
   process.on("uncaughtException", reportStray);

@@ -88,7 +88,13 @@ export type ToWorker =
   /** `ordinal` counts interrupts; the same number goes down the interrupt pipe. */
   | { readonly type: "interrupt"; readonly run: number; readonly ordinal: number };
 
-/** Frames on an inherited pipe: a length (uint32, little endian), then that many bytes of JSON. */
+/**
+ * Frames on an inherited pipe: their length (uint32, little endian), a run (uint32), a kind (uint8), then text. That of
+ * streams is what was printed, since a hundred thousand lines are as many frames; of all other messages it is the JSON.
+ */
+export const FRAME_HEAD_BYTES = 9;
+export const FRAME_KINDS = { json: 0, stdout: 1, stderr: 2 } as const;
+
 export type FromWorker =
   | { readonly type: "ready" }
   | { readonly type: "stream"; readonly run: number; readonly name: "stdout" | "stderr"; readonly text: string }

@@ -42,12 +42,30 @@ test("a line whose message would be longer than a string can be arrives whole", 
   expect(kernel.text(answer).length).toBe(100_000_001);
 });
 
-test("text is seen while the cell is still running, also when it never waits", async () => {
+test.each([
+  ["a line", ""],
+  ["a flood of lines", "for (let i = 0; i < 5000; i++) console.log(i); "],
+])("%s is seen while the cell is still running, also when it never waits", async (_, before) => {
   const { ended } = await kernel.begin(
-    "console.log('begun'); Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);",
+    `${before}console.log('begun'); Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);`,
   );
   await kernel.request("interrupt_request", {}, "control");
   expect((await ended).reply).toMatchObject({ ename: "Interrupted" });
+});
+
+test("a flood of text keeps its place among displays and the text of other streams", async () => {
+  const { outputs } = await kernel.execute(
+    `import { display } from "tslab";
+     for (let i = 0; i < 300; i++) console.log(i);
+     display.text("between");
+     for (let i = 300; i < 600; i++) console.log(i);
+     console.error("wrong");
+     for (let i = 600; i < 900; i++) console.log(i);
+     900`,
+  );
+  const said = outputs.map(({ content }) => content["text"] ?? (content["data"] as Content)["text/plain"]).join("");
+  const lines = (from: number): string => Array.from({ length: 300 }, (_, i) => `${from + i}\n`).join("");
+  expect(said).toBe(`${lines(0)}between${lines(300)}wrong\n${lines(600)}900`);
 });
 
 test("what a child process or the process's own descriptors write lands in the cell that caused it", async () => {

@@ -95,6 +95,12 @@ test.each([3, 4, 5])(
   },
 );
 
+test("what a cell printed before it ended the process is there to the last line", async () => {
+  const kernel = await KernelClient.start();
+  const cell = await kernel.execute("for (let i = 0; i < 3000; i++) console.log(i); process.exit(3);");
+  expect(kernel.text(cell)).toMatch(/^0\n1\n[^]*\n2999\n$/);
+});
+
 test("a worker that dies between cells is noticed by the next cell, which runs", async () => {
   const kernel = await KernelClient.start();
   const pid = Number(result(await kernel.execute("setTimeout(() => process.exit(7), 100); process.pid")));
