@@ -8,6 +8,7 @@ import { LoadedRun } from "./loaded-run";
 
 const runs = new Map<number, LoadedRun>();
 const comparisons = new Map<string, string>();
+const files = new Map<number, Iterator<Uint8Array<ArrayBuffer>, undefined>>();
 
 function runOf(number: number): LoadedRun {
   const run = runs.get(number);
@@ -34,6 +35,14 @@ function perform(task: Task): Answer {
       comparisons.set(key, known);
       return known;
     }
+    case "piece": {
+      const file = files.get(task.file) ?? runOf(task.run).export(task.format, task.rank);
+      files.set(task.file, file);
+      return file.next().value ?? null;
+    }
+    case "drop":
+      files.delete(task.file);
+      return null;
   }
 }
 
@@ -51,8 +60,6 @@ function answer(run: LoadedRun, question: Question): Answer {
       return run.tile(question.rank, question.stream, question.tile);
     case "look":
       return run.look(question.look);
-    case "export":
-      return run.export(question.format, question.rank);
     case "collectives":
       return JSON.stringify(run.collectives(question.query));
   }

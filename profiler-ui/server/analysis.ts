@@ -11,7 +11,6 @@ export type Question =
   | { readonly kind: "summary" | "lanes" | "overview" | "analysis" }
   | { readonly kind: "tile"; readonly rank: number; readonly stream: number; readonly tile: number }
   | { readonly kind: "look"; readonly look: Look }
-  | { readonly kind: "export"; readonly format: TraceFormat; readonly rank?: number }
   | { readonly kind: "collectives"; readonly query: CollectiveQuery };
 
 export type Task =
@@ -24,7 +23,17 @@ export type Task =
     }
   | { readonly kind: "forget"; readonly run: number }
   | { readonly kind: "ask"; readonly run: number; readonly question: Question }
-  | { readonly kind: "compare"; readonly a: number; readonly b: number };
+  | { readonly kind: "compare"; readonly a: number; readonly b: number }
+  /** The next piece of a file; null after the last. */
+  | {
+      readonly kind: "piece";
+      readonly run: number;
+      readonly file: number;
+      readonly format: TraceFormat;
+      readonly rank?: number;
+    }
+  /** Of this file no more pieces are asked for. */
+  | { readonly kind: "drop"; readonly file: number };
 
 /** Text is JSON; null says that there is no such thing. */
 export type Answer = string | Uint8Array<ArrayBuffer> | null;

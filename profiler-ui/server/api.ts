@@ -21,12 +21,12 @@
  */
 
 import express, { Router, type Request, type Response } from "express";
-import { FILE_TYPES } from "../trace/export/index";
 import { COLLECTIVE_SORTS, type CollectiveQuery } from "../trace/collective-table";
 import type { Answer, Question } from "./analysis";
 import { RefusedError } from "./answers";
 import { validRunId } from "./guard";
-import { handle, storeOf } from "./handle";
+import { exportRoute } from "./exports";
+import { handle, ordinal, storeOf } from "./handle";
 import { importRoute } from "./imports";
 import { lookOf } from "./look";
 import type { RunCache } from "./run-cache";
@@ -86,21 +86,7 @@ export function apiRoutes(runs: RunCache, viewKey: (ids: readonly string[]) => s
     }),
   );
   ask("collectives", ({ query }) => ({ kind: "collectives", query: collectiveQuery(query) }));
-  router.get(
-    "/runs/:id/export/:format",
-    handle(async (request, response) => {
-      const id = validRunId(request.params["id"]);
-      const format = formatOf(request.params["format"]);
-      const rank = ordinal(request.query["rank"]);
-      const file =
-        format === "parquet"
-          ? await parquetOf(runs, id)
-          : await runs.ask(id, { kind: "export", format, ...(rank < 0 ? {} : { rank }) });
-      const { ending, mime } = FILE_TYPES[format];
-      response.attachment(`${id}${rank < 0 ? "" : `-rank${rank}`}${ending}`).type(mime);
-      response.send(file instanceof Uint8Array ? Buffer.from(file.buffer, file.byteOffset, file.byteLength) : file);
-    }),
-  );
+  router.get("/runs/:id/export/:format", exportRoute(runs));
   router.patch(
     "/runs/:id",
     express.json({ limit: "64kb" }),
@@ -156,20 +142,6 @@ function send(response: Response, { path, params }: Request, answer: Answer): vo
   }
 }
 
-/** @throws RefusedError `E_FORMAT_UNKNOWN` */
-function formatOf(name: unknown): keyof typeof FILE_TYPES {
-  const known = (Object.keys(FILE_TYPES) as (keyof typeof FILE_TYPES)[]).find((format) => format === name);
-  if (known) return known;
-  const message = `There is no export format ${JSON.stringify(name)}; there are ${Object.keys(FILE_TYPES).join(", ")}.`;
-  throw new RefusedError(404, "E_FORMAT_UNKNOWN", message, { format: name });
-}
-
-/** @throws RefusedError `E_NOT_ON_DISK` */
-async function parquetOf({ source }: RunCache, id: string): Promise<Uint8Array> {
-  if (source.parquet) return source.parquet(id);
-  throw new RefusedError(404, "E_NOT_ON_DISK", "These runs have no files, hence neither Parquet nor SQL.", { id });
-}
-
 /** What a query from the page may take. */
 const SQL_MS = 10_000;
 const SQL_ROWS = 1000;
@@ -211,9 +183,4 @@ function collectiveQuery(query: Request["query"]): CollectiveQuery {
     offset: Math.max(0, ordinal(query["offset"])),
     limit: limit < 0 ? 100 : Math.min(limit, MOST_ROWS),
   };
-}
-
-/** A number of an address, which is what it reads as or none at all. */
-function ordinal(text: unknown): number {
-  return typeof text === "string" && /^\d{1,9}$/.test(text) ? Number(text) : -1;
 }

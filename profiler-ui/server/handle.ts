@@ -15,3 +15,8 @@ export function storeOf({ source }: RunCache): RunStore {
   if (source.store) return source.store;
   throw new RefusedError(404, "E_NOT_ON_DISK", "These runs have no files to write to.", {});
 }
+
+/** A number of an address; -1 for what is none. */
+export function ordinal(text: unknown): number {
+  return typeof text === "string" && /^\d{1,9}$/.test(text) ? Number(text) : -1;
+}

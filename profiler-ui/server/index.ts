@@ -10,10 +10,10 @@ import { answerErrors, refuseUnknown } from "./answers";
 import { apiRoutes } from "./api";
 import { guardHost, guardToken, LOCAL_ORIGINS, securityHeaders } from "./guard";
 import { pageRoutes, staticFiles } from "./pages";
-import { RunCache } from "./run-cache";
+import { RunCache, type CacheLimits } from "./run-cache";
 import { makeViewKey } from "./view-key";
 
-export interface ServerOptions {
+export interface ServerOptions extends CacheLimits {
   readonly source: RunSource;
   /** 0, the default, takes a free port. */
   readonly port?: number;
@@ -23,8 +23,6 @@ export interface ServerOptions {
   readonly token?: string;
   /** Pages that may show a run's timeline in a frame: `http://localhost:*` and `http://127.0.0.1:*` unless given. */
   readonly frameOrigins?: readonly string[];
-  /** Events of a run that a page holds as a whole, two million unless given: of a longer one it asks for what it shows. */
-  readonly pageEvents?: number;
 }
 
 export interface ProfilerServer {
@@ -59,7 +57,7 @@ export async function startServer(options: ServerOptions): Promise<ProfilerServe
   app.use(guardHost(host));
   app.use(staticFiles());
   app.use(guardToken(token));
-  const runs = new RunCache(source, options.pageEvents);
+  const runs = new RunCache(source, options);
   app.use(
     "/api",
     apiRoutes(runs, (ids) => makeViewKey(token, ids)),

@@ -96,16 +96,9 @@ export class LoadedRun {
     return pageOf(this.#report, query);
   }
 
-  /** The run as a file of another tool's format. */
-  export(format: TraceFormat, rank?: number): Uint8Array<ArrayBuffer> {
-    const pieces = [...exportTrace(format, this.events, this.info, rank)];
-    const file = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
-    let at = 0;
-    for (const piece of pieces) {
-      file.set(piece, at);
-      at += piece.length;
-    }
-    return file;
+  /** The run as a file of another tool's format, in pieces. */
+  export(format: TraceFormat, rank?: number): Generator<Uint8Array<ArrayBuffer>, undefined> {
+    return exportTrace(format, this.events, this.info, rank);
   }
 
   get analysis(): RunAnalysis {

@@ -1,13 +1,17 @@
 /** Runs as the server knows them: read once, handed to the analysis thread, the ones asked for last kept there. */
 
 import { buffersOf, BYTES_PER_EVENT } from "../trace/columns";
+import type { TraceFormat } from "../trace/export/index";
 import type { RunInfo, RunSource } from "../trace/run";
 import { encodeMarks } from "../trace/wire-format";
 import type { Answer, Question } from "./analysis";
 import { Analyst } from "./analyst";
+import { Turns } from "./turns";
 
-/** What is kept of runs, in bytes of events; the one in use is kept whatever its size. */
 const KEEP_BYTES = 400e6;
+
+/** Runs that are kept whatever their size: two are compared. */
+const IN_USE = 2;
 
 /** Events from which on a run is sketched while it is read: less are read as soon. */
 const SKETCHED = 200_000;
@@ -22,21 +26,39 @@ const PAGE_EVENTS = 2_000_000;
 interface HeldRun {
   readonly number: number;
   readonly info: RunInfo;
+  readonly bytes: number;
+}
+
+export interface CacheLimits {
+  /** Events of a run that a page holds as a whole, two million unless given: of a longer one it asks for what it shows. */
+  readonly pageEvents?: number;
+  /** What is kept of runs, in bytes of their events, 400 MB unless given; the two that were used last are kept whatever their size. */
+  readonly keepBytes?: number;
 }
 
 export class RunCache {
   /** In order of use, the latest last. */
   readonly #runs = new Map<string, Promise<HeldRun>>();
+  /** Those that were read. */
+  readonly #loaded = new Map<string, HeldRun>();
   /** Long runs drawn roughly, while they are read. */
   readonly #sketches = new Map<string, Promise<Answer>>();
-  readonly #analyst = new Analyst(() => this.#runs.clear());
+  /** A run takes as much memory again while it is read. */
+  readonly #reading = new Turns();
+  readonly #analyst = new Analyst(() => {
+    this.#runs.clear();
+    this.#loaded.clear();
+  });
+  readonly #limits: Required<CacheLimits>;
   #numbers = 0;
 
-  /** `pageEvents`: events of a run that a page holds as a whole. */
   constructor(
     readonly source: RunSource,
-    readonly pageEvents: number = PAGE_EVENTS,
-  ) {}
+    limits: CacheLimits = {},
+  ) {
+    const { pageEvents = PAGE_EVENTS, keepBytes = KEEP_BYTES } = limits;
+    this.#limits = { pageEvents, keepBytes };
+  }
 
   /** Begins to read a run that will be asked about; what goes wrong is said to those who ask. */
   prepare(id: string): void {
@@ -55,6 +77,19 @@ export class RunCache {
   async ask(id: string, question: Question): Promise<Answer> {
     const { number } = await this.#held(id);
     return this.#analyst.perform({ kind: "ask", run: number, question });
+  }
+
+  /** A run as a file of another tool's format, piece by piece. */
+  async *export(id: string, format: TraceFormat, rank?: number): AsyncGenerator<Uint8Array> {
+    const { number } = await this.#held(id);
+    const file = ++this.#numbers;
+    const next = { kind: "piece", run: number, file, format, ...(rank === undefined ? {} : { rank }) } as const;
+    try {
+      for (let piece = await this.#analyst.perform(next); piece !== null; piece = await this.#analyst.perform(next))
+        yield typeof piece === "string" ? Buffer.from(piece) : piece;
+    } finally {
+      void this.#analyst.perform({ kind: "drop", file }).catch(() => undefined);
+    }
   }
 
   async compare(a: string, b: string): Promise<Answer> {
@@ -79,21 +114,19 @@ export class RunCache {
 
   async #asOf(info: RunInfo): Promise<HeldRun> {
     const { id } = info;
-    const known = this.#runs.get(id);
-    if (known) {
+    for (let known = this.#runs.get(id); known; known = this.#runs.get(id)) {
       const run = await known;
-      if (run.info.events === info.events && run.info.status === info.status && run.info.createdAt === info.createdAt) {
+      if (isAsNew(run.info, info)) {
         this.#touch(id, known);
         return run;
       }
-      if (this.#runs.get(id) === known) this.#drop(run);
+      // Of all that find it too old the first reads it again, and the others wait for that.
+      if (this.#runs.get(id) === known) this.#drop(id, run);
     }
     const reading = this.#read(info);
     this.#touch(id, reading);
     try {
-      const run = await reading;
-      await this.#forget();
-      return run;
+      return await reading;
     } catch (error) {
       this.#runs.delete(id);
       throw error;
@@ -101,18 +134,26 @@ export class RunCache {
   }
 
   async #read(info: RunInfo): Promise<HeldRun> {
+    const { id } = info;
     const sketch = this.#sketchOf(info);
-    this.#sketches.set(info.id, sketch);
+    this.#sketches.set(id, sketch);
     try {
       // One after the other: together, the first to be looked at would have to share the cores.
       await sketch;
-      const events = await this.source.events(info.id);
-      const number = ++this.#numbers;
-      const { pageEvents } = this;
-      await this.#analyst.perform({ kind: "load", run: number, info, events, pageEvents }, buffersOf(events));
-      return { number, info };
+      return await this.#reading.take(async () => {
+        this.#makeRoom(IN_USE - 1);
+        const events = await this.source.events(id);
+        const number = ++this.#numbers;
+        // What it claims to hold may be wrong.
+        const held = { number, info, bytes: events.count * BYTES_PER_EVENT };
+        const { pageEvents } = this.#limits;
+        await this.#analyst.perform({ kind: "load", run: number, info, events, pageEvents }, buffersOf(events));
+        this.#loaded.set(id, held);
+        this.#makeRoom(IN_USE);
+        return held;
+      });
     } finally {
-      this.#sketches.delete(info.id);
+      this.#sketches.delete(id);
     }
   }
 
@@ -122,7 +163,9 @@ export class RunCache {
     return sketch ? encodeMarks(sketch) : null;
   }
 
-  #drop({ number }: HeldRun): void {
+  #drop(id: string, { number }: HeldRun): void {
+    this.#runs.delete(id);
+    this.#loaded.delete(id);
     // A thread that died meanwhile holds nothing to forget.
     void this.#analyst.perform({ kind: "forget", run: number }).catch(() => undefined);
   }
@@ -132,16 +175,24 @@ export class RunCache {
     this.#runs.set(id, run);
   }
 
-  /** Lets go of the runs used longest ago until the rest fits. */
-  async #forget(): Promise<void> {
-    let kept = 0;
-    for (const [id, held] of [...this.#runs].reverse()) {
-      const run = await held.catch(() => undefined);
-      const bytes = (run?.info.events ?? 0) * BYTES_PER_EVENT;
-      if (kept > 0 && kept + bytes > KEEP_BYTES) {
-        this.#runs.delete(id);
-        if (run) this.#drop(run);
-      } else kept += bytes;
+  /** Lets go of the runs used longest ago until the rest fits, all but the latest `inUse`. */
+  #makeRoom(inUse: number): void {
+    let bytes = 0;
+    let runs = 0;
+    for (const id of [...this.#runs.keys()].reverse()) {
+      const run = this.#loaded.get(id);
+      if (!run) continue; // is still being read
+      if (runs >= inUse && bytes + run.bytes > this.#limits.keepBytes) this.#drop(id, run);
+      else {
+        bytes += run.bytes;
+        runs++;
+      }
     }
   }
+}
+
+/** Whether what was read as `known` is what `info` tells of, or more of it. */
+function isAsNew(known: RunInfo, info: RunInfo): boolean {
+  const isOver = known.status !== "recording" || info.status === "recording";
+  return known.createdAt === info.createdAt && known.events >= info.events && isOver;
 }

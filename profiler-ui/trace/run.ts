@@ -139,8 +139,8 @@ export interface RunSource {
   /** Where the runs lie in files: SQL on one, read only and bounded. @throws RunError `E_SQL`, `E_ABORTED` */
   sql?(id: string, text: string, limits: SqlLimits): Promise<SqlAnswer>;
   readonly store?: RunStore;
-  /** Where the runs lie in files: all events of one as a Parquet file. */
-  parquet?(id: string): Promise<Uint8Array>;
+  /** Where the runs lie in files: all events of one as a Parquet file, in pieces. */
+  parquet?(id: string): AsyncIterable<Uint8Array>;
 }
 
 export interface SqlLimits {

@@ -18,7 +18,7 @@ const MAX_TEXTS = 255;
  * Events that are read into memory at once, some 2 GB: a file of a few kilobytes may claim any number. SQL reads the
  * others where they lie.
  */
-const MOST_EVENTS = 24_000_000;
+export const MOST_EVENTS = 24_000_000;
 
 /**
  * All events of a run by start time, an enclosing span before those inside it.

@@ -8,7 +8,7 @@ import { laneIndices } from "../../../profiler-ui/trace/lanes";
 import { since, type Marks } from "../../../profiler-ui/trace/marks";
 import { readColumns } from "./duckdb";
 import { eventFiles } from "./folder";
-import { parquetSource, readTable, withDatabase } from "./parquet-reader";
+import { MOST_EVENTS, parquetSource, readTable, withDatabase } from "./parquet-reader";
 import { EVENT_SCHEMA, quoted } from "./schema";
 
 /** Which row of which file: to carry that through a grouping costs a fifth of carrying the row itself. */
@@ -16,7 +16,7 @@ const PLACE = "(file_index::BIGINT << 40) + file_row_number";
 
 /**
  * The longest span of every rank and stream in each of `pixels` stretches of the run, for all that begin there; null where
- * times are no numbers. Spans inside others count as if they stood beside them. Times are counted from the first span.
+ * times are no numbers, or for more events than are read. Spans inside others count as if they stood beside them. Times are counted from the first span.
  *
  * @throws RunError `E_RUN_UNREADABLE`
  */
@@ -26,9 +26,12 @@ export async function sketchMarks(folder: string, pixels: number): Promise<Marks
   return withDatabase(folder, async (database) => {
     const { connection } = database;
     const events = parquetSource(files);
-    // Of starts alone, which the files' ends tell without the events being read.
-    const extent = await connection.runAndReadAll(`SELECT min(start_ns)::DOUBLE, max(start_ns)::DOUBLE FROM ${events}`);
-    const [[first, last] = []] = extent.getRows();
+    // The files' ends tell it: no event is read for it.
+    const extent = await connection.runAndReadAll(
+      `SELECT count(*)::DOUBLE, min(start_ns)::DOUBLE, max(start_ns)::DOUBLE FROM ${events}`,
+    );
+    const [[count, first, last] = []] = extent.getRows();
+    if (Number(count) > MOST_EVENTS) return null;
     const origin = Number(first);
     const stretch = Math.ceil((Number(last) - origin) / pixels);
     if (!(stretch >= 1 && stretch <= Number.MAX_SAFE_INTEGER)) return null;

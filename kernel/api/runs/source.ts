@@ -1,6 +1,7 @@
 /** A folder of runs as the profiler's server and the API read it. */
 
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -86,13 +87,13 @@ export class FolderRunSource implements RunSource {
   }
 
   /** @throws RunError `E_RUN_NOT_FOUND` */
-  async parquet(id: string): Promise<Uint8Array> {
+  async *parquet(id: string): AsyncGenerator<Uint8Array> {
     await this.info(id);
     const scratch = await mkdtemp(join(tmpdir(), "stateline-"));
     try {
       const path = join(scratch, "events.parquet");
       await exportParquet(folderOf(this.folder, id), path);
-      return await readFile(path);
+      yield* createReadStream(path) as AsyncIterable<Uint8Array>;
     } finally {
       await rm(scratch, { recursive: true, force: true });
     }

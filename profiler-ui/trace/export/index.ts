@@ -28,7 +28,7 @@ export function* exportTrace(
   events: EventColumns,
   info: RunInfo,
   rank?: number,
-): Generator<Uint8Array<ArrayBuffer>> {
+): Generator<Uint8Array<ArrayBuffer>, undefined> {
   if (format === "perfetto") {
     yield* perfettoTrace(events, info);
     return;
