@@ -51,11 +51,13 @@ std::vector<Values> reduced(Ranks& ranks, const Shape& shape, std::vector<Values
   return values;
 }
 
+constexpr float kMost = 8000;  // the sum of eight stays below f16's largest number, 65504
+
 std::vector<Values> random_values(std::mt19937_64& generator, const Shape& shape) {
   std::normal_distribution<float> normal;
   std::vector<Values> values(shape.ranks, Values(shape.rows * shape.stride()));
   for (Values& each : values) {
-    for (float& value : each) value = normal(generator) * std::exp(2 * normal(generator));
+    for (float& value : each) value = std::clamp(normal(generator) * std::exp(2 * normal(generator)), -kMost, kMost);
   }
   return values;
 }
