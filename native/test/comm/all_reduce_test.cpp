@@ -1,4 +1,5 @@
 // Sums, their error, and what they cost, over all wires, numbers of ranks, both algorithms and odd shapes.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
