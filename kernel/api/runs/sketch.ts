@@ -16,7 +16,8 @@ const PLACE = "(file_index::BIGINT << 40) + file_row_number";
 
 /**
  * The longest span of every rank and stream in each of `pixels` stretches of the run, for all that begin there; null where
- * times are no numbers, or for more events than are read. Spans inside others count as if they stood beside them. Times are counted from the first span.
+ * times are no numbers, or for more events than are read. Spans inside others count as if they stood beside them. Times
+ * are counted from the first span.
  *
  * @throws RunError `E_RUN_UNREADABLE`
  */
