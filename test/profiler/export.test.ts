@@ -132,6 +132,20 @@ describe("a run as a Perfetto trace", () => {
     ]);
     expect(packetsOf(file("perfetto", events)).filter(({ trackEvent }) => trackEvent?.type === 1)).toHaveLength(2);
   });
+
+  test("has a begin and an end of each of a hundred spans that all overlap, none longer than it was", () => {
+    const events = eventsOf(Array.from({ length: 100 }, (_, k) => ({ name: "a", start: k, dur: 1000 })));
+    const open = new Map<number, number[]>();
+    const lengths: number[] = [];
+    for (const { trackEvent, timestamp = 0 } of packetsOf(file("perfetto", events))) {
+      if (!trackEvent) continue;
+      const begun = open.get(trackEvent.trackUuid) ?? [];
+      open.set(trackEvent.trackUuid, begun);
+      if (trackEvent.type === 1) begun.push(timestamp);
+      else lengths.push(timestamp - (begun.pop() ?? NaN));
+    }
+    expect([lengths.length, Math.max(...lengths)]).toEqual([100, 1000]);
+  });
 });
 
 interface TraceEvent {
@@ -232,6 +246,12 @@ test("a run for speedscope is what its published schema asks for, balanced and i
     expect(events.filter(({ type }) => type === "O").length).toBe(events.filter(({ type }) => type === "C").length);
     for (let k = 1; k < events.length; k++) expect(events[k]?.at).toBeGreaterThanOrEqual(events[k - 1]?.at ?? 0);
   }
+});
+
+test.each(["perfetto", "chrome", "speedscope"] as const)("a long lane comes in pieces of %s", (format) => {
+  const events = eventsOf(Array.from({ length: 40_000 }, (_, k) => ({ name: "norm", start: 10 * k, dur: 9 })));
+  const sizes = [...exportTrace(format, events, run.info)].map(({ length }) => length);
+  expect(Math.max(...sizes)).toBeLessThan(1.1 * 2 ** 20);
 });
 
 test("a run without events is still a file of each format", () => {

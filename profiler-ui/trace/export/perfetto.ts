@@ -8,8 +8,8 @@ import { isCollective } from "../collectives";
 import { streamName } from "../kinds";
 import { laneIndices } from "../lanes";
 import type { RunInfo } from "../run";
-import { visitNested } from "./nesting";
-import { Message } from "./protobuf";
+import { marksOf, MOST_TRACKS, tracksOf } from "./nesting";
+import { ProtoWriter } from "./protobuf";
 
 const TRACE = { packet: 1 };
 const PACKET = {
@@ -43,79 +43,102 @@ const CLOCK = { run: 64, boot: 6 };
 const PIECE = 1 << 20;
 
 export function* perfettoTrace(events: EventColumns, info: RunInfo): Generator<Uint8Array<ArrayBuffer>> {
-  const trace = new Message();
-  const packet = (fill: (message: Message) => void): void => {
-    const message = new Message().uint(PACKET.sequence, 1);
-    fill(message);
-    trace.message(TRACE.packet, message);
+  const trace = new ProtoWriter();
+  const packet = (): number => {
+    const begin = trace.open(TRACE.packet);
+    trace.uint(PACKET.sequence, 1);
+    return begin;
   };
-  packet((message) => {
-    const clock = (id: number, at: number): Message => new Message().uint(1, id).uint(2, at);
-    const snapshot = new Message()
-      .message(1, clock(CLOCK.run, 0))
-      .message(1, clock(CLOCK.boot, Math.min(Number.MAX_SAFE_INTEGER, Number(info.originNs) || 0)));
-    message.uint(PACKET.sequenceFlags, FLAGS.cleared).message(PACKET.clockSnapshot, snapshot);
-  });
-  packet((message) => {
-    const interned = new Message();
-    const entry = (id: number, text: string): Message => new Message().uint(1, id).text(2, text);
-    events.kind.texts.forEach((text, code) => interned.message(1, entry(code + 1, text || "none")));
-    events.name.texts.forEach((text, code) => interned.message(2, entry(code + 1, text)));
-    ANNOTATIONS.forEach(([name], k) => interned.message(3, entry(k + 1, name)));
-    message.uint(PACKET.sequenceFlags, FLAGS.needed).message(PACKET.interned, interned);
-  });
+  writeClocks(trace, packet(), Math.min(Number.MAX_SAFE_INTEGER, Number(info.originNs) || 0));
+  writeNames(trace, packet(), events);
   const lanes = laneIndices(events);
-  for (const rank of new Set(lanes.map((lane) => lane.rank))) {
-    packet((message) => {
-      const process = new Message().uint(1, rank + 1).text(6, `rank ${rank}`);
-      // 3: children in the order of their ranks.
-      const track = new Message().uint(DESCRIPTOR.uuid, rankTrack(rank)).message(DESCRIPTOR.process, process);
-      message.message(PACKET.trackDescriptor, track.uint(DESCRIPTOR.childOrdering, 3));
-    });
-  }
-  const ends = lastSpans(events);
+  for (const rank of new Set(lanes.map((lane) => lane.rank))) writeProcess(trace, packet(), rank);
+  const writeBegin = spanWriter(events);
   for (const { rank, stream, index } of lanes) {
-    const announced = new Set<number>();
-    const pieces: Uint8Array<ArrayBuffer>[] = [];
-    const trackOf = (track: number): number => {
-      const uuid = rankTrack(rank) + 1 + stream * 16 + Math.min(track, 15);
-      if (announced.has(uuid)) return uuid;
-      announced.add(uuid);
-      packet((message) => {
-        const name = `${streamName(stream)}${track === 0 ? "" : `, overlapping ${track}`}`;
-        const descriptor = new Message().uint(DESCRIPTOR.uuid, uuid).text(DESCRIPTOR.name, name);
-        descriptor.uint(DESCRIPTOR.parent, rankTrack(rank)).int(DESCRIPTOR.rank, stream === 2 ? 0 : 1 + stream);
-        message.message(PACKET.trackDescriptor, descriptor);
-      });
-      return uuid;
-    };
-    const event = (at: number, fill: (message: Message) => void): void => {
-      const track = new Message();
-      fill(track);
-      packet((message) =>
-        message
+    for (const [number, track] of tracksOf(events, index).entries()) {
+      const uuid = rankTrack(rank) + 1 + stream * MOST_TRACKS + number;
+      writeTrack(trace, packet(), { uuid, rank, stream, number });
+      for (const { isBegin, i, at } of marksOf(events, track)) {
+        const begin = packet();
+        trace
           .uint(PACKET.timestamp, Math.max(0, Math.round(at)))
           .uint(PACKET.clock, CLOCK.run)
-          .uint(PACKET.sequenceFlags, FLAGS.needed)
-          .message(PACKET.trackEvent, track),
-      );
-      if (trace.length < PIECE) return;
-      pieces.push(trace.bytes().slice());
-      trace.clear();
-    };
-    visitNested(events, index, {
-      begin: (i, track) => {
-        const uuid = trackOf(track);
-        event(events.startNs[i] ?? 0, (message) => beginEvent(message, events, i, uuid, ends));
-      },
-      end: (_i, track, at) => {
-        const uuid = trackOf(track);
-        event(at, (message) => message.uint(EVENT.type, SLICE.end).uint(EVENT.track, uuid));
-      },
-    });
-    yield* pieces;
+          .uint(PACKET.sequenceFlags, FLAGS.needed);
+        const event = trace.open(PACKET.trackEvent);
+        if (isBegin) writeBegin(trace, i, uuid);
+        else trace.uint(EVENT.type, SLICE.end).uint(EVENT.track, uuid);
+        trace.close(event).close(begin);
+        if (trace.length >= PIECE) yield trace.take();
+      }
+    }
   }
-  yield trace.bytes().slice();
+  yield trace.take();
+}
+
+/** Writes into the packet that begins at `begin`, and ends it. */
+function writeClocks(trace: ProtoWriter, begin: number, bootNs: number): void {
+  trace.uint(PACKET.sequenceFlags, FLAGS.cleared);
+  const snapshot = trace.open(PACKET.clockSnapshot);
+  for (const [id, at] of [
+    [CLOCK.run, 0],
+    [CLOCK.boot, bootNs],
+  ] as const) {
+    const clock = trace.open(1);
+    trace.uint(1, id).uint(2, at).close(clock);
+  }
+  trace.close(snapshot).close(begin);
+}
+
+function writeNames(trace: ProtoWriter, begin: number, events: EventColumns): void {
+  trace.uint(PACKET.sequenceFlags, FLAGS.needed);
+  const interned = trace.open(PACKET.interned);
+  const entries = (field: number, texts: readonly string[]): void => {
+    for (const [k, text] of texts.entries()) {
+      const entry = trace.open(field);
+      trace
+        .uint(1, k + 1)
+        .text(2, text)
+        .close(entry);
+    }
+  };
+  entries(
+    1,
+    events.kind.texts.map((text) => text || "none"),
+  );
+  entries(2, events.name.texts);
+  entries(3, ANNOTATIONS);
+  trace.close(interned).close(begin);
+}
+
+function writeProcess(trace: ProtoWriter, begin: number, rank: number): void {
+  const track = trace.open(PACKET.trackDescriptor);
+  trace.uint(DESCRIPTOR.uuid, rankTrack(rank));
+  const process = trace.open(DESCRIPTOR.process);
+  trace
+    .uint(1, rank + 1)
+    .text(6, `rank ${rank}`)
+    .close(process);
+  // 3: children in the order of their ranks.
+  trace.uint(DESCRIPTOR.childOrdering, 3).close(track).close(begin);
+}
+
+interface Track {
+  readonly uuid: number;
+  readonly rank: number;
+  readonly stream: number;
+  /** Of the lane's tracks. */
+  readonly number: number;
+}
+
+function writeTrack(trace: ProtoWriter, begin: number, { uuid, rank, stream, number }: Track): void {
+  const descriptor = trace.open(PACKET.trackDescriptor);
+  trace
+    .uint(DESCRIPTOR.uuid, uuid)
+    .text(DESCRIPTOR.name, `${streamName(stream)}${number === 0 ? "" : `, overlapping ${number}`}`)
+    .uint(DESCRIPTOR.parent, rankTrack(rank))
+    .int(DESCRIPTOR.rank, stream === 2 ? 0 : 1 + stream)
+    .close(descriptor)
+    .close(begin);
 }
 
 /** Tracks of a rank are numbered from here on. */
@@ -123,43 +146,49 @@ function rankTrack(rank: number): number {
   return (rank + 1) * 0x1_0000_0000;
 }
 
-/** What is said of a span beside its name. */
-const ANNOTATIONS: readonly (readonly [string, (events: EventColumns, i: number) => number | string])[] = [
-  ["phase", ({ phase }, i) => phase.texts[phase.codes[i] ?? 0] ?? ""],
-  ["step", ({ step }, i) => step[i] ?? 0],
-  ["layer", ({ layer }, i) => layer[i] ?? -1],
-  ["tokens", ({ tokens }, i) => tokens[i] ?? 0],
-  ["flops", ({ flops }, i) => flops[i] ?? 0],
-  ["bytes", ({ bytes }, i) => bytes[i] ?? 0],
-  ["wire_bytes", ({ wireBytes }, i) => wireBytes[i] ?? 0],
-  ["wire_type", ({ wireType }, i) => wireType.texts[wireType.codes[i] ?? 0] ?? ""],
-  ["algorithm", ({ algorithm }, i) => algorithm.texts[algorithm.codes[i] ?? 0] ?? ""],
-  ["seq", ({ seq }, i) => seq[i] ?? -1],
-];
+/** What is said of a span beside its name: columns of texts, then of numbers. */
+const TEXTS = ["phase", "wireType", "algorithm"] as const;
+const NUMBERS = ["step", "layer", "tokens", "flops", "bytes", "wireBytes", "seq"] as const;
+const ANNOTATIONS: readonly string[] = [...TEXTS, ...NUMBERS].map((column) =>
+  column.replace(/[A-Z]/g, "_$&").toLowerCase(),
+);
 
-function beginEvent(
-  message: Message,
-  events: EventColumns,
-  i: number,
-  track: number,
-  ends: ReadonlyMap<number, number>,
-): void {
-  message
-    .uint(EVENT.categoryIds, (events.kind.codes[i] ?? 0) + 1)
-    .uint(EVENT.type, SLICE.begin)
-    .uint(EVENT.nameId, (events.name.codes[i] ?? 0) + 1)
-    .uint(EVENT.track, track);
-  ANNOTATIONS.forEach(([, read], k) => {
-    const value = read(events, i);
-    if (value === "" || value === 0) return;
-    const annotation = new Message().uint(1, k + 1);
-    if (typeof value === "string") annotation.text(6, value);
-    else annotation.int(4, Math.round(value));
-    message.message(EVENT.annotations, annotation);
-  });
-  if (!isCollective(events, i)) return;
-  const id = flowOf(events, i);
-  message.fixed64(ends.get(id) === i ? EVENT.terminatingFlowIds : EVENT.flowIds, id).uint(EVENT.correlation, id);
+/** Writes what begins a span. */
+function spanWriter(events: EventColumns): (trace: ProtoWriter, i: number, track: number) => void {
+  const ends = lastSpans(events);
+  const texts = TEXTS.map((column, k) => ({
+    codes: events[column].codes,
+    encoded: events[column].texts.map((text) => (text === "" ? NOTHING : annotationOf(k + 1, text))),
+  }));
+  const numbers = NUMBERS.map((column) => events[column]);
+  return (trace, i, track) => {
+    trace
+      .uint(EVENT.categoryIds, (events.kind.codes[i] ?? 0) + 1)
+      .uint(EVENT.type, SLICE.begin)
+      .uint(EVENT.nameId, (events.name.codes[i] ?? 0) + 1)
+      .uint(EVENT.track, track);
+    for (const { codes, encoded } of texts) trace.encoded(encoded[codes[i] ?? 0] ?? NOTHING);
+    for (const [k, column] of numbers.entries()) {
+      const value = column[i] ?? 0;
+      if (value === 0) continue;
+      const annotation = trace.open(EVENT.annotations);
+      trace
+        .uint(1, TEXTS.length + k + 1)
+        .int(4, Math.round(value))
+        .close(annotation);
+    }
+    if (!isCollective(events, i)) return;
+    const id = flowOf(events, i);
+    trace.fixed64(ends.get(id) === i ? EVENT.terminatingFlowIds : EVENT.flowIds, id).uint(EVENT.correlation, id);
+  };
+}
+
+const NOTHING = new Uint8Array(0);
+
+function annotationOf(name: number, text: string): Uint8Array {
+  const writer = new ProtoWriter();
+  const annotation = writer.open(EVENT.annotations);
+  return writer.uint(1, name).text(6, text).close(annotation).take();
 }
 
 /** One number a collective, from one. */

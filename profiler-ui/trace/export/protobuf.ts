@@ -2,89 +2,116 @@
 
 const UTF8 = new TextEncoder();
 
-export class Message {
-  #bytes = new Uint8Array(64);
+const VARINT = 0;
+const FIXED64 = 1;
+const BLOCK = 2;
+
+/** Bytes that a field of a number takes at most. */
+const LONGEST = 16;
+
+/** What four bytes of a varint hold. */
+const FOUR_BYTES = 2 ** 28;
+
+/** Fields one after the other in one block of memory, messages inside others in place: an object a message costs more than all the rest. */
+export class ProtoWriter {
+  #bytes = new Uint8Array(4096);
   #used = 0;
 
   get length(): number {
     return this.#used;
   }
 
-  /** A view of what was written. */
-  bytes(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.subarray(0, this.#used);
-  }
-
-  clear(): this {
+  /** What was written, for the caller to keep; the writer begins anew. */
+  take(): Uint8Array<ArrayBuffer> {
+    const taken = this.#bytes.slice(0, this.#used);
     this.#used = 0;
-    return this;
+    return taken;
   }
 
   /** A whole number from 0 to 2^53. */
   uint(field: number, value: number): this {
-    this.#varint(field * 8);
-    this.#varint(value);
+    this.#reserve(LONGEST);
+    this.#varint(field * 8 + VARINT);
+    this.#varint(Math.min(value, Number.MAX_SAFE_INTEGER));
     return this;
   }
 
   /** A whole number that may be negative, which takes ten bytes then. */
   int(field: number, value: number): this {
     if (value >= 0) return this.uint(field, value);
-    this.#varint(field * 8);
+    this.#reserve(LONGEST);
+    this.#varint(field * 8 + VARINT);
     let rest = BigInt.asUintN(64, BigInt(value));
     while (rest > 127n) {
-      this.#byte(Number(rest & 127n) | 128);
+      this.#bytes[this.#used++] = Number(rest & 127n) | 128;
       rest >>= 7n;
     }
-    this.#byte(Number(rest));
+    this.#bytes[this.#used++] = Number(rest);
     return this;
   }
 
   fixed64(field: number, value: number): this {
-    this.#varint(field * 8 + 1);
+    this.#reserve(LONGEST);
+    this.#varint(field * 8 + FIXED64);
     let rest = value;
     for (let k = 0; k < 8; k++) {
-      this.#byte(rest % 256);
+      this.#bytes[this.#used++] = rest % 256;
       rest = Math.floor(rest / 256);
     }
     return this;
   }
 
   text(field: number, value: string): this {
-    return this.#block(field, UTF8.encode(value));
+    const begin = this.open(field);
+    return this.encoded(UTF8.encode(value)).close(begin);
   }
 
-  message(field: number, value: Message): this {
-    return this.#block(field, value.bytes());
-  }
-
-  #block(field: number, bytes: Uint8Array): this {
-    this.#varint(field * 8 + 2);
-    this.#varint(bytes.length);
+  /** What another writer's `take` gave. */
+  encoded(bytes: Uint8Array): this {
     this.#reserve(bytes.length);
     this.#bytes.set(bytes, this.#used);
     this.#used += bytes.length;
     return this;
   }
 
-  #varint(value: number): void {
-    let rest = Math.min(value, Number.MAX_SAFE_INTEGER);
-    while (rest > 127) {
-      this.#byte((rest % 128) + 128);
-      rest = Math.floor(rest / 128);
-    }
-    this.#byte(rest);
+  /** Begins a message, which `close` ends; gives where. */
+  open(field: number): number {
+    this.#reserve(LONGEST);
+    this.#varint(field * 8 + BLOCK);
+    return ++this.#used; // room for a length below 128, which most have
   }
 
-  #byte(value: number): void {
-    this.#reserve(1);
-    this.#bytes[this.#used++] = value;
+  close(begin: number): this {
+    const length = this.#used - begin;
+    if (length < 128) {
+      this.#bytes[begin - 1] = length;
+      return this;
+    }
+    this.#reserve(LONGEST);
+    const content = this.#bytes.slice(begin, this.#used);
+    this.#used = begin - 1;
+    this.#varint(length);
+    return this.encoded(content);
+  }
+
+  #varint(value: number): void {
+    const bytes = this.#bytes;
+    let at = this.#used;
+    let rest = value;
+    while (rest >= FOUR_BYTES) {
+      let low = rest % FOUR_BYTES;
+      for (let k = 0; k < 4; k++, low >>= 7) bytes[at++] = (low & 127) | 128;
+      rest = Math.floor(rest / FOUR_BYTES);
+    }
+    for (; rest > 127; rest >>= 7) bytes[at++] = (rest & 127) | 128;
+    bytes[at++] = rest;
+    this.#used = at;
   }
 
   #reserve(count: number): void {
     if (this.#used + count <= this.#bytes.length) return;
     const larger = new Uint8Array(Math.max(2 * this.#bytes.length, this.#used + count));
-    larger.set(this.bytes());
+    larger.set(this.#bytes.subarray(0, this.#used));
     this.#bytes = larger;
   }
 }

@@ -4,12 +4,10 @@ import type { EventColumns } from "../events";
 import { streamName } from "../kinds";
 import { laneIndices } from "../lanes";
 import type { RunInfo } from "../run";
-import { visitNested } from "./nesting";
+import { marksOf, tracksOf } from "./nesting";
 
-interface Profile {
-  readonly name: string;
-  readonly events: { readonly type: "O" | "C"; readonly frame: number; readonly at: number }[];
-}
+/** Marks in one piece of text. */
+const PIECE = 16_384;
 
 export function* speedscopeTrace(events: EventColumns, info: RunInfo): Generator<string> {
   const header = {
@@ -22,28 +20,30 @@ export function* speedscopeTrace(events: EventColumns, info: RunInfo): Generator
   yield `${JSON.stringify(header).slice(0, -1)},"profiles":[`;
   let written = 0;
   for (const { rank, stream, index } of laneIndices(events)) {
-    const profiles: Profile[] = [];
-    const profileOf = (track: number): Profile =>
-      (profiles[track] ??= {
-        name: `rank ${rank}, ${streamName(stream)}${track === 0 ? "" : `, overlapping ${track}`}`,
-        events: [],
-      });
-    visitNested(events, index, {
-      begin: (i, track) =>
-        profileOf(track).events.push({ type: "O", frame: events.name.codes[i] ?? 0, at: events.startNs[i] ?? 0 }),
-      end: (i, track, at) => profileOf(track).events.push({ type: "C", frame: events.name.codes[i] ?? 0, at }),
-    });
-    for (const { name, events: marks } of profiles) {
+    for (const [number, track] of tracksOf(events, index).entries()) {
       const profile = {
         type: "evented",
-        name,
+        name: `rank ${rank}, ${streamName(stream)}${number === 0 ? "" : `, overlapping ${number}`}`,
         unit: "nanoseconds",
-        startValue: marks[0]?.at ?? 0,
-        endValue: marks.at(-1)?.at ?? 0,
-        events: marks,
+        ...extentOf(events, track),
       };
-      yield `${written++ > 0 ? "," : ""}\n${JSON.stringify(profile)}`;
+      let piece = `${written++ > 0 ? "," : ""}\n${JSON.stringify(profile).slice(0, -1)},"events":[`;
+      let marks = 0;
+      for (const { isBegin, i, at } of marksOf(events, track)) {
+        const frame = events.name.codes[i] ?? 0;
+        piece += `${marks++ > 0 ? "," : ""}${JSON.stringify({ type: isBegin ? "O" : "C", frame, at })}`;
+        if (marks % PIECE > 0) continue;
+        yield piece;
+        piece = "";
+      }
+      yield `${piece}]}`;
     }
   }
   yield "\n]}\n";
+}
+
+function extentOf({ startNs, durNs }: EventColumns, track: Uint32Array): { startValue: number; endValue: number } {
+  let endValue = 0;
+  for (const i of track) endValue = Math.max(endValue, (startNs[i] ?? 0) + (durNs[i] ?? 0));
+  return { startValue: startNs[track[0] ?? 0] ?? 0, endValue };
 }
