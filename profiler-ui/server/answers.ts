@@ -19,6 +19,8 @@ const STATUS: Readonly<Record<string, number>> = {
   E_RUN_ID_INVALID: 400,
   E_RUN_NOT_FOUND: 404,
   E_SQL: 400,
+  E_SQL_TOO_LONG: 400,
+  E_SQL_TOO_LARGE: 400,
   E_ABORTED: 400,
   E_OPTION_INVALID: 400,
   E_RUN_RECORDING: 409,

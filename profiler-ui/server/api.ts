@@ -142,29 +142,30 @@ function send(response: Response, { path, params }: Request, answer: Answer): vo
   }
 }
 
-/** What a query from the page may take. */
-const SQL_MS = 10_000;
-const SQL_ROWS = 1000;
+/** What a query from the page may take, and how many are under way or wait. */
+const SQL = { timeoutMs: 10_000, maxRows: 1000, queries: 8 };
 
 function answerSql({ source }: RunCache): (request: Request, response: Response) => Promise<void> {
+  let queries = 0;
   return async (request, response) => {
     const id = validRunId(request.params["id"]);
     const { sql } = (request.body ?? {}) as { readonly sql?: unknown };
     if (typeof sql !== "string" || sql.trim() === "")
       throw new RefusedError(400, "E_SQL", 'Send {"sql": "SELECT …"}.', {});
     if (!source.sql) throw new RefusedError(404, "E_NOT_ON_DISK", "These runs have no files to ask.", { id });
+    if (queries === SQL.queries) {
+      const message = `${SQL.queries} queries are under way; ask again when one of them is answered.`;
+      throw new RefusedError(503, "E_SQL_BUSY", message, { queries });
+    }
+    queries++;
     // A reader that goes away ends its query, too.
     const gone = new AbortController();
     response.on("close", () => gone.abort());
-    const late = AbortSignal.timeout(SQL_MS);
     try {
-      const answer = await source.sql(id, sql, { maxRows: SQL_ROWS, signal: AbortSignal.any([late, gone.signal]) });
-      response.json(answer);
-    } catch (error) {
-      if (!late.aborted) throw error;
-      throw new RefusedError(400, "E_SQL_TOO_LONG", `The query took more than ${SQL_MS / 1000} s and was ended.`, {
-        sql,
-      });
+      const { timeoutMs, maxRows } = SQL;
+      response.json(await source.sql(id, sql, { timeoutMs, maxRows, signal: gone.signal }));
+    } finally {
+      queries--;
     }
   };
 }

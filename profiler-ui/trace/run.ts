@@ -136,7 +136,7 @@ export interface RunSource {
   sketch?(id: string, pixels: number): Promise<Marks | null>;
   /** Loads what the first reading needs, so that it need not wait for that. */
   warm?(): Promise<void>;
-  /** Where the runs lie in files: SQL on one, read only and bounded. @throws RunError `E_SQL`, `E_ABORTED` */
+  /** Where the runs lie in files: SQL on one, read only and bounded. @throws RunError `E_SQL`, `E_SQL_TOO_LONG`, `E_SQL_TOO_LARGE`, `E_ABORTED` */
   sql?(id: string, text: string, limits: SqlLimits): Promise<SqlAnswer>;
   readonly store?: RunStore;
   /** Where the runs lie in files: all events of one as a Parquet file, in pieces. */
@@ -145,6 +145,7 @@ export interface RunSource {
 
 export interface SqlLimits {
   readonly maxRows: number;
+  readonly timeoutMs: number;
   readonly signal: AbortSignal;
 }
 

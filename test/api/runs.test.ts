@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import fc from "fast-check";
@@ -299,9 +299,11 @@ test("SQL reads a run and nothing else", async () => {
   expect(some.truncated).toBe(true);
   const secret = join(temporaryFolder(), "secret.csv");
   writeFileSync(secret, "a\n1\n");
+  symlinkSync(secret, join(run.folder, "link.csv"));
   const before = readdirSync(run.folder);
   for (const forbidden of [
     `SELECT * FROM read_csv('${secret}')`,
+    `SELECT * FROM read_csv('${join(run.folder, "link.csv")}')`,
     `COPY events TO '${join(run.folder, "copy.parquet")}'`,
     "CREATE TABLE t (a INTEGER)",
     "SET threads = 1",
@@ -315,6 +317,9 @@ test("SQL reads a run and nothing else", async () => {
   await expect(run.sql("")).rejects.toMatchObject({ code: "E_OPTION_INVALID" });
   const endless = "SELECT count(*) FROM events a, events b, events c, events d";
   await expect(run.sql(endless, { signal: AbortSignal.timeout(200) })).rejects.toMatchObject({ code: "E_ABORTED" });
+  await expect(run.sql(endless, { timeoutMs: 200 })).rejects.toMatchObject({ code: "E_SQL_TOO_LONG" });
+  const alike = await run.sql("SELECT 1 AS a, 2 AS a");
+  expect(Object.keys(alike.rows[0] ?? {})).toEqual(alike.columns);
 });
 
 test("two runs are compared, and drawn without scripts", async () => {

@@ -1,5 +1,7 @@
+import { execFile } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import type { Browser } from "playwright-core";
 import { FolderRunSource } from "../../kernel/api/runs/source";
 import { openDatabase } from "../../kernel/api/runs/duckdb";
@@ -137,3 +139,59 @@ describe("a crafted run", () => {
     expect(refused).toContainEqual(expect.stringMatching(/allReduce\.x must be a text, got {"y":1}$/));
   });
 });
+
+describe("queries from the page", () => {
+  const ENDLESS = "SELECT count(*) FROM events a, events b, events c, events d, events e, events f";
+  let server: ProfilerServer;
+  beforeAll(async () => {
+    const root = temporaryFolder();
+    await storeRun(root, good);
+    server = await startServer({ source: new FolderRunSource(root), token: "t" });
+    servers.push(server);
+  });
+
+  async function query(sql: string, signal?: AbortSignal): Promise<{ status: number; text: string }> {
+    const response = await fetch(`http://127.0.0.1:${server.port}/api/runs/good/sql`, {
+      method: "POST",
+      headers: { authorization: "Bearer t", "content-type": "application/json" },
+      body: JSON.stringify({ sql }),
+      ...(signal ? { signal } : {}),
+    });
+    return { status: response.status, text: await response.text() };
+  }
+
+  test.each([
+    ["SELECT repeat('x', 50000000) FROM range(2000)", "E_SQL_TOO_LARGE"],
+    ["SELECT repeat('x', 70000000)", "E_SQL"],
+  ])("that would fill the memory end, and the server answers the next: %s", async (sql, code) => {
+    const { status, text } = await query(sql);
+    expect([status, JSON.parse(text)]).toEqual([400, { error: expect.objectContaining({ code }) as unknown }]);
+    expect((await query("SELECT count(*) AS n FROM events")).text).toContain(`"rows":[{"n":${good.events.count}}]`);
+  });
+
+  test("are answered two at a time, some wait, and more are refused until their readers are gone", async () => {
+    const gone = new AbortController();
+    const codes: string[] = [];
+    const asked = Array.from({ length: 11 }, () =>
+      query(ENDLESS, gone.signal).then(
+        ({ status, text }) => codes.push(`${status} ${/E_SQL\w*/.exec(text)?.[0]}`),
+        () => codes.push("gone"),
+      ),
+    );
+    await eventually(async () => {
+      expect(codes).toEqual(Array(3).fill("503 E_SQL_BUSY"));
+      expect(await queryProcesses()).toHaveLength(2);
+    });
+    gone.abort();
+    await Promise.all(asked);
+    expect(codes.slice(3)).toEqual(Array(8).fill("gone"));
+    await eventually(async () => expect(await queryProcesses()).toEqual([]));
+    expect((await query("SELECT 1 AS one")).status).toBe(200);
+  });
+});
+
+/** Processes of this one that answer queries. */
+async function queryProcesses(): Promise<string[]> {
+  const { stdout } = await promisify(execFile)("ps", ["-o", "args=", "--ppid", String(process.pid)]);
+  return stdout.split("\n").filter((line) => line.includes("sql-process"));
+}

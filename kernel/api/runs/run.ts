@@ -101,9 +101,9 @@ export class Run {
   }
 
   /**
-   * SQL on the view `events` (columns as in the Parquet files); read only.
+   * SQL on the view `events` (columns as in the Parquet files); read only, in a process of its own.
    *
-   * @throws RunError `E_SQL`; AbortedError `E_ABORTED`
+   * @throws RunError `E_SQL`, `E_SQL_TOO_LONG`, `E_SQL_TOO_LARGE`; AbortedError `E_ABORTED`
    */
   sql(text: string, options?: SqlOptions): Promise<SqlResult> {
     return runSql(this.folder, text, options);

@@ -80,7 +80,7 @@ export class FolderRunSource implements RunSource {
     (await openDatabase()).close();
   }
 
-  /** @throws RunError `E_RUN_NOT_FOUND`, `E_SQL`; AbortedError `E_ABORTED` */
+  /** @throws RunError `E_RUN_NOT_FOUND`, `E_SQL`, `E_SQL_TOO_LONG`, `E_SQL_TOO_LARGE`; AbortedError `E_ABORTED` */
   async sql(id: string, text: string, limits: SqlLimits): Promise<SqlAnswer> {
     await this.info(id);
     return runSql(folderOf(this.folder, id), text, limits);

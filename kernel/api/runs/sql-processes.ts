@@ -1,0 +1,124 @@
+/** The asking side of the processes that answer queries: how many there are, how long a query may take, who waits. */
+
+import { fork, type ChildProcess } from "node:child_process";
+import { on } from "node:events";
+import { join } from "node:path";
+
+import { aborted, RunError } from "../errors";
+import { packageRoot } from "../package-root";
+import type { SqlAnswer } from "../../../profiler-ui/trace/run";
+import type { Query, Reply } from "./sql-process";
+
+/** Queries that are answered at once; the others wait. */
+const MOST_PROCESSES = 2;
+
+/** A process is kept for the next query, some time: it takes a quarter of a second to start. */
+const KEEP_MS = 10_000;
+
+const idle: ChildProcess[] = [];
+const waiting: (() => void)[] = [];
+let busy = 0;
+
+/**
+ * @throws RunError `E_SQL`, `E_SQL_TOO_LONG`, `E_SQL_TOO_LARGE`; AbortedError `E_ABORTED`
+ */
+export async function answerQuery(query: Query, timeoutMs: number, signal?: AbortSignal): Promise<SqlAnswer> {
+  await turn(signal);
+  try {
+    return await ask(query, timeoutMs, signal);
+  } finally {
+    // Whoever waits takes this one's place.
+    const next = waiting.shift();
+    if (next) next();
+    else busy--;
+  }
+}
+
+async function turn(signal: AbortSignal | undefined): Promise<void> {
+  if (signal?.aborted) throw aborted("sql", signal);
+  if (busy < MOST_PROCESSES) {
+    busy++;
+    return;
+  }
+  await new Promise<void>((resolve, reject) => {
+    const go = (): void => {
+      signal?.removeEventListener("abort", leave);
+      resolve();
+    };
+    const leave = (): void => {
+      waiting.splice(waiting.indexOf(go), 1);
+      reject(aborted("sql", signal));
+    };
+    waiting.push(go);
+    signal?.addEventListener("abort", leave, { once: true });
+  });
+}
+
+async function ask(query: Query, timeoutMs: number, signal: AbortSignal | undefined): Promise<SqlAnswer> {
+  const child = take();
+  const late = AbortSignal.timeout(timeoutMs);
+  const ended = signal ? AbortSignal.any([late, signal]) : late;
+  let isReusable = false;
+  let columns: readonly string[] = [];
+  const rows: SqlAnswer["rows"][number][] = [];
+  try {
+    const replies = on(child, "message", { close: ["disconnect"], signal: ended });
+    child.send(query);
+    for await (const [reply] of replies as AsyncIterable<[Reply]>) {
+      if ("columns" in reply) columns = reply.columns;
+      else if ("rows" in reply) for (const row of JSON.parse(reply.rows) as SqlAnswer["rows"]) rows.push(row);
+      else if ("refused" in reply) {
+        isReusable = true;
+        throw new RunError("E_SQL", `SQL failed: ${reply.refused}`, { sql: query.sql });
+      } else {
+        isReusable = !reply.isWorn;
+        return { columns, rows, truncated: reply.truncated };
+      }
+    }
+    const message =
+      "the query's process ended: it took more than 1.5 GB of memory, or the database failed; select less";
+    throw new RunError("E_SQL_TOO_LARGE", message, { sql: query.sql });
+  } catch (error) {
+    if (error instanceof RunError) throw error;
+    if (signal?.aborted) throw aborted("sql", signal);
+    if (!late.aborted) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new RunError("E_SQL", `SQL failed: ${reason}`, { sql: query.sql }, { cause: error });
+    }
+    const message = `the query took more than ${timeoutMs / 1000} s and was ended`;
+    throw new RunError("E_SQL_TOO_LONG", message, { sql: query.sql, timeoutMs });
+  } finally {
+    if (isReusable) keep(child);
+    else child.kill("SIGKILL");
+  }
+}
+
+function take(): ChildProcess {
+  const kept = idle.pop();
+  kept?.ref();
+  kept?.channel?.ref();
+  if (kept) return kept;
+  // The compiled file, also when these sources run uncompiled, as in tests.
+  const child = fork(join(packageRoot(), "dist/kernel/api/runs/sql-process.js"), {
+    execArgv: ["--max-old-space-size=1024"],
+    serialization: "advanced",
+    stdio: ["ignore", "ignore", "ignore", "ipc"],
+  });
+  child.once("exit", () => forget(child));
+  return child;
+}
+
+/** Nobody waits for an idle process, which ends with this one. */
+function keep(child: ChildProcess): void {
+  if (!child.connected) return;
+  child.unref();
+  child.channel?.unref();
+  idle.push(child);
+  setTimeout(() => forget(child) && child.kill("SIGKILL"), KEEP_MS).unref();
+}
+
+function forget(child: ChildProcess): boolean {
+  const at = idle.indexOf(child);
+  if (at >= 0) idle.splice(at, 1);
+  return at >= 0;
+}
