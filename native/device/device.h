@@ -105,7 +105,12 @@ class Device {
   // After a failure or before the end: returns once nothing that was begun still runs, or never will end.
   virtual void settle() {}
 
+  // Of memory that its ops need beside what they are given.
+  virtual size_t bytes() const { return 0; }
+
   // --- memory and weights (load time) ---
+  // Before weights of about so many bytes, no more, are packed: throws where they cannot have room.
+  virtual void expect_weights(size_t) {}
   // Large blocks take room only once they are written to.
   // `purpose`, in the plural: what lacks memory where there is too little.
   virtual std::unique_ptr<Buffer> allocate(size_t floats, const char* purpose = "values") = 0;

@@ -12,6 +12,17 @@
 namespace stateline {
 namespace {
 
+// What the tensors need at least: vectors and padding come to it.
+size_t least_bytes(const TensorTable& tensors, ComputeType type) {
+  const int64_t packed = type == ComputeType::f32 ? 4 : type == ComputeType::int8 ? 1 : 2;
+  int64_t bytes = 0;
+  tensors.for_each([&](Role role, const TensorSlice& slice) {
+    const int64_t kept = slice.dtype == DType::f32 ? 4 : 2;
+    if (slice.columns() > 1) bytes += slice.rows() * slice.columns() * (role == Role::embed ? kept : packed);
+  });
+  return static_cast<size_t>(bytes);
+}
+
 class Loader {
  public:
   Loader(Device& device, const TensorTable& tensors, const ModelShape& shape, ComputeType type, int rank,
@@ -20,6 +31,7 @@ class Loader {
 
   ModelWeights load() {
     const int64_t h = shape_.hidden;
+    device_.expect_weights(least_bytes(tensors_, type_));
     weights_.embedding = device_.keep(tensors_.require(Role::embed, -1, shape_.vocabulary, h));
     weights_.bytes += weights_.embedding->bytes();
     for (int layer = 0; layer < shape_.layers; ++layer) {

@@ -147,6 +147,8 @@ void Engine::work(Rank& rank) {
       rank.begin_job();
       job->run(rank);
       if (rank.decides()) check_files();
+      const std::lock_guard lock(mutex_);
+      memory_[rank.index()] = rank.memory();  // a job may be the first to need room for something
     } catch (...) {
       error = std::current_exception();
       shared_->abort(error);

@@ -62,7 +62,7 @@ class Engine {
   CacheStatistics cache_statistics() const { return batch_->cache_statistics(); }
   // By rank: nanoseconds that times of its device may be off the host's clock; -1: the host stamps. Once loaded.
   std::vector<int64_t> clock_errors() const;
-  // By rank. Only once loaded.
+  // By rank, as of its last job. Only once loaded.
   std::vector<Rank::Memory> memory() const;
 
  private:

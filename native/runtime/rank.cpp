@@ -146,8 +146,8 @@ Rank::Memory Rank::memory() const {
   const size_t ranks = shared_.spec.ranks;
   int64_t wire = shared_.group->bytes();
   for (const auto& each : shared_.head_groups) wire += each->bytes();
-  return {weights_.bytes, states_.bytes(), workspace_.bytes() + shared_.logits.bytes() / ranks,
-          static_cast<size_t>(wire) / ranks};
+  const size_t activations = workspace_.bytes() + device_->bytes() + shared_.logits.bytes() / ranks;
+  return {weights_.bytes, states_.bytes(), activations, static_cast<size_t>(wire) / ranks};
 }
 
 }  // namespace stateline

@@ -97,7 +97,11 @@ test.each<[string, Record<string, string>, string]>([
   ["no driver", { STATELINE_SIMT_DRIVER: "0" }, "this machine has no NVIDIA driver"],
   ["an old driver", { STATELINE_SIMT_DRIVER: "12080" }, "the NVIDIA driver serves CUDA 12.8, this build needs 13.0"],
   ["no GPU", { STATELINE_SIMT_DEVICES: "0" }, "the NVIDIA driver sees no GPU"],
-  ["too little memory", { STATELINE_SIMT_MEMORY: "200000" }, "of its 1 MiB left: use more ranks, fewer slots"],
+  [
+    "too little memory",
+    { STATELINE_SIMT_MEMORY: "200000" },
+    "of its 1 MiB left (this process holds nothing): use more ranks",
+  ],
   ["a kernel that fails", { STATELINE_SIMT_FAILS: "700" }, "an illegal memory access was encountered"],
   ["memory that errs", { STATELINE_SIMT_FAILS: "214" }, "uncorrectable ECC error encountered"],
   ["a launch that takes too long", { STATELINE_SIMT_FAILS: "702" }, "the launch timed out and was terminated"],

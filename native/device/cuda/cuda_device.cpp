@@ -79,8 +79,18 @@ class KernelDevice final : public CudaDevice, private FusedOps {
     return std::make_unique<CudaBuffer>(floats, purpose, compute_);
   }
 
+  size_t bytes() const override {
+    size_t bytes = ids_.bytes() + rows_.bytes() + segments_.bytes() + (cublas_ ? cublas_->bytes() : 0);
+    for (const Scratch* scratch : {&product_, &largest_, &attention_, &narrow_}) bytes += scratch->bytes();
+    return bytes;
+  }
+
+  void expect_weights(size_t bytes) override { require_room(bytes, "the weights"); }
   std::unique_ptr<Matrix> pack(const TensorSlice& weight, const TensorSlice* bias, ComputeType type) override {
-    return std::make_unique<CudaMatrix>(weight, bias, type);
+    auto matrix = std::make_unique<CudaMatrix>(weight, bias, type);
+    if (by_cublas(options_.max_tokens) && type != ComputeType::f32)
+      narrow_.reserve(options_.max_tokens * matrix->columns() * sizeof(uint16_t));
+    return matrix;
   }
   std::unique_ptr<Table> keep(const TensorSlice& table) override { return std::make_unique<CudaTable>(table); }
   void load(const TensorSlice& slice, float* out) override { cpu::load(cpu::kernels(), slice, out); }
@@ -143,7 +153,7 @@ class KernelDevice final : public CudaDevice, private FusedOps {
 
   void matmul(const Matrix& weight, View<const float> in, View<float> out) override {
     const auto& matrix = static_cast<const CudaMatrix&>(weight);
-    if (in.rows > kGemvRows && cublas_ && !in.empty()) return matmul_by_cublas(matrix, in, out);
+    if (by_cublas(in.rows) && !in.empty()) return matmul_by_cublas(matrix, in, out);
     const auto product = in.rows <= kGemvRows ? gemv : gemm;
     done("matmul", product(matrix.weights(), matrix.bias(), in, out, compute_));
   }
@@ -216,6 +226,8 @@ class KernelDevice final : public CudaDevice, private FusedOps {
   }
 
  private:
+  bool by_cublas(int64_t rows) const { return cublas_ && rows > kGemvRows; }
+
   View<float> product_of(const Matrix& weight, View<const float> in) {
     const int64_t columns = weight.rows();
     const View<float> out{reinterpret_cast<float*>(product_.room_for(in.rows * columns * sizeof(float))), in.rows,

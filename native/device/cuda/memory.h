@@ -15,7 +15,8 @@ std::atomic<bool>& gpu_hangs();
 class DeviceMemory {
  public:
   DeviceMemory() = default;
-  // Not initialised. Throws E_DEVICE_MEMORY, which says how much is free, for `purpose`.
+  // Not initialised. `purpose`: a literal, in the plural. Throws E_DEVICE_MEMORY, which says what needs and what holds
+  // how much.
   DeviceMemory(size_t bytes, const char* purpose);
 
   std::byte* data() const { return data_.get(); }
@@ -23,15 +24,20 @@ class DeviceMemory {
   T* as() const {
     return reinterpret_cast<T*>(data_.get());
   }
-  size_t bytes() const { return bytes_; }
+  size_t bytes() const { return data_.get_deleter().bytes; }
 
  private:
   struct Free {
+    int gpu;
+    const char* purpose;
+    size_t bytes;
     void operator()(std::byte* memory) const;
   };
   std::unique_ptr<std::byte, Free> data_;
-  size_t bytes_ = 0;
 };
+
+// Throws E_DEVICE_MEMORY where the calling thread's GPU has not so much left.
+void require_room(size_t bytes, const char* purpose);
 
 class PinnedMemory {
  public:
@@ -54,6 +60,9 @@ class PinnedMemory {
 class Scratch {
  public:
   std::byte* room_for(size_t bytes);
+  // Before any is handed out: so that it need not grow in a step, up to that.
+  void reserve(size_t bytes);
+  size_t bytes() const;
 
  private:
   std::vector<DeviceMemory> blocks_;

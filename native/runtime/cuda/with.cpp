@@ -147,8 +147,9 @@ CudaSummary cuda_summary() {
     summary.nccl_problem = error.message;
   }
   try {
-    summary.cublas = cuda::Cublas::find();
-    if (summary.cublas.empty()) summary.cublas_problem = kNoCublas;
+    const auto cublas = cuda::CublasLibrary::open();
+    if (cublas) summary.cublas = cublas->file;
+    if (!cublas) summary.cublas_problem = kNoCublas;
   } catch (const Error& error) {
     summary.cublas_problem = error.message;
   }

@@ -673,7 +673,8 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   *graph = new SimtGraph(*captured);
   return cudaSuccess;
 }
-cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
+__attribute__((visibility("default"))) cudaError_t cudaStreamIsCapturing(cudaStream_t stream,
+                                                                         cudaStreamCaptureStatus* status) {
   *status = stream && stream->capture ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
   return cudaSuccess;
 }

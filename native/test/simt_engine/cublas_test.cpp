@@ -53,10 +53,77 @@ TEST("products by cuBLAS give the kernels' logits, up to the rounding of activat
   }
 }
 
-TEST("a file that is no cuBLAS is refused by name") {
+// What so many requests at once write that products are cuBLAS's.
+std::vector<std::vector<int32_t>> crowd(RunningEngine& engine) {
+  GenerateOptions options;
+  options.max_new_tokens = 8;
+  std::vector<Submitted> running;
+  for (int i = 0; i < engine.engine().spec().slots; ++i)
+    running.push_back(submit_request(engine.engine(), input(random_tokens(5, 301, i)), options));
+  std::vector<std::vector<int32_t>> tokens;
+  for (Submitted& each : running) {
+    each.settled.get();
+    tokens.push_back(each.request->result().tokens);
+  }
+  return tokens;
+}
+
+TEST("decode of so many sequences that products are cuBLAS's writes in graphs what single launches write") {
+  const RandomModel model(hybrid_model());
+  setenv("STATELINE_CUBLAS", FAKE_CUBLAS, 1);
+  auto spec = model.spec(2);
+  spec.device = DeviceKind::cuda;
+  spec.gpus = {0, 0};
+  spec.slots = 20;
+  spec.verify_collectives = false;
+  spec.graphs = false;
+  RunningEngine launches(spec);
+  const auto expected = crowd(launches);
+  spec.graphs = true;
+  RunningEngine graphs(spec);
+  CHECK(crowd(graphs) == expected);
+  CHECK(graphs.engine().repeated_steps() > 0);
+  // Activations in 16 bits, or not, by how many sequences a step happens to have: others may be written.
+  spec.compute_type = ComputeType::f16;
+  RunningEngine narrow(spec);
+  CHECK_EQUAL(crowd(narrow).size(), 20u);
+  CHECK(narrow.engine().repeated_steps() > 0);
+  unsetenv("STATELINE_CUBLAS");
+}
+
+TEST("the workspace of cuBLAS counts among a rank's memory, and what a job is the first to need") {
   const RandomModel model;
-  for (const char* file : {"/nowhere/libcublas.so.13", "libm.so.6"}) {
-    CHECK_THROWS(logits(model, ComputeType::f32, file), "E_CUBLAS");
+  int64_t activations[2];
+  for (const bool cublas : {false, true}) {
+    const auto now = [](RunningEngine& engine) {
+      return static_cast<int64_t>(engine.engine().memory()[0].activations);
+    };
+    setenv("STATELINE_CUBLAS", cublas ? FAKE_CUBLAS : "off", 1);
+    auto spec = model.spec(1);
+    spec.device = DeviceKind::cuda;
+    RunningEngine engine(spec);
+    activations[cublas] = now(engine);
+    engine.forward(input(random_tokens(40, 301)));
+    CHECK(now(engine) > activations[cublas]);  // logits on their way to the host
+  }
+  unsetenv("STATELINE_CUBLAS");
+  CHECK(activations[1] - activations[0] >= 4 << 20);
+}
+
+TEST("too little memory for the workspace of cuBLAS is said so") {
+  const RandomModel model;
+  setenv("STATELINE_SIMT_MEMORY", "3000000", 1);
+  CHECK_THROWS(logits(model, ComputeType::f32, FAKE_CUBLAS), "E_DEVICE_MEMORY");
+  unsetenv("STATELINE_SIMT_MEMORY");
+  unsetenv("STATELINE_CUBLAS");
+}
+
+TEST("a file that is no cuBLAS, or too old a one, is refused by name") {
+  const RandomModel model;
+  const std::pair<const char*, const char*> cases[] = {
+      {"/nowhere/libcublas.so.13", "E_CUBLAS"}, {"libm.so.6", "E_CUBLAS"}, {FAKE_CUBLAS_OLD, "E_CUBLAS_OLD"}};
+  for (const auto& [file, code] : cases) {
+    CHECK_THROWS(logits(model, ComputeType::f32, file), code);
     unsetenv("STATELINE_CUBLAS");
   }
 }

@@ -115,15 +115,31 @@ TEST("a GPU older than what the kernels were compiled for is refused by name") {
   CHECK_EQUAL(error.details.at("capability"), std::string("7.0"));
 }
 
-TEST("too little memory of a GPU is said with what needs how much of it") {
+TEST("too little memory of a GPU is said with what needs how much of it, and what holds the rest") {
   const RandomModel model;
-  auto spec = on_gpus(model, {1});  // the other keeps what a test before has left there
+  auto spec = on_gpus(model, {1});
   spec.slots = 1000;
-  setenv("STATELINE_SIMT_MEMORY", "4000000", 1);
-  const Error error = error_of([&] { RunningEngine{spec}; });
-  unsetenv("STATELINE_SIMT_MEMORY");
-  CHECK_EQUAL(error.code, std::string("E_DEVICE_MEMORY"));
-  CHECK_EQUAL(error.details.at("purpose"), std::string("the states of all slots"));
+  const auto refused = [&](size_t left) {
+    size_t free = 0, total = 0;  // tests before have left something there
+    cudaSetDevice(1);
+    cudaMemGetInfo(&free, &total);
+    setenv("STATELINE_SIMT_MEMORY", std::to_string(total - free + left).c_str(), 1);
+    const Error error = error_of([&] { RunningEngine{spec}; });
+    unsetenv("STATELINE_SIMT_MEMORY");
+    CHECK_EQUAL(error.code, std::string("E_DEVICE_MEMORY"));
+    return error;
+  };
+  const Error states = refused(4'000'000);
+  CHECK_EQUAL(states.details.at("purpose"), std::string("the states of all slots"));
+  CHECK(states.details.at("held").find("the weights 1 MiB") != std::string::npos);
+  CHECK(states.message.find(states.details.at("held")) != std::string::npos);
+
+  // All of the weights, before the first of them is read.
+  const Error weights = refused(100'000);
+  CHECK_EQUAL(weights.details.at("purpose"), std::string("the weights"));
+  int64_t values = 0;
+  for (const EngineTensor& tensor : spec.tensors) values += tensor.columns > 1 ? tensor.rows * tensor.columns : 0;
+  CHECK_EQUAL(weights.details.at("bytes"), std::to_string(values * 4));
 }
 
 }  // namespace
