@@ -4,18 +4,33 @@
 #   bench/gpu/run.sh --prepare   builds only, where there is nvcc, CMake and Node: build/gpu/bin and build/gpu/plans can be
 #                                carried to a GPU, beside this repository's files
 #   bench/gpu/run.sh --dry-run   no GPU: the same parts on the CPU (native/test/simt), tiny shapes, kept in build/gpu-dry
+#   ... --only PART,PART         those parts alone: ops, sanitizer, golden, kernels, peer, engine, sums, mamba-ssm, speed
+#                                (all models) or one model as model-mamba-2.8b
 #
 # It is made of parts, the most telling first. Each has its time, and all together STATELINE_GPU_SECONDS (840, what a short
 # loan of a GPU gives). One that fails or runs out of time is named in the result, the table and the exit status, and the
 # others run; the result is written after each. STATELINE_GPU_RESULTS names another folder for it, STATELINE_GPU_PROGRAMS
-# one for build/gpu. Running what was built needs neither Node nor CMake.
+# one for build/gpu or build/gpu-dry, where nothing is built. Running what was built needs neither Node nor CMake.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-mode=${1:-}
+usage() {
+  sed -n '2,8p' "$0"
+  exit 2
+}
+mode='' only=''
+while [ $# -gt 0 ]; do
+  case $1 in
+    --dry-run | --prepare) mode=$1 ;;
+    --only) only=${2:-} && [ -n "$only" ] && shift || usage ;;
+    *) usage ;;
+  esac
+  shift
+done
 seconds=${STATELINE_GPU_SECONDS:-840}
 results=${STATELINE_GPU_RESULTS:-bench/results}
 out=${STATELINE_GPU_PROGRAMS:-build/gpu} # with bin and plans
-[ "$mode" != --dry-run ] || out=build/gpu-dry results=build/gpu-dry/results seconds=36000
+[ "$mode" != --dry-run ] || out=${STATELINE_GPU_PROGRAMS:-build/gpu-dry} seconds=36000
+[ "$mode" != --dry-run ] || results=${STATELINE_GPU_RESULTS:-$out/results}
 bin=$out/bin
 plans=$out/plans
 log=${STATELINE_GPU_RESULTS:-$out}/log
@@ -53,11 +68,27 @@ build_dry() {
   find "$plans" -type f ! -name mamba-odd-2.plan ! -name falcon-odd-1.plan -delete
 }
 
+small=mamba-130m larger="mamba-2.8b falcon-mamba-7b zamba-7b"
+[ "$mode" != --dry-run ] || small=tiny-mamba larger=tiny-zamba
+names="ops sanitizer golden kernels model-$small peer engine sums $(printf 'model-%s ' $larger)mamba-ssm"
+for part in $(printf %s "$only" | tr , ' '); do
+  case " $names speed " in
+    *" $part "*) ;;
+    *) echo "there is no part $part; there are $(echo "$names" | sed 's/ /, /g') and, for all models, speed" >&2 && exit 2 ;;
+  esac
+done
+chosen() {
+  case ",$only," in
+    ,, | *",$1,"*) return 0 ;;
+    *,speed,*) [ "${1#model-}" != "$1" ] ;;
+    *) return 1 ;;
+  esac
+}
+
 case $mode in
-  --dry-run) build_dry ;;
+  --dry-run) [ -n "${STATELINE_GPU_PROGRAMS:-}" ] || build_dry ;;
   --prepare) build && exit 0 ;;
   "") [ -x "$bin/speed" ] || build ;;
-  *) sed -n '2,6p' "$0" && exit 2 ;;
 esac
 
 # Text as JSON: of a word or of what programs print.
@@ -81,6 +112,7 @@ END
 # part NAME SECONDS COMMAND…
 part() {
   part=$1 limit=$2
+  chosen "$part" || return 0
   shift 2
   begin=$(date +%s)
   left=$((end - begin))
@@ -116,13 +148,13 @@ rm -rf "$log"
 mkdir -p "$log" "$results"
 : > "$log/parts"
 if [ "$mode" = --dry-run ]; then
-  slower=40 dry=--dry-run card=dry small=tiny-mamba larger=tiny-zamba
+  slower=40 dry=--dry-run card=dry
   machine="SIMT runner, no GPU"
   predictions=$log/predictions.json
   node bench/gpu/predict.mjs --tiny > "$predictions"
   of_engine="refused on CUDA" # two of its tests
 else
-  slower=1 dry='' small=mamba-130m larger="mamba-2.8b falcon-mamba-7b zamba-7b" of_engine=''
+  slower=1 dry='' of_engine=''
   card=$(nvidia-smi --query-gpu=name --format=csv,noheader -i 0 2> /dev/null | tr 'A-Z ' 'a-z-')
   machine=$(nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.mem,clocks.max.sm,clocks.max.mem,power.limit \
     --format=csv,noheader -i 0 2> /dev/null)
@@ -149,10 +181,11 @@ name=$results/$date-$card
 
 strict=
 if [ -n "$dry" ]; then
-  strict=--strict
+  [ -n "$only" ] || strict=--strict
   node bench/gpu/predict.mjs --check || failed="$failed predictions"
   rm -rf "$out/runs"
-  node dist/kernel/cli/main.js import "$name.trace.json" --runs "$out/runs" > /dev/null || failed="$failed import"
+  ! chosen "model-$small" || node dist/kernel/cli/main.js import "$name.trace.json" --runs "$out/runs" > /dev/null ||
+    failed="$failed import"
 fi
 if command -v node > /dev/null; then
   node bench/gpu/table.mjs $strict "$name.json" > "$name.md" || failed="$failed table"
