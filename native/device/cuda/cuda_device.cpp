@@ -34,6 +34,15 @@ class CudaBuffer final : public Buffer {
 
 constexpr int64_t kSettleMs = 5000;
 
+// What other ranks wait for is small, and would stand behind all blocks of a product that fills the GPU: of streams
+// with waiting blocks the one of higher priority gets the room that ends, though none is taken from what runs (CUDA
+// Runtime API, cudaStreamCreateWithPriority).
+int first_priority() {
+  int least = 0, first = 0;
+  check(cudaDeviceGetStreamPriorityRange(&least, &first), "asking for priorities");
+  return first;
+}
+
 // The thread's GPU, before anything else is made on it.
 struct Current {
   explicit Current(const CudaDeviceOptions& options) {
@@ -292,7 +301,7 @@ class KernelDevice final : public CudaDevice, private FusedOps {
   Current current_;
   CudaDeviceOptions options_;
   CudaStream compute_;
-  CudaStream communication_;
+  CudaStream communication_{first_priority()};
   std::unique_ptr<Cublas> cublas_ = Cublas::open(compute_);  // null: the kernels' own products
   DeviceMemory ids_, rows_, segments_;                       // of the step, in which each segment has a token at least
   Inbox inbox_;

@@ -45,7 +45,8 @@ class Capture {
     const cudaStream_t stream = std::exchange(stream_, nullptr);
     check(cudaStreamEndCapture(stream, &graph), "ending a graph");
     cudaGraphExec_t executable = nullptr;
-    const cudaError_t made = cudaGraphInstantiate(&executable, graph, 0);
+    // Else all kernels would have the priority of the stream that launches them.
+    const cudaError_t made = cudaGraphInstantiate(&executable, graph, cudaGraphInstantiateFlagUseNodePriority);
     cudaGraphDestroy(graph);
     check(made, "making a graph");
     CudaGraph result(executable);

@@ -27,6 +27,7 @@ struct SimtGraph {
   struct Node {
     Operation operation;
     Nodes after;
+    int priority;  // of its stream
   };
   std::vector<Node> nodes;           // each behind those that it comes after
   std::vector<SimtStream*> streams;  // that capture into it, the first began
@@ -37,11 +38,13 @@ using Capture = std::shared_ptr<SimtGraph>;
 
 struct SimtGraphExec {
   std::shared_ptr<const SimtGraph> graph;
+  bool by_priority;
 };
 
 struct SimtStream {
-  explicit SimtStream(int device) : device(device) {}
+  SimtStream(int device, int priority) : device(device), priority(priority) {}
   const int device;
+  const int priority;  // in graphs; streams by themselves do not wait for each other
   Capture capture;
   Nodes last;  // what the next operation captured comes after
   std::deque<Operation> queue;
@@ -244,7 +247,7 @@ cudaError_t simt::submit(cudaStream_t stream, Operation operation) {
     const std::lock_guard lock(world().mutex);
     if (stream->capture) {
       auto& nodes = stream->capture->nodes;
-      nodes.push_back({std::move(operation), std::exchange(stream->last, {nodes.size()})});
+      nodes.push_back({std::move(operation), std::exchange(stream->last, {nodes.size()}), stream->priority});
       return cudaSuccess;
     }
   }
@@ -342,8 +345,10 @@ cudaError_t cudaGetDevice(int* device) {
   *device = current_device;
   return cudaSuccess;
 }
+// STATELINE_SIMT_SILENT: a GPU that is counted and does not answer.
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   if (device < 0 || device >= devices()) return note(cudaErrorInvalidDevice);
+  if (number_from("STATELINE_SIMT_SILENT", -1) == static_cast<size_t>(device)) return note(cudaErrorECCUncorrectable);
   *properties = {};
   std::strcpy(properties->name, "SIMT runner");
   properties->totalGlobalMem = memory_of_device();
@@ -501,15 +506,19 @@ cudaError_t cudaMemsetAsync(void* block, int value, size_t bytes, cudaStream_t s
 }
 cudaError_t cudaMemset(void* block, int value, size_t bytes) { return cudaMemsetAsync(block, value, bytes, nullptr); }
 
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned int) {
-  *stream = new SimtStream(current_device);
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned int, int priority) {
+  *stream = new SimtStream(current_device, priority);
   const std::lock_guard lock(world().mutex);
   world().streams.insert(*stream);
   return cudaSuccess;
 }
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned int flags) {
+  return cudaStreamCreateWithPriority(stream, flags, 0);
+}
 cudaError_t cudaStreamCreate(cudaStream_t* stream) { return cudaStreamCreateWithFlags(stream, 0); }
-cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned int flags, int) {
-  return cudaStreamCreateWithFlags(stream, flags);
+cudaError_t cudaStreamGetPriority(cudaStream_t stream, int* priority) {
+  *priority = stream->priority;
+  return cudaSuccess;
 }
 cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
   *least = 0;
@@ -678,8 +687,9 @@ __attribute__((visibility("default"))) cudaError_t cudaStreamIsCapturing(cudaStr
   *status = stream && stream->capture ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
   return cudaSuccess;
 }
-cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
-  *executable = new SimtGraphExec{std::make_shared<const SimtGraph>(*graph)};
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long flags) {
+  const bool by_priority = flags & cudaGraphInstantiateFlagUseNodePriority;
+  *executable = new SimtGraphExec{std::make_shared<const SimtGraph>(*graph), by_priority};
   return cudaSuccess;
 }
 // Waits as an allocation does.
@@ -689,10 +699,11 @@ cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) {
   wait_for_device(-1);
   return cudaSuccess;
 }
-// As captured, or, with STATELINE_SIMT_LAST_FIRST, always the last captured of the operations that may run.
+// Of the operations that may run always the first of those with the highest priority, or, with
+// STATELINE_SIMT_LAST_FIRST, the last captured of all.
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   const bool last_first = std::getenv("STATELINE_SIMT_LAST_FIRST");
-  return simt::submit(stream, [graph = executable->graph, last_first] {
+  return simt::submit(stream, [graph = executable->graph, by_priority = executable->by_priority, last_first] {
     const auto& nodes = graph->nodes;
     std::vector<std::vector<size_t>> before(nodes.size());
     std::vector<size_t> missing(nodes.size());
@@ -703,7 +714,9 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
       for (const size_t other : nodes[i].after) before[other].push_back(i);
     }
     while (!ready.empty()) {
-      const size_t next = last_first ? *ready.rbegin() : *ready.begin();
+      const auto urgent =
+          std::ranges::min_element(ready, {}, [&](size_t node) { return by_priority ? nodes[node].priority : 0; });
+      const size_t next = last_first ? *ready.rbegin() : *urgent;
       ready.erase(next);
       if (const cudaError_t error = nodes[next].operation()) return error;
       for (const size_t other : before[next]) {

@@ -26,6 +26,9 @@
 #include "cuda_runtime_api.h"
 #include "test/reference/number_formats.h"
 
+// Weak: `stateline doctor` opens this library where there is no shim.
+cudaError_t cudaLaunchHostFunc(cudaStream_t, cudaHostFn_t, void*) __attribute__((weak));
+
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
 struct World;
@@ -110,7 +113,7 @@ thread_local Pieces pieces;
 // "name" or "name:rank".
 bool names(const char* variable, const char* name, int rank) {
   const char* value = std::getenv(variable);
-  return value && (std::string(value) == name || std::string(value) == name + (":" + std::to_string(rank)));
+  return value && (std::string(value) == name || std::string(value) == std::string(name) + ":" + std::to_string(rank));
 }
 bool fails(const char* name, const ncclComm* comm) { return names("FAKE_NCCL_FAIL", name, comm->member->rank); }
 

@@ -486,6 +486,32 @@ TEST("steps beyond the largest that ranks' graphs serve call their ops each time
   repeats->forget();
 }
 
+TEST("what a rank sends goes before what it computes, also in a graph") {
+  const auto device = make_cuda_device({.max_tokens = 1});
+  struct Part {
+    char name;
+    std::string& order;
+    void put(cudaStream_t stream) {
+      const auto note = [](void* part) { static_cast<Part*>(part)->order += static_cast<Part*>(part)->name; };
+      CHECK_EQUAL(cudaLaunchHostFunc(stream, note, this), cudaSuccess);
+    }
+  };
+  std::string order;
+  Part computes{'c', order}, sends{'s', order};
+  const cuda::CudaEvent begun, sent;
+  cuda::Capture capture(device->compute());
+  begun.record(device->compute());
+  begun.hold(device->communication());
+  computes.put(device->compute());
+  sends.put(device->communication());
+  sent.record(device->communication());
+  sent.hold(device->compute());
+  const cuda::CudaGraph graph = capture.end();
+  graph.launch(device->compute());
+  device->wait(device->compute());
+  CHECK_EQUAL(order, std::string("sc"));
+}
+
 TEST("decode on NCCL is a graph a rank, with the tokens and bytes of single launches") {
   choose(NCCL_WORKING);
   const RandomModel model(hybrid_model());
@@ -507,6 +533,35 @@ TEST("decode on NCCL is a graph a rank, with the tokens and bytes of single laun
     CHECK_EQUAL(actual.wire_bytes, expected.wire_bytes);
     CHECK_EQUAL(launches.engine().repeated_steps(), 0);
     CHECK(graphs.engine().repeated_steps() >= 5);
+  }
+}
+
+TEST("groups of as many ranks are connected alike: by NCCL where the GPUs of one do not read each other's memory") {
+  choose(NCCL_WORKING);
+  const RandomModel model(hybrid_model());
+  const struct {
+    const char* island;
+    bool heads, all;  // on NCCL
+  } cases[] = {{"4", false, false}, {"2", false, true}, {"3", true, true}, {"1", true, true}};
+  for (const auto& [island, heads, all] : cases) {
+    const Context context(std::string("islands of ") + island);
+    setenv("STATELINE_SIMT_ISLAND", island, 1);
+    auto spec = model.spec(4);
+    spec.device = DeviceKind::cuda;
+    RunningEngine cuda(spec);
+    cuda.engine().record(true, 1 << 12);
+    cuda.forward(input(random_tokens(9, 301)));
+    unsetenv("STATELINE_SIMT_ISLAND");
+    for (const auto& spans : cuda.engine().drain().ranks) {
+      int of_heads = 0, of_all = 0;
+      for (const Span& span : spans) {
+        const bool of_head = span.op == Op::all_reduce_x_proj;
+        if (!of_head && span.op != Op::all_reduce_out_proj) continue;
+        ++(of_head ? of_heads : of_all);
+        CHECK_EQUAL(span.algorithm == Algorithm::nccl, of_head ? heads : all);
+      }
+      CHECK(of_heads > 0 && of_all > 0);
+    }
   }
 }
 

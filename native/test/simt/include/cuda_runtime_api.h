@@ -9,9 +9,10 @@
 // Where CUDA leaves room, this takes the worst: allocating, freeing and a kernel's first launch wait for GPUs and hold
 // up other threads' calls meanwhile; copies from and to memory that is not pinned wait for their stream; a kernel that
 // fails (STATELINE_SIMT_FAILS: the next, with the error of that number) breaks its device for good. A device that hangs
-// (STATELINE_SIMT_HANGS) ends the process in calls that would never return. Refused as a GPU refuses it: a launch on
-// another device's stream, an event of another device, timing by events that have none, copies in the wrong direction,
-// and in a capture all that waits.
+// (STATELINE_SIMT_HANGS) ends the process in calls that would never return; one that is silent (STATELINE_SIMT_SILENT:
+// its number) is counted and says nothing of itself. Refused as a GPU refuses it: a launch on another device's stream,
+// an event of another device, timing by events that have none, copies in the wrong direction, and in a capture all that
+// waits.
 #pragma once
 
 #include <cstddef>
@@ -86,6 +87,7 @@ enum cudaDeviceAttr {
 };
 
 constexpr unsigned int cudaStreamDefault = 0, cudaStreamNonBlocking = 1;
+constexpr unsigned long long cudaGraphInstantiateFlagUseNodePriority = 8;
 constexpr unsigned int cudaEventDefault = 0, cudaEventBlockingSync = 1, cudaEventDisableTiming = 2;
 constexpr unsigned int cudaHostAllocDefault = 0, cudaHostAllocPortable = 1, cudaHostAllocMapped = 2;
 constexpr unsigned int cudaHostRegisterDefault = 0, cudaHostRegisterPortable = 1, cudaHostRegisterReadOnly = 8;
@@ -137,6 +139,7 @@ cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t 
 cudaError_t cudaStreamCreate(cudaStream_t* stream);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned int flags);
 cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned int flags, int priority);
+cudaError_t cudaStreamGetPriority(cudaStream_t stream, int* priority);
 cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
