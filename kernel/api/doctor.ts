@@ -16,6 +16,12 @@ export interface Finding {
   readonly todo: string | null;
 }
 
+/** What is not ours and comes with a version. */
+interface Library extends Finding {
+  readonly available: boolean;
+  readonly version: string | null;
+}
+
 export interface Health {
   readonly versions: { readonly stateline: string; readonly node: string };
   /** `isa`: the kernels in use, null when the engine is not built; `isas`: all that this CPU can run. */
@@ -31,9 +37,11 @@ export interface Health {
     readonly architectures: readonly string[];
     readonly gpus: readonly string[];
   };
+  /** NVIDIA's; its version is that of the CUDA which it serves. */
+  readonly driver: Library;
   /** What multiplies many rows on GPUs. `library`: the file that is opened. */
-  readonly cublas: Finding & { readonly available: boolean; readonly library: string | null };
-  readonly nccl: Finding & { readonly available: boolean; readonly version: string | null };
+  readonly cublas: Library & { readonly library: string | null };
+  readonly nccl: Library;
   readonly mpi: Finding & { readonly available: boolean; readonly launcher: string | null };
   /** `command`: jupyter on PATH; `kernelspec`: the folder of the installed kernel. */
   readonly jupyter: Finding & { readonly command: string | null; readonly kernelspec: string | null };
@@ -46,9 +54,7 @@ export function doctor(): Promise<Health> {
     versions: { stateline: packageVersion(), node: process.versions.node },
     cpu: examineCpu(),
     memory: { totalBytes: totalmem(), freeBytes: freemem(), todo: null },
-    cuda: examineCuda(),
-    cublas: examineCublas(),
-    nccl: examineNccl(),
+    ...examineGpus(),
     mpi: examineMpi(),
     jupyter: examineJupyter(),
     chromium: examineChromium(),
@@ -68,35 +74,30 @@ function examineCpu(): Health["cpu"] {
   }
 }
 
-function examineCuda(): Health["cuda"] {
+function examineGpus(): Pick<Health, "cuda" | "driver" | "cublas" | "nccl"> {
   try {
-    const { compiled, architectures, gpus, problem } = addon().cudaInfo();
-    const names = gpus.map(({ name, memoryBytes }) => `${name}, ${formatBytes(memoryBytes)}`);
-    return { compiled, architectures, gpus: names, todo: problem || null };
+    const { compiled, architectures, gpus, problem, ...found } = addon().cudaInfo();
+    const names = gpus.map((gpu) => gpu.problem || `${gpu.name}, ${formatBytes(gpu.memoryBytes)}`);
+    return {
+      cuda: { compiled, architectures, gpus: names, todo: problem || null },
+      driver: library(found.driver, found.driverProblem),
+      cublas: { ...library(found.cublas, found.cublasProblem), library: found.cublasFile || null },
+      nccl: library(found.nccl, found.ncclProblem),
+    };
   } catch (error) {
     if (!(error instanceof StatelineError)) throw error;
-    return { compiled: false, architectures: [], gpus: [], todo: error.message };
+    const missing = library("", error.message);
+    return {
+      cuda: { compiled: false, architectures: [], gpus: [], todo: error.message },
+      driver: missing,
+      cublas: { ...missing, library: null },
+      nccl: missing,
+    };
   }
 }
 
-function examineCublas(): Health["cublas"] {
-  try {
-    const { cublas, cublasProblem } = addon().cudaInfo();
-    return { available: cublas !== "", library: cublas || null, todo: cublasProblem || null };
-  } catch (error) {
-    if (!(error instanceof StatelineError)) throw error;
-    return { available: false, library: null, todo: error.message };
-  }
-}
-
-function examineNccl(): Health["nccl"] {
-  try {
-    const { nccl, ncclProblem } = addon().cudaInfo();
-    return { available: nccl !== "", version: nccl || null, todo: ncclProblem || null };
-  } catch (error) {
-    if (!(error instanceof StatelineError)) throw error;
-    return { available: false, version: null, todo: error.message };
-  }
+function library(version: string, problem: string): Library {
+  return { available: version !== "" && problem === "", version: version || null, todo: problem || null };
 }
 
 function examineMpi(): Health["mpi"] {
@@ -158,16 +159,23 @@ function onPath(...names: readonly string[]): string | null {
   return folders.flatMap((folder) => names.map((name) => join(folder, name))).find((path) => existsSync(path)) ?? null;
 }
 
-function healthTable({ versions, cpu, memory, cuda, cublas, nccl, mpi, jupyter, chromium }: Health): Table {
-  const row = (name: string, state: string, { todo }: Finding): string[] => [name, state, todo ?? ""];
+function healthTable({ versions, cpu, memory, cuda, driver, cublas, nccl, mpi, jupyter, chromium }: Health): Table {
+  const said = new Set<string>();
+  /** What several lack for one reason is said once. */
+  const row = (name: string, state: string, { todo }: Finding): string[] => {
+    const note = todo === null || said.has(todo) ? "" : todo;
+    said.add(note);
+    return [name, state, note];
+  };
   return {
     columns: [{ title: "" }, { title: "here" }, { title: "note" }],
     rows: [
       ["stateline", versions.stateline, `Node ${versions.node}`],
       row("cpu", cpu.isa ? `${cpu.isa} (of ${cpu.isas.join(", ")}), ${cpu.cores} cores` : "engine not built", cpu),
       row("memory", `${formatBytes(memory.totalBytes)}, ${formatBytes(memory.freeBytes)} free`, memory),
+      row("driver", driver.version ? `serves CUDA ${driver.version}` : "no", driver),
       row("cuda", cuda.compiled ? cuda.gpus.join("; ") || "compiled, no GPU" : "not compiled", cuda),
-      row("cublas", cublas.library ?? "no", cublas),
+      row("cublas", cublas.version ? `${cublas.version}, ${cublas.library ?? ""}` : "no", cublas),
       row("nccl", nccl.version ?? "no", nccl),
       row("mpi", mpi.launcher ?? "no", mpi),
       row("jupyter", [jupyter.command ?? "no jupyter", jupyter.kernelspec ?? "no kernelspec"].join(", "), jupyter),

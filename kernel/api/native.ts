@@ -339,14 +339,24 @@ export interface CudaInfo {
   readonly compiled: boolean;
   /** That kernels were compiled for. */
   readonly architectures: readonly string[];
-  readonly gpus: readonly { readonly name: string; readonly memoryBytes: number; readonly architecture: string }[];
+  /** By ordinal. `problem`: why one says nothing of itself; empty where it does. */
+  readonly gpus: readonly {
+    readonly name: string;
+    readonly memoryBytes: number;
+    readonly architecture: string;
+    readonly problem: string;
+  }[];
   /** Why there are no GPUs to compute on; empty where there are. */
   readonly problem: string;
+  /** The CUDA that the driver serves; empty where there is none. */
+  readonly driver: string;
+  readonly driverProblem: string;
   /** Its version; empty where there is none. */
   readonly nccl: string;
   readonly ncclProblem: string;
-  /** Its file; empty where there is none. */
+  /** Its version; empty where there is none. */
   readonly cublas: string;
+  readonly cublasFile: string;
   readonly cublasProblem: string;
 }
 

@@ -45,6 +45,7 @@ Napi::Value cuda_info(const Napi::CallbackInfo& info) {
       gpu.Set("name", text(env, each.name));
       gpu.Set("memoryBytes", static_cast<double>(each.memory));
       gpu.Set("architecture", text(env, each.architecture));
+      gpu.Set("problem", text(env, each.problem));
       gpus.Set(gpus.Length(), gpu);
     }
     auto result = Napi::Object::New(env);
@@ -52,9 +53,12 @@ Napi::Value cuda_info(const Napi::CallbackInfo& info) {
     result.Set("architectures", architectures);
     result.Set("gpus", gpus);
     result.Set("problem", text(env, summary.problem));
+    result.Set("driver", text(env, summary.driver));
+    result.Set("driverProblem", text(env, summary.driver_problem));
     result.Set("nccl", text(env, summary.nccl));
     result.Set("ncclProblem", text(env, summary.nccl_problem));
     result.Set("cublas", text(env, summary.cublas));
+    result.Set("cublasFile", text(env, summary.cublas_file));
     result.Set("cublasProblem", text(env, summary.cublas_problem));
     return result;
   });

@@ -6,8 +6,8 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 
-import { doctor, loadModel, profile, type LoadOptions } from "../../kernel/api/index";
-import { cli } from "../support/cli";
+import { loadModel, profile, type LoadOptions } from "../../kernel/api/index";
+import { cli, cliJson } from "../support/cli";
 import { difference, goldenCase, root, temporaryFolder } from "../support/fixtures";
 
 const addonFile = join(root, "build/release/stateline_simt.node");
@@ -17,6 +17,8 @@ process.env["STATELINE_ADDON"] = addonFile;
 function onGpus(ranks: number, options: LoadOptions = {}): LoadOptions {
   return { tensorParallel: ranks, device: "cuda", computeType: "f32", verifyCollectives: true, ...options };
 }
+
+const containing = (text: string): unknown => expect.stringContaining(text);
 
 jest.setTimeout(300_000);
 
@@ -68,17 +70,74 @@ test("a run on GPUs says that events stamped it and how far they may be off", as
   }
 });
 
-test("doctor lists the GPUs, and says which package brings a cuBLAS that is missing", async () => {
-  const { cuda } = await doctor();
-  expect(cuda).toMatchObject({ compiled: true, todo: null });
-  expect(cuda.gpus).toHaveLength(2);
-  process.env["STATELINE_CUBLAS"] = "off";
-  const { cublas } = await doctor();
-  delete process.env["STATELINE_CUBLAS"];
-  expect(cublas).toMatchObject({
-    available: false,
-    todo: expect.stringContaining("pip install nvidia-cublas") as unknown,
-  });
+const library = (name: string): string => join(root, "build/release/native/test", name);
+const cublas = (name: string): string => library(`simt_engine/lib${name}.so`);
+const nccl = (kind: string): string => library(`simt_nccl/libfake_nccl_${kind}.so`);
+
+test.each<[string, Record<string, string>, object]>([
+  [
+    "the GPUs, and the versions of what serves them",
+    { STATELINE_CUBLAS: cublas("fake_cublas"), STATELINE_NCCL: nccl("WORKING") },
+    {
+      cuda: { compiled: true, gpus: ["SIMT runner, 8.59 GB", "SIMT runner, 8.59 GB"], todo: null },
+      driver: { available: true, version: "13.0", todo: null },
+      cublas: { available: true, version: "13.1.0", library: cublas("fake_cublas"), todo: null },
+      nccl: { available: true, version: "2.27.3", todo: null },
+    },
+  ],
+  [
+    "a driver that is missing",
+    { STATELINE_SIMT_DRIVER: "0" },
+    {
+      cuda: { gpus: [], todo: containing("no NVIDIA driver") },
+      driver: { available: false, version: null, todo: containing("install one that serves CUDA 13.0") },
+    },
+  ],
+  [
+    "a driver that is too old",
+    { STATELINE_SIMT_DRIVER: "12080" },
+    {
+      driver: { available: false, version: "12.8", todo: containing("this build needs 13.0; install a newer driver") },
+    },
+  ],
+  [
+    "a driver without GPUs",
+    { STATELINE_SIMT_DEVICES: "0" },
+    { driver: { available: true, todo: null }, cuda: { todo: containing("check CUDA_VISIBLE_DEVICES") } },
+  ],
+  [
+    "a GPU that does not answer",
+    { STATELINE_SIMT_SILENT: "0" },
+    { cuda: { gpus: ["uncorrectable ECC error encountered", "SIMT runner, 8.59 GB"] } },
+  ],
+  [
+    "libraries that are missing",
+    { STATELINE_CUBLAS: "off", STATELINE_NCCL: "/nowhere/libnccl.so.2" },
+    {
+      cublas: { available: false, version: null, todo: containing("pip install nvidia-cublas") },
+      nccl: { available: false, version: null, todo: containing("pip install nvidia-nccl-cu13") },
+    },
+  ],
+  [
+    "libraries that are too old",
+    { STATELINE_CUBLAS: cublas("fake_cublas_old"), STATELINE_NCCL: nccl("OLD") },
+    {
+      cublas: {
+        available: false,
+        todo: containing("is cuBLAS 11.10.3, and 12.0 is the oldest that serves; pip install"),
+      },
+      nccl: { available: false, todo: containing("is the oldest that serves; install NCCL: pip install") },
+    },
+  ],
+])("doctor tells %s", async (_, env, expected) => {
+  // A process of its own: Jest's changes of the environment do not reach the addon.
+  const health = await cliJson<object>(["doctor"], { env: { STATELINE_ADDON: addonFile, ...env } });
+  expect(health).toMatchObject(expected);
+});
+
+test("doctor prints a reason once, at the first line that it concerns", async () => {
+  const { stdout } = await cli(["doctor"], { env: { STATELINE_ADDON: addonFile, STATELINE_SIMT_DRIVER: "0" } });
+  expect(stdout).toMatch(/^driver +no +this machine has no NVIDIA driver[^]*^cuda +compiled, no GPU *$/m);
 });
 
 test.each<[string, LoadOptions, string, string]>([
@@ -100,7 +159,7 @@ test.each<[string, Record<string, string>, string]>([
   [
     "too little memory",
     { STATELINE_SIMT_MEMORY: "200000" },
-    "of its 1 MiB left (this process holds nothing): use more ranks",
+    "of its 1 MiB left (this process holds a step's inputs 1 MiB): use more ranks",
   ],
   ["a kernel that fails", { STATELINE_SIMT_FAILS: "700" }, "an illegal memory access was encountered"],
   ["memory that errs", { STATELINE_SIMT_FAILS: "214" }, "uncorrectable ECC error encountered"],

@@ -19,7 +19,8 @@ Machine machine() {
   if (code != cudaSuccess) cudaGetLastError();
   if (found.driver == 0) {
     found.code = "E_CUDA_DRIVER";
-    found.problem = "this machine has no NVIDIA driver";
+    found.problem =
+        "this machine has no NVIDIA driver; install one that serves CUDA " + version_text(found.runtime) + " or later";
   } else if (code == cudaErrorInsufficientDriver) {
     found.code = "E_CUDA_DRIVER_OLD";
     found.problem = "the NVIDIA driver serves CUDA " + version_text(found.driver) + ", this build needs " +
@@ -33,10 +34,18 @@ Machine machine() {
   }
   if (!found.code.empty()) return found;
   for (int gpu = 0; gpu < count; ++gpu) {
+    Gpu& own = found.gpus.emplace_back();
     cudaDeviceProp properties{};
-    if (cudaGetDeviceProperties(&properties, gpu) != cudaSuccess) continue;
-    found.gpus.push_back({properties.name, properties.totalGlobalMem, properties.major, properties.minor,
-                          properties.multiProcessorCount});
+    if (const cudaError_t asked = cudaGetDeviceProperties(&properties, gpu); asked != cudaSuccess) {
+      cudaGetLastError();
+      own.problem = cudaGetErrorString(asked);
+      continue;
+    }
+    own.name = properties.name;
+    own.memory = properties.totalGlobalMem;
+    own.major = properties.major;
+    own.minor = properties.minor;
+    own.multiprocessors = properties.multiProcessorCount;
   }
   return found;
 }

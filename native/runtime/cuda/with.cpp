@@ -24,7 +24,13 @@ constexpr const char* kNoCublas =
     "its libcublas.so.13";
 
 // Kernels run on GPUs of the architecture that they were compiled for and on later ones.
-void check_architecture(const cuda::Gpu& gpu, int ordinal) {
+void check_gpu(const cuda::Gpu& gpu, int ordinal) {
+  if (!gpu.problem.empty()) {
+    throw Error("E_CUDA",
+                "GPU " + std::to_string(ordinal) + " does not answer: " + gpu.problem +
+                    "; choose another with gpus, or device cpu",
+                {{"gpu", std::to_string(ordinal)}});
+  }
   const int least = std::atoi(STATELINE_CUDA_ARCHITECTURES);  // the list begins with the oldest: "80-real,…"
   if (10 * gpu.major + gpu.minor >= least) return;
   const std::string capability = std::to_string(gpu.major) + "." + std::to_string(gpu.minor);
@@ -60,7 +66,7 @@ std::vector<int> placement(const EngineSpec& spec) {
       throw Error("E_OPTION", "gpus must lie in 0 to " + std::to_string(count - 1) + ", got " + std::to_string(gpu),
                   {{"option", "gpus"}, {"value", std::to_string(gpu)}});
     }
-    check_architecture(all[gpu], gpu);
+    check_gpu(all[gpu], gpu);
   }
   return gpus;
 }
@@ -141,6 +147,8 @@ CudaSummary cuda_summary() {
   std::stringstream architectures(STATELINE_CUDA_ARCHITECTURES);
   for (std::string each; std::getline(architectures, each, ',');) summary.architectures.push_back(each);
   summary.problem = machine.problem;
+  if (machine.driver > 0) summary.driver = cuda::version_text(machine.driver);
+  if (!machine.driver_serves()) summary.driver_problem = machine.problem;
   try {
     summary.nccl = nccl::Library::open()->version();
   } catch (const Error& error) {
@@ -148,14 +156,18 @@ CudaSummary cuda_summary() {
   }
   try {
     const auto cublas = cuda::CublasLibrary::open();
-    if (cublas) summary.cublas = cublas->file;
-    if (!cublas) summary.cublas_problem = kNoCublas;
+    if (cublas) {
+      summary.cublas = cublas->version;
+      summary.cublas_file = cublas->file;
+    } else {
+      summary.cublas_problem = kNoCublas;
+    }
   } catch (const Error& error) {
     summary.cublas_problem = error.message;
   }
   for (const cuda::Gpu& gpu : machine.gpus) {
-    summary.gpus.push_back(
-        {gpu.name, static_cast<int64_t>(gpu.memory), std::to_string(gpu.major) + "." + std::to_string(gpu.minor)});
+    summary.gpus.push_back({gpu.name, static_cast<int64_t>(gpu.memory),
+                            std::to_string(gpu.major) + "." + std::to_string(gpu.minor), gpu.problem});
   }
   return summary;
 }

@@ -14,7 +14,8 @@ std::unique_ptr<BackEnd> make_cuda_back_end(const EngineSpec&) { throw Error("E_
 
 CudaSummary cuda_summary() {
   CudaSummary summary;
-  summary.problem = summary.nccl_problem = summary.cublas_problem = kProblem;
+  summary.problem = kProblem;
+  summary.driver_problem = summary.nccl_problem = summary.cublas_problem = "only a build with CUDA asks for it";
   return summary;
 }
 

@@ -3,8 +3,11 @@
 
 #include <cstdlib>
 
+#include "comm/cuda/arrivals.h"
 #include "device/cuda/graph.h"
+#include "device/cuda/kernels.h"
 #include "device/cuda/memory.h"
+#include "runtime/cuda/gpus.h"
 #include "runtime/error.h"
 #include "test/check.h"
 #include "test/engine/random_model.h"
@@ -113,6 +116,37 @@ TEST("a GPU older than what the kernels were compiled for is refused by name") {
   unsetenv("STATELINE_SIMT_CAPABILITY");
   CHECK_EQUAL(error.code, std::string("E_GPU_ARCHITECTURE"));
   CHECK_EQUAL(error.details.at("capability"), std::string("7.0"));
+}
+
+TEST("a GPU that does not answer keeps its number: it is refused by that, and the others serve") {
+  const RandomModel model;
+  setenv("STATELINE_SIMT_DEVICES", "3", 1);
+  setenv("STATELINE_SIMT_SILENT", "1", 1);
+  const CudaSummary summary = cuda_summary();
+  CHECK_EQUAL(summary.gpus.size(), 3u);
+  for (const size_t gpu : {0, 1, 2}) CHECK_EQUAL(summary.gpus[gpu].problem.empty(), gpu != 1);
+  const Error error = error_of([&] { RunningEngine{on_gpus(model, {0, 1})}; });
+  CHECK_EQUAL(error.code, std::string("E_CUDA"));
+  CHECK_EQUAL(error.details.at("gpu"), std::string("1"));
+  RunningEngine(on_gpus(model, {0, 2})).forward(input(random_tokens(5, 301)));
+  unsetenv("STATELINE_SIMT_SILENT");
+  unsetenv("STATELINE_SIMT_DEVICES");
+}
+
+TEST("asking GPUs how far ranks have come leaves CUDA no error to report, whether they answer or not") {
+  cudaSetDevice(0);
+  cuda::Arrivals arrivals(1);
+  const cuda::CudaStream stream;
+  const cuda::DeviceMemory memory(sizeof(float), "a test");
+  const auto arrived = [&] { return arrivals.read({memory.as<uint32_t>()}, 1).size(); };
+  CHECK_EQUAL(arrived(), 1u);
+  setenv("STATELINE_SIMT_FAILS", std::to_string(cudaErrorIllegalAddress).c_str(), 1);
+  CHECK_EQUAL(cuda::add_bias({memory.as<float>(), 1, 1, 1}, memory.as<float>(), stream), cudaSuccess);
+  CHECK_EQUAL(cudaStreamSynchronize(stream), cudaErrorIllegalAddress);
+  cudaGetLastError();
+  CHECK_EQUAL(arrived(), 0u);
+  CHECK_EQUAL(cudaGetLastError(), cudaSuccess);
+  repair();
 }
 
 TEST("too little memory of a GPU is said with what needs how much of it, and what holds the rest") {
