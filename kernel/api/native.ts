@@ -173,6 +173,8 @@ export interface GenerateJob extends ForwardJob {
   readonly keepState: boolean;
   /** Begin with a kept state of an earlier request, and keep some for later ones. */
   readonly useCache: boolean;
+  /** Least time between two calls of onTokens, but for the last. */
+  readonly newsIntervalMs: number;
 }
 
 export interface GenerateResult {

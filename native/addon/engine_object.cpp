@@ -140,8 +140,9 @@ Napi::Value EngineObject::score(const Napi::CallbackInfo& info) {
 
 Napi::Value EngineObject::generate(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    GenerateOptions options = generate_options(object_argument(info, 0, "job"));
-    return submit<GenerateTask>(info, function_argument(info, 1, "onTokens"), std::move(options));
+    const auto job = object_argument(info, 0, "job");
+    const auto on_tokens = function_argument(info, 1, "onTokens");
+    return submit<GenerateTask>(info, on_tokens, generate_options(job), integer_at(job, "newsIntervalMs"));
   });
 }
 

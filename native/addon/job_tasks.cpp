@@ -8,8 +8,6 @@
 namespace stateline::addon {
 namespace {
 
-constexpr int64_t kNewsDistanceNs = 4'000'000;
-
 // Copies: Node may be built without external array buffers, and a copy is small beside the computing.
 Napi::Float32Array to_array(Napi::Env env, const float* values, size_t count) {
   auto array = Napi::Float32Array::New(env, count);
@@ -74,9 +72,9 @@ void GenerateTask::on_token(int32_t token, std::span<const TokenLogprob> logprob
     fresh_logprobs_.insert(fresh_logprobs_.end(), logprobs.begin(), logprobs.end());
   }
   const int64_t now = monotonic_ns();
-  if (now - last_news_ns_ < kNewsDistanceNs) return;  // the next token, or the end, brings it
+  if (now - last_news_ns_ < news_interval_ns_) return;  // the next token, or the end, brings it
   last_news_ns_ = now;
-  notify();
+  mailbox().leave(*this);  // the engine rings when the step's other requests have theirs
 }
 
 void GenerateTask::news(Napi::Env env) {

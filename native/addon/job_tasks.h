@@ -63,13 +63,15 @@ class ScoreTask final : public JobTask {
   std::shared_ptr<ScoreJob> job_;
 };
 
-// Tokens reach JavaScript soon, but not one by one when they come fast: waking it for each would take the cores from
-// the ranks.
+// Tokens reach JavaScript at most once in `news_interval_ms`: waking it for each would take the cores from the ranks.
 class GenerateTask final : public JobTask {
  public:
   GenerateTask(Napi::Env env, Mailbox& mailbox, const Napi::Object& engine, const Napi::Function& on_tokens,
-               GenerateOptions options)
-      : JobTask(env, mailbox, engine), on_tokens_(Napi::Persistent(on_tokens)), options_(std::move(options)) {}
+               GenerateOptions options, int64_t news_interval_ms)
+      : JobTask(env, mailbox, engine),
+        on_tokens_(Napi::Persistent(on_tokens)),
+        options_(std::move(options)),
+        news_interval_ns_(news_interval_ms * 1'000'000) {}
   std::shared_ptr<Request> make_job(Engine& engine, JobInput input);
 
  private:
@@ -80,6 +82,7 @@ class GenerateTask final : public JobTask {
 
   Napi::FunctionReference on_tokens_;
   GenerateOptions options_;
+  int64_t news_interval_ns_;
   std::shared_ptr<Request> job_;
   int64_t last_news_ns_ = 0;  // the deciding rank's
   std::mutex mutex_;

@@ -18,7 +18,7 @@ void LoadTask::start(EngineSpec spec) {
           total_bytes_ = total;
           notify();
         },
-        [this](std::exception_ptr error) { done(std::move(error)); });
+        [this](std::exception_ptr error) { done(std::move(error)); }, [&mailbox = mailbox()] { mailbox.ring(); });
     Environment::of(env_).cancels()[job_] = [engine = engine_.get()] { engine->cancel_load(); };
   } catch (...) {
     done(std::current_exception());

@@ -23,7 +23,15 @@ void Mailbox::enqueue(PromiseTask& task) {
   if (task.queued_) return;
   task.queued_ = true;
   letters_.push_back(&task);
-  if (letters_.size() == 1) bell_.NonBlockingCall();
+}
+
+void Mailbox::ring() {
+  {
+    std::lock_guard lock(mutex_);
+    if (rung_ || letters_.empty()) return;
+    rung_ = true;
+  }
+  bell_.NonBlockingCall();  // not under the lock, which is what the woken thread wants first
 }
 
 void Mailbox::call(Napi::Env env, Napi::Function, Mailbox* mailbox, void*) {
@@ -35,6 +43,7 @@ void Mailbox::deliver(Napi::Env env) {
   {
     std::lock_guard lock(mutex_);
     letters.swap(letters_);
+    rung_ = false;
   }
   for (PromiseTask* task : letters) {
     Napi::HandleScope scope(env);

@@ -32,6 +32,8 @@ class PromiseTask {
   }
 
  protected:
+  Mailbox& mailbox() { return mailbox_; }
+
   // On JavaScript's thread.
   virtual Napi::Value result(Napi::Env env) = 0;  // what the promise resolves with
   virtual void news(Napi::Env) {}                 // what came before; an exception rejects the promise

@@ -8,11 +8,12 @@
 
 namespace stateline {
 
-Batch::Batch(const EngineSpec& spec, JobQueue& queue, std::function<void()> check)
+Batch::Batch(const EngineSpec& spec, JobQueue& queue, std::function<void()> check, std::function<void()> told)
     : Job(JobInput{}, nullptr),
       spec_(spec),
       queue_(queue),
       check_(std::move(check)),
+      told_(std::move(told)),
       sent_(spec.ranks),
       cache_(spec.shape, spec.cache_bytes, spec.cache_interval) {
   for (int slot = spec.slots; slot-- > 0;) free_.push_back(slot);
@@ -356,6 +357,7 @@ void Batch::sample(Rank& rank, const Plan& plan, Step& step, View<const float> h
       }
     }
   }
+  if (rank.decides()) told_();
 }
 
 }  // namespace stateline

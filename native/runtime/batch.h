@@ -20,8 +20,8 @@ namespace stateline {
 
 class Batch final : public Job, public std::enable_shared_from_this<Batch> {
  public:
-  // `check` throws when results since its last call cannot be trusted.
-  Batch(const EngineSpec& spec, JobQueue& queue, std::function<void()> check);
+  // `check` throws when results since its last call cannot be trusted; `told` is called when a step's tokens are.
+  Batch(const EngineSpec& spec, JobQueue& queue, std::function<void()> check, std::function<void()> told);
 
   // --- any thread ---
   // Throws E_CLOSED, and E_QUEUE_FULL when too many wait.
@@ -94,6 +94,7 @@ class Batch final : public Job, public std::enable_shared_from_this<Batch> {
   const EngineSpec& spec_;
   JobQueue& queue_;
   const std::function<void()> check_;
+  const std::function<void()> told_;
   std::array<Plan, 2> plans_;
   std::vector<std::atomic<int64_t>> sent_;  // by rank, so far
 

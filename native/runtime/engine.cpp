@@ -23,13 +23,14 @@ EngineSpec validated(EngineSpec spec) {
 
 }  // namespace
 
-Engine::Engine(EngineSpec spec, Progress progress, Loaded loaded)
+Engine::Engine(EngineSpec spec, Progress progress, Loaded loaded, Told told)
     : spec_(validated(std::move(spec))),
       queue_(spec_.ranks,
              [this](bool failed) {
                if (failed) shared_->reset();
              }),
-      batch_(std::make_shared<Batch>(spec_, queue_, [this] { check_files(); })),
+      batch_(std::make_shared<Batch>(
+          spec_, queue_, [this] { check_files(); }, std::move(told))),
       progress_(std::move(progress)),
       loaded_(std::move(loaded)),
       memory_(spec_.ranks),

@@ -27,10 +27,13 @@ class Engine {
   // Called by the ranks' threads after each tensor.
   using Progress = std::function<void(int64_t done, int64_t total)>;
   using Loaded = std::function<void(std::exception_ptr error)>;
+  // Called by the deciding rank after each step that gave tokens, when every request has its own.
+  using Told = std::function<void()>;
 
   // Maps the files and starts the ranks, which load; `loaded` is called once, when all have or with the first error.
   // Throws what validate(), tensors_of() and the mapping throw.
-  Engine(EngineSpec spec, Progress progress, Loaded loaded);
+  Engine(
+      EngineSpec spec, Progress progress, Loaded loaded, Told told = [] {});
   // Cancels what runs, settles what is queued with E_CLOSED, and waits for the ranks.
   ~Engine();
   Engine(const Engine&) = delete;

@@ -122,8 +122,22 @@ export interface Sequence {
   ended(state: NativeState | undefined, tokens: Int32Array): void;
 }
 
+/** What a generation is part of. */
+export interface Occasion {
+  /** Its number in a recorded run; -1 outside one. */
+  readonly request: number;
+  /** None: an empty state, and nobody takes the one it ends in. */
+  readonly sequence?: Sequence;
+  /** Gets the number of new tokens now and then. */
+  readonly onProgress?: (tokens: number) => void;
+}
+
+/** Least time between two wake-ups of JavaScript where somebody waits for the tokens, and where nobody does. */
+const LISTENED_MS = 4;
+const UNHEARD_MS = 100;
+
 /**
- * Generates after `prompt` (token ids), from an empty state unless `sequence` has one.
+ * Generates after `prompt` (token ids).
  *
  * @throws AbortedError `E_ABORTED` with the text so far in `details`.
  */
@@ -131,8 +145,7 @@ export async function generate(
   generator: Generator,
   prompt: Int32Array,
   options: GenerateOptions,
-  request: number,
-  sequence?: Sequence,
+  { request, sequence, onProgress }: Occasion,
 ): Promise<Generation> {
   const { engine, tokenizer } = generator;
   const { stop = [], onToken } = options;
@@ -160,12 +173,13 @@ export async function generate(
     if (stream.stopped && !last) engine.cancel(tag.job);
     onToken?.({ token, text: piece, ...(likelihood ? { logprobs: likelihood } : {}) });
   };
-  // Tokens that the engine made before it saw the cancellation are not the caller's.
   const takeAll = (fresh: Int32Array, ids?: Int32Array, values?: Float32Array): void => {
     const likelihoods = ids && values ? readLogprobs(fresh.length, ids, values, tokenizer) : [];
     try {
       for (const [index, token] of fresh.entries())
-        if (!stream.stopped && !failure && !signal?.aborted) take(token, likelihoods[index]);
+        // Who aborted hears no more of what the engine makes until it sees that.
+        if (!stream.stopped && !failure && !(onToken && signal?.aborted)) take(token, likelihoods[index]);
+      onProgress?.(tokens.length);
     } catch (error) {
       failure = { error };
       engine.cancel(tag.job);
@@ -182,6 +196,7 @@ export async function generate(
     stopTokens: Int32Array.from(stopTokens),
     keepState: sequence !== undefined,
     useCache: options.cache ?? true,
+    newsIntervalMs: onToken || options.stop !== undefined ? LISTENED_MS : UNHEARD_MS,
     ...(sequence?.state && { state: sequence.state }),
   };
   const run = (both: AbortSignal | undefined): Promise<GenerateResult> => {

@@ -123,14 +123,18 @@ export class Model {
     const tokens: Int32Array[] = [];
     for (const prompt of list) tokens.push(await tokensOf(prompt, this, checked));
     if (!isPromptList(prompts)) return this.#generate(prompts, tokens[0] ?? new Int32Array(), checked);
+    const { onToken } = checked;
     const total = tokens.length * (checked.maxNewTokens ?? 128);
-    const view = checked.onToken ? undefined : cellProgress(`generating with ${this.name}`);
-    let done = 0;
-    const { onToken = () => view?.update({ done: ++done, total }) } = checked;
+    const view = onToken ? undefined : cellProgress(`generating with ${this.name}`);
+    const made = tokens.map(() => 0);
     try {
       return await together(tokens, checked.signal, (ids, index, signal) => {
-        const own = { ...checked, signal, onToken: (piece: TokenPiece) => onToken({ ...piece, prompt: index }) };
-        return this.#generate(prompts[index] ?? ids, ids, own);
+        const listener = onToken && { onToken: (piece: TokenPiece) => onToken({ ...piece, prompt: index }) };
+        const onProgress = (count: number): void => {
+          made[index] = count;
+          view?.update({ done: made.reduce((sum, each) => sum + each), total });
+        };
+        return this.#generate(prompts[index] ?? ids, ids, { ...checked, signal, ...listener }, { onProgress });
       });
     } finally {
       view?.end();
@@ -265,7 +269,7 @@ export class Model {
     const engine = (): NativeEngine => this.engine;
     return new Session({
       ...{ plan, tokenizer, config, engine, maxTokens: this.settings.maxTokens },
-      generate: (prompt, tokens, options, sequence) => this.#generate(prompt, tokens, options, sequence),
+      generate: (prompt, tokens, options, sequence) => this.#generate(prompt, tokens, options, { sequence }),
     });
   }
 
@@ -288,20 +292,19 @@ export class Model {
     prompt: Prompt,
     tokens: Int32Array,
     options: GenerateOptions,
-    sequence?: Sequence,
+    part: { readonly sequence?: Sequence; readonly onProgress?: (tokens: number) => void } = {},
   ): Promise<Generation> {
     const recording = watcherOf(this);
     const request = recording?.nextRequest() ?? -1;
     const total = options.maxNewTokens ?? 128;
-    const view = options.onToken ? undefined : cellProgress(`generating with ${this.name}`);
-    let done = 0;
-    const watched = view ? { ...options, onToken: () => view.update({ done: ++done, total }) } : options;
+    const view = options.onToken || part.onProgress ? undefined : cellProgress(`generating with ${this.name}`);
+    const onProgress = (done: number): void => view?.update({ done, total });
     const { engine, tokenizer } = this;
     const { maxTokens } = this.settings;
     const contextLength = this.config.hybrid ? this.settings.contextLength : Infinity;
     const parts = { engine, tokenizer, stopTokens: this.#stopTokens, maxTokens, contextLength };
     try {
-      const generation = await generate(parts, tokens, watched, request, sequence);
+      const generation = await generate(parts, tokens, options, { request, onProgress, ...part });
       recording?.finished({
         request,
         prompt: typeof prompt === "string" ? prompt : (tokenizer?.decode(tokens) ?? ""),

@@ -174,6 +174,7 @@ export class Session {
       stopTokens: new Int32Array(),
       keepState: true,
       useCache: true,
+      newsIntervalMs: 0,
       ...(state && { state }),
     };
     let both: AbortSignal | undefined;

@@ -12,10 +12,10 @@ Job::Settled settling(const std::shared_ptr<std::promise<void>>& promise) {
 
 }  // namespace
 
-RunningEngine::RunningEngine(EngineSpec spec) {
+RunningEngine::RunningEngine(EngineSpec spec, Engine::Told told) {
   const auto loaded = std::make_shared<std::promise<void>>();
   engine_ = std::make_unique<Engine>(
-      std::move(spec), [](int64_t, int64_t) {}, settling(loaded));
+      std::move(spec), [](int64_t, int64_t) {}, settling(loaded), std::move(told));
   loaded->get_future().get();
 }
 

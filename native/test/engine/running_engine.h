@@ -16,7 +16,8 @@ namespace stateline::test {
 class RunningEngine {
  public:
   // Returns when the engine has loaded; throws what loading failed with.
-  explicit RunningEngine(EngineSpec spec);
+  explicit RunningEngine(
+      EngineSpec spec, Engine::Told told = [] {});
 
   Engine& engine() { return *engine_; }
 

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <random>
 #include <thread>
+#include <utility>
 
 #include "runtime/error.h"
 #include "test/check.h"
@@ -221,6 +222,31 @@ TEST("closing settles every request once: the running ones with their text, the 
     }
     CHECK_THROWS(submit_request(engine.engine(), prompt(9, 1), options(1)), "E_CLOSED");
   }
+}
+
+TEST("the tokens of a step are told once, after the last request has its own") {
+  const RandomModel model;
+  std::vector<int64_t> heard, steps;  // requests since the last call; how many each call found
+  std::promise<void> begun, go_on;
+  RunningEngine engine(spec_of(model, 2, 3), [&] {
+    CHECK(std::ranges::adjacent_find(heard) == heard.end());
+    steps.push_back(static_cast<int64_t>(heard.size()));
+    heard.clear();
+  });
+  const auto listen = [&](int64_t number) { return [&heard, number](int32_t) { heard.push_back(number); }; };
+  auto first = submit_request(engine.engine(), prompt(3, 0), options(9), [&, started = false](int32_t) mutable {
+    heard.push_back(0);
+    if (std::exchange(started, true)) return;
+    begun.set_value();
+    go_on.get_future().wait();
+  });
+  begun.get_future().wait();
+  auto second = submit_request(engine.engine(), prompt(3, 1), options(4), listen(1));
+  auto third = submit_request(engine.engine(), prompt(3, 2), options(4), listen(2));
+  go_on.set_value();
+  for (auto* each : {&first, &second, &third}) each->settled.get();
+  CHECK(heard.empty());
+  CHECK(steps == std::vector<int64_t>({1, 3, 3, 3, 3, 1, 1, 1, 1}));
 }
 
 TEST("a full queue refuses the next request, and has room again when one that waits is cancelled") {
