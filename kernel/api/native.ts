@@ -316,6 +316,8 @@ export interface NativeEngine {
   buffered(): number;
   /** Nanoseconds that recording one span costs on this machine, measured when called. */
   spanCost(): number;
+  /** What messages between ranks travel over; empty for one rank. */
+  link(): string;
   memory(): EngineMemory;
   cacheStats(): CacheStats;
   /** By rank: ns that the times of a GPU's spans may be off the host's clock; -1 where the host stamps them. */

@@ -73,6 +73,7 @@ Napi::Function EngineObject::define(Napi::Env env) {
                          InstanceMethod<&EngineObject::drain>("drain"),
                          InstanceMethod<&EngineObject::buffered>("buffered"),
                          InstanceMethod<&EngineObject::span_cost>("spanCost"),
+                         InstanceMethod<&EngineObject::link>("link"),
                          InstanceMethod<&EngineObject::memory>("memory"),
                          InstanceMethod<&EngineObject::cache_stats>("cacheStats"),
                          InstanceMethod<&EngineObject::clock_errors>("clockErrors"),
@@ -182,6 +183,10 @@ Napi::Value EngineObject::span_cost(const Napi::CallbackInfo& info) {
     check_type(info);
     return Napi::Number::New(info.Env(), measure_span_cost());
   });
+}
+
+Napi::Value EngineObject::link(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value { return Napi::String::New(info.Env(), engine(info).link()); });
 }
 
 Napi::Value EngineObject::memory(const Napi::CallbackInfo& info) {

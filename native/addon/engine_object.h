@@ -34,6 +34,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value drain(const Napi::CallbackInfo& info);
   Napi::Value buffered(const Napi::CallbackInfo& info);
   Napi::Value span_cost(const Napi::CallbackInfo& info);
+  Napi::Value link(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);
   Napi::Value cache_stats(const Napi::CallbackInfo& info);
   Napi::Value clock_errors(const Napi::CallbackInfo& info);

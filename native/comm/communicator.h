@@ -105,6 +105,8 @@ class Group {
   virtual void reset() = 0;
   // Wire memory of all ranks together.
   virtual int64_t bytes() const = 0;
+  // What messages travel over, in words.
+  virtual std::string link() const = 0;
 };
 
 }  // namespace stateline

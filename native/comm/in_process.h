@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "comm/communicator.h"
 #include "comm/message.h"
@@ -41,6 +42,7 @@ class InProcessGroup final : public Group {
   void abort(std::exception_ptr reason) override { rendezvous_.abort(std::move(reason)); }
   void reset() override;
   int64_t bytes() const override { return buffers() * buffer_bytes_; }
+  std::string link() const override { return "memory of the host"; }
 
  private:
   friend class InProcessCommunicator;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -65,6 +66,7 @@ class Engine {
   CacheStatistics cache_statistics() const { return batch_->cache_statistics(); }
   // By rank: nanoseconds that times of its device may be off the host's clock; -1: the host stamps. Once loaded.
   std::vector<int64_t> clock_errors() const;
+  std::string link() const { return shared_->link(); }
   // By rank, as of its last job. Only once loaded.
   std::vector<Rank::Memory> memory() const;
 

@@ -70,6 +70,12 @@ void Shared::reset() {
   for (const auto& each : head_groups) each->reset();
 }
 
+std::string Shared::link() const {
+  if (spec.ranks == 1) return "";
+  const std::string all = group->link(), of_head = head_groups.empty() ? all : head_groups.front()->link();
+  return of_head == all ? all : all + "; in a mixer head " + of_head;
+}
+
 Rank::Rank(Shared& shared, Recorder& recorder, const TensorTable& tensors, int index, const LoadProgress& progress)
     : shared_(shared),
       index_(index),

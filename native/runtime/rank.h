@@ -38,6 +38,8 @@ struct Shared {
   void abort(const std::exception_ptr& reason);
   // After an abort, once no rank is inside a collective.
   void reset();
+  // What messages between ranks travel over, in words; empty for one rank.
+  std::string link() const;
 
   const EngineSpec& spec;
   std::unique_ptr<BackEnd> back_end;

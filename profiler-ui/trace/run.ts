@@ -67,6 +67,8 @@ export interface RunInfo {
   readonly allReduce: Readonly<Record<string, string>>;
   /** Why out_proj's AllReduce carries what it does; missing on one rank. */
   readonly allReduceReason?: string;
+  /** What messages between ranks travelled over; missing on one rank. */
+  readonly link?: string;
   readonly quantisationGroup: number;
   readonly machine: {
     readonly cpu: string;

@@ -91,6 +91,7 @@ export function factList(run: RunInfo): HTMLElement {
     ["recorded", dateOf(run)],
     ["length", `${formatTime(run.durationNs)}, ${formatCount(run.events)} spans`],
     ["recording cost", overhead.spans > 0 ? `${formatShare(overhead.share)} of step time` : ""],
+    ["link", run.link ?? ""],
     ["GPUs of ranks", (run.gpus ?? []).join(", ")],
     ["decode steps", run.decodeSteps ?? ""],
   ];

@@ -92,6 +92,7 @@ describe("auto", () => {
       { large: true, wire: "int8", rank: 1 },
     ]);
     expect(run.info.allReduce).toEqual({ x_proj: "f32", out_proj: "f32, int8 from 65.54 kB" });
+    expect(run.info.link).toBe("memory of the host");
     expect(run.info.allReduceReason).toMatch(
       /^auto: int8 sums 1\.50× faster or more from 65\.54 kB on, measured here on \d/,
     );

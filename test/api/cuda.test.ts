@@ -64,6 +64,7 @@ test("a run on GPUs says that events stamped it and how far they may be off", as
     expect(run.info.clocks.map(({ method }) => method)).toEqual(["cuda-events", "cuda-events"]);
     for (const { errorNs } of run.info.clocks) expect(errorNs).toBeGreaterThan(0);
     expect(run.info.gpus).toEqual(["0: SIMT runner", "1: SIMT runner"]);
+    expect(run.info.link).toBe("peer memory of GPUs, with native atomics");
     expect(run.info.decodeSteps).toContain("not as the CUDA graphs");
   } finally {
     await model.close();

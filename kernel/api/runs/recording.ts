@@ -295,7 +295,7 @@ function describe(model: Model | undefined): RunInfo {
     device: model?.device ?? "",
     computeType: model?.settings.computeType ?? "",
     allReduce: choice && split ? { x_proj: choice.xProj, out_proj: wireText(choice.wires) } : {},
-    ...(choice && split ? { allReduceReason: choice.reason } : {}),
+    ...(choice && split ? { allReduceReason: choice.reason, link: model.engine.link() } : {}),
     quantisationGroup: choice?.group ?? 0,
     machine: {
       cpu: cpus()[0]?.model ?? "",

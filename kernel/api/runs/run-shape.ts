@@ -57,6 +57,7 @@ const RUN: Shape = {
     originNs: digits,
     quantisationGroup: number,
     allReduceReason: text,
+    link: text,
     gpus: { list: text },
     decodeSteps: text,
     memory: { entries: { list: number } },

@@ -162,6 +162,7 @@ function drawRun(info: RunInfo): MimeBundle {
       `${formatCount(info.events)} in ${formatTime(info.durationNs)}${lost > 0 ? `; ${formatCount(lost)} lost to full buffers` : ""}`,
     ],
     ["recording", `${formatShare(overhead.share)} of the ranks' time (${formatNumber(overhead.nsPerSpan)} ns a span)`],
+    ...(info.link ? [["link", info.link] satisfies [string, string]] : []),
     ...(info.gpus ? [["GPUs", info.gpus.join(", ")] satisfies [string, string]] : []),
     ...(info.decodeSteps ? [["decode", info.decodeSteps] satisfies [string, string]] : []),
   ];

@@ -38,6 +38,23 @@ void reach(int own, int other) {
   }
 }
 
+// Native atomics tell NVLink, which has them, from most of PCIe, whose root complexes may not.
+std::string link_of(const std::vector<int>& gpus) {
+  const std::set<int> different(gpus.begin(), gpus.end());
+  if (different.size() == 1) return "memory of one GPU";
+  for (const int own : different) {
+    for (const int other : different) {
+      int atomics = 1;
+      if (own != other) {
+        check(cudaDeviceGetP2PAttribute(&atomics, cudaDevP2PAttrNativeAtomicSupported, own, other),
+              "asking how GPUs reach each other");
+      }
+      if (atomics == 0) return "peer memory of GPUs, without native atomics";
+    }
+  }
+  return "peer memory of GPUs, with native atomics";
+}
+
 // A decode step's sums, which are bound by latency; more is left to kernels that fill the GPU.
 constexpr int64_t kAtOnceValues = 1 << 18;
 
@@ -47,6 +64,7 @@ PeerMemoryGroup::PeerMemoryGroup(const InProcessOptions& options, std::vector<in
                                  std::shared_ptr<Rendezvous> everyone)
     : GpuGroup(options, std::move(everyone)),
       gpus_(std::move(gpus)),
+      link_(link_of(gpus_)),
       at_once_(options.ranks > 1 ? at_once : 0),
       places_(options.ranks) {}
 

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "comm/cuda/gpu_group.h"
@@ -33,6 +34,7 @@ class PeerMemoryGroup final : public GpuGroup {
   void abort(std::exception_ptr reason) override;
   void reset() override;
   int64_t bytes() const override;
+  std::string link() const override { return link_; }
 
  private:
   friend class PeerMemoryCommunicator;
@@ -50,6 +52,7 @@ class PeerMemoryGroup final : public GpuGroup {
   int64_t staging_bytes() const;
 
   std::vector<int> gpus_;
+  std::string link_;
   int64_t at_once_;  // values
   std::vector<Place> places_;
   std::mutex stops_;    // of Place::stop while ranks join and leave

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "comm/cuda/gpu_group.h"
@@ -25,6 +26,7 @@ class NcclGroup final : public GpuGroup {
     ++generation_;
   }
   int64_t bytes() const override { return options_.ranks == 1 ? 0 : options_.ranks * rank_bytes(); }
+  std::string link() const override { return "NCCL " + library_->version(); }
 
  private:
   friend class NcclCommunicator;

@@ -542,13 +542,18 @@ TEST("groups of as many ranks are connected alike: by NCCL where the GPUs of one
   const struct {
     const char* island;
     bool heads, all;  // on NCCL
-  } cases[] = {{"4", false, false}, {"2", false, true}, {"3", true, true}, {"1", true, true}};
-  for (const auto& [island, heads, all] : cases) {
+    const char* link;
+  } cases[] = {{"4", false, false, "peer memory of GPUs, with native atomics"},
+               {"2", false, true, "NCCL 2.27.3; in a mixer head peer memory of GPUs, with native atomics"},
+               {"3", true, true, "NCCL 2.27.3"},
+               {"1", true, true, "NCCL 2.27.3"}};
+  for (const auto& [island, heads, all, link] : cases) {
     const Context context(std::string("islands of ") + island);
     setenv("STATELINE_SIMT_ISLAND", island, 1);
     auto spec = model.spec(4);
     spec.device = DeviceKind::cuda;
     RunningEngine cuda(spec);
+    CHECK_EQUAL(cuda.engine().link(), std::string(link));
     cuda.engine().record(true, 1 << 12);
     cuda.forward(input(random_tokens(9, 301)));
     unsetenv("STATELINE_SIMT_ISLAND");
