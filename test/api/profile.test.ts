@@ -77,6 +77,18 @@ test("a run has every op of every layer, step and rank", async () => {
   expect(steps.rows).toEqual([{ first: 0, last: 9, after: true }]);
 });
 
+test("a run's steps begin at 0 whatever was recorded before, so that a run and its repetition pair step by step", async () => {
+  const record = (): Promise<Run> => profile(() => model.generate(prompt, { maxNewTokens: 4, cache: false }), { runs });
+  const [a, b] = [await record(), await record()];
+  const { rows } = await b.sql("SELECT min(step) AS first, max(step) AS last FROM events");
+  expect(rows).toEqual([{ first: 0, last: 3 }]);
+  const { phases } = await compare(a, b);
+  expect(phases.map(({ phase, paired }) => [phase, paired?.pairs])).toEqual([
+    ["prefill", 1],
+    ["decode", 3],
+  ]);
+});
+
 test("collectives match across ranks by group and ordinal, and carry what the codec says", async () => {
   const run = await profile(() => model.generate(prompt, { maxNewTokens: 5 }), { runs });
   const unmatched = await run.sql(

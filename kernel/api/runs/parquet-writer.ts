@@ -7,10 +7,14 @@ import type { SpanColumns, SpanNames } from "../native";
 import { CHUNK_ROWS, openDatabase, writeColumn, type Database } from "./duckdb";
 import { EVENT_SCHEMA, enumType, literal, PARQUET, quoted } from "./schema";
 
-/** What keeps the spans of several models apart: added to ranks, and to the groups of collectives. */
+/**
+ * What is added to a model's ranks, its groups of collectives and its steps: several models are kept apart, and a run's
+ * steps begin at 0 whatever the engine recorded before.
+ */
 export interface SpanShift {
   readonly rank: number;
   readonly group: number;
+  readonly step: number;
 }
 
 /** What a chunk held. */
@@ -82,10 +86,11 @@ export class ParquetWriter {
 }
 
 function shifted(spans: SpanColumns, shift: SpanShift): SpanColumns {
-  if (shift.rank === 0 && shift.group === 0) return spans;
+  if (shift.rank === 0 && shift.group === 0 && shift.step === 0) return spans;
   return {
     ...spans,
     rank: spans.rank.map((rank) => rank + shift.rank),
     group: spans.group.map((group) => (group < 0 ? group : group + shift.group)),
+    step: spans.step.map((step) => step + shift.step),
   };
 }

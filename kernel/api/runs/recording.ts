@@ -183,15 +183,17 @@ export class Recording implements Watcher {
     if (this.#totals.spans === 0) this.#subject = model;
     this.#totals.spans += spans.count;
     this.#chunkSpans += spans.count;
-    watched.shift ??= this.#nextShift();
+    watched.shift ??= this.#nextShift(spans);
     watched.clockErrors = model.engine.clockErrors();
     this.#chunk.push({ spans, shift: watched.shift });
   }
 
-  #nextShift(): SpanShift {
+  #nextShift({ step }: SpanColumns): SpanShift {
     const before = this.#watched.filter(({ shift }) => shift !== undefined);
+    // An engine counts on through recordings that follow one another without a step between them.
+    const first = step.reduce((least, one) => Math.min(least, one));
     // A model has few groups; a hundred numbers each keep two models' collectives apart.
-    return { rank: ranksOf(before), group: 100 * before.length };
+    return { rank: ranksOf(before), group: 100 * before.length, step: -first };
   }
 
   /** Writes a chunk and says in run.json how far the run is. */
