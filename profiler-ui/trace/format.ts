@@ -28,8 +28,13 @@ function scaled(value: number, base: number, units: readonly string[]): Figure {
   return { value: text, unit: units[step] ?? "" };
 }
 
-/** Nanoseconds in ns, µs, ms or s. */
+const MINUTE = 60e9;
+const HOUR = 60 * MINUTE;
+
+/** Nanoseconds in ns, µs, ms or s, in minutes and hours where seconds have more than three digits. */
 export function timeFigure(ns: number): Figure {
+  if (Math.abs(ns) >= 2 * HOUR) return { value: formatNumber(ns / HOUR), unit: "h" };
+  if (Math.abs(ns) >= 999.5e9) return { value: formatNumber(ns / MINUTE), unit: "min" };
   return scaled(ns, 1000, ["ns", "µs", "ms", "s"]);
 }
 

@@ -173,6 +173,11 @@ export function lowerBound(sorted: Float64Array, value: number, low = 0, high: n
   return low;
 }
 
+/** Position of the first span of `row` that reaches into what begins at `from`; one without length does where it stands. */
+export function firstReaching({ start, end }: Row, from: number): number {
+  return Math.min(upperBound(end, from), lowerBound(start, from));
+}
+
 /** Position in `row` of the span that covers `time`, -1 if there is none. */
 export function spanAt(row: Row, time: number): number {
   const position = upperBound(row.start, time) - 1;

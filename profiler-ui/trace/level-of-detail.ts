@@ -3,7 +3,7 @@
  * span, found in O(log n) by a maximum tree over durations. (Perfetto draws slices by the same idea.)
  */
 
-import { lowerBound, spansIn, upperBound, type Row } from "./lanes";
+import { firstReaching, lowerBound, spansIn, type Row } from "./lanes";
 
 /** What is known of a row beside its spans: little a span, so that much of it stays in the caches while it is drawn. */
 export interface Forest {
@@ -118,7 +118,7 @@ export function visitVisible(
     const cover = merged && spans > 1 ? Math.min(1, (merged.busy[position] ?? 0) / Math.max(1, finish - begin)) : 1;
     visit(position, spans, begin, finish, cover);
   };
-  let position = upperBound(end, from);
+  let position = firstReaching(row, from);
   while (position < start.length) {
     const begin = start[position] ?? 0;
     if (begin >= to) return;

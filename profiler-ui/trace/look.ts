@@ -7,7 +7,7 @@ import { concatenate, pick } from "./columns";
 import type { EventColumns } from "./events";
 import { findHits, nextHit, ordinalOf, type Hits } from "./hits";
 import { findSpan, spanKey, type LaneView, type SpanKey, type SpanRef } from "./lane-view";
-import { lowerBound, rowAt, upperBound } from "./lanes";
+import { firstReaching, lowerBound, rowAt } from "./lanes";
 import { buildForest } from "./level-of-detail";
 import { marksIn, since, type Grain, type Marks } from "./marks";
 import { collectiveIn, firstIn, linkedSpans, neighbourOf, occurrenceOf, rowBeside } from "./navigation";
@@ -97,7 +97,7 @@ export class Looker {
       const chosen: number[] = [];
       for (const { row } of rows) {
         const after = lowerBound(row.start, to + this.origin);
-        for (let k = upperBound(row.end, from + this.origin); k < after && room > 0; k++, room--)
+        for (let k = firstReaching(row, from + this.origin); k < after && room > 0; k++, room--)
           chosen.push(row.index[k] ?? 0);
       }
       return pick(events, Uint32Array.from(chosen));

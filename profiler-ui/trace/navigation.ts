@@ -1,7 +1,7 @@
 /** Moving the selection along a row, between rows and between spans of one op; from a collective's span to its others. */
 
 import { spanRef, type LaneView, type SpanRef } from "./lane-view";
-import { upperBound } from "./lanes";
+import { firstReaching, upperBound } from "./lanes";
 
 /** Previous or next span of the row that starts at another time; null at its ends. */
 export function neighbourOf({ lane, depth, position }: SpanRef, direction: -1 | 1): SpanRef | null {
@@ -35,7 +35,7 @@ export function firstIn(lanes: readonly LaneView[], from: number, to: number): S
   const lane = lanes.find(({ stream }) => stream === 0);
   const row = lane?.rows[0]?.row;
   if (!lane || !row) return null;
-  const position = upperBound(row.end, from);
+  const position = firstReaching(row, from);
   return position < row.start.length && (row.start[position] ?? 0) < to ? spanRef(lane, 0, position) : null;
 }
 

@@ -2,7 +2,7 @@
 
 import { STEP } from "./kinds";
 import type { LaneView } from "./lane-view";
-import { isNested, lowerBound, upperBound } from "./lanes";
+import { firstReaching, isNested, lowerBound } from "./lanes";
 
 export interface OpInView {
   readonly name: string;
@@ -19,7 +19,7 @@ export function opsInView(lanes: readonly LaneView[], from: number, to: number):
       const counts = new Uint32Array(events.name.texts.length);
       const times = new Float64Array(events.name.texts.length);
       const after = lowerBound(row.start, to);
-      for (let k = upperBound(row.end, from); k < after; k++) {
+      for (let k = firstReaching(row, from); k < after; k++) {
         const code = events.name.codes[row.index[k] ?? 0] ?? 0;
         counts[code] = (counts[code] ?? 0) + 1;
         times[code] = (times[code] ?? 0) + Math.min(to, row.end[k] ?? 0) - Math.max(from, row.start[k] ?? 0);

@@ -1,6 +1,6 @@
 /** The same call in two runs: spans paired by rank, step, layer, op and ordinal among equals. */
 
-import { bootstrapMean, type Block, type Interval } from "./bootstrap";
+import { bootstrapMean, excludesZero, type Block, type Interval } from "./bootstrap";
 import { skewOf, transferOf, type Collective } from "./collectives";
 import { firstRank } from "./columns";
 import type { EventColumns } from "./events";
@@ -160,6 +160,15 @@ function collectivesByPlace(events: EventColumns, matched: readonly Collective[]
  */
 export function isConsistent({ pairs, fasterShare }: PairedOp): boolean {
   return pairs >= 5 && Math.abs(fasterShare - 0.5) >= 1 / Math.sqrt(pairs);
+}
+
+/**
+ * Whether pairs say what a difference of totals says: most of them go its way, and their mean leaves no doubt about the sign.
+ * Only then is it a gain or a loss.
+ */
+export function agrees(paired: PairedOp | null, difference: number): boolean {
+  if (!paired || !isConsistent(paired) || !excludesZero(paired.interval)) return false;
+  return paired.fasterShare > 0.5 === difference < 0;
 }
 
 /** Steps of both runs by phase, on the first rank alone: the others wait for it, so theirs are no further samples. */

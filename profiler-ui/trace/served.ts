@@ -7,7 +7,7 @@ import type { RunRequest } from "./run";
 export interface ServedSpeed {
   readonly requests: number;
   readonly firstTokenNs: number;
-  /** Prompt tokens over the time to the first token; new tokens after the first over the time after it. */
+  /** Prompt tokens over the time to the first token; new tokens after the first over the time after it, NaN where none are. */
   readonly prefill: number;
   readonly decode: number;
 }
@@ -15,11 +15,13 @@ export interface ServedSpeed {
 /** Null for a run without requests. @example servedSpeed(run.requests)?.decode; // 812.5 tokens a second */
 export function servedSpeed(requests: readonly RunRequest[]): ServedSpeed | null {
   if (requests.length === 0) return null;
-  const of = (value: (request: RunRequest) => number): number => median(requests.map(value));
+  const of = (value: (request: RunRequest) => number, some = requests): number => median(some.map(value));
+  // A request for one token never came to decode.
+  const decoded = requests.filter(({ newTokens }) => newTokens > 1);
   return {
     requests: requests.length,
     firstTokenNs: of(({ ttftMs }) => ttftMs * 1e6),
     prefill: of(({ prefillTokensPerSecond }) => prefillTokensPerSecond),
-    decode: of(({ decodeTokensPerSecond }) => decodeTokensPerSecond),
+    decode: of(({ decodeTokensPerSecond }) => decodeTokensPerSecond, decoded),
   };
 }

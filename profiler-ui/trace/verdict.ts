@@ -1,9 +1,9 @@
 /** What a comparison comes to, in words. */
 
 import { excludesZero } from "./bootstrap";
-import type { Compared, ComparedPhase, RunComparison } from "./compare";
+import type { Compared, ComparedCollective, ComparedPhase, RunComparison } from "./compare";
 import { formatBytes, formatChange, formatShare, formatSpeed, formatTime } from "./format";
-import { isConsistent } from "./pairing";
+import { agrees } from "./pairing";
 
 /** Differences below this share of the baseline are called none: repeated runs of one program differ by as much. */
 const NOTICEABLE = 0.02;
@@ -22,21 +22,35 @@ export function verdictOf(facts: Facts): string {
 function speedClause(phase: Facts["phases"][number]): string {
   const { a, b } = phase.tokensPerSecond;
   const rates = `${formatSpeed(a)} → ${formatSpeed(b)}`;
+  if (a === b) return `${phase.phase} shows no difference (${rates})`;
   if (!phase.paired || phase.paired.pairs < 5) {
     const steps = phase.paired?.pairs ?? 0;
     return `${phase.phase} has ${steps} ${steps === 1 ? "step" : "steps"} in common, too few to tell (${rates})`;
   }
   const change = changeOf(phase.tokensPerSecond);
   if (Math.abs(change) < NOTICEABLE) return `${phase.phase} shows no difference (${rates})`;
-  if (!isDifferent(phase)) return `${phase.phase} differs in total but not beyond chance (${rates})`;
+  if (!isDifferent(phase)) return `${phase.phase} shows no difference beyond chance (${rates})`;
   return `${phase.phase} is ${formatShare(Math.abs(change))} ${change > 0 ? "faster" : "slower"} (${rates})`;
 }
 
 /** A difference in speed is one when it is noticeable, beyond chance, and most steps went the same way as their sum. */
 export function isDifferent({ tokensPerSecond, paired }: ComparedPhase): boolean {
   const change = changeOf(tokensPerSecond);
-  if (Math.abs(change) < NOTICEABLE || !paired || !isConsistent(paired) || !excludesZero(paired.interval)) return false;
-  return paired.fasterShare > 0.5 === change > 0;
+  // Pairs are of times: faster means a negative difference.
+  return Math.abs(change) >= NOTICEABLE && agrees(paired, -change);
+}
+
+/**
+ * Whether a difference in AllReduce time is beyond chance: skew and transfer of all collectives, pair by pair, go its way even
+ * at the near ends of their intervals.
+ */
+export function isBorneOut({ difference }: Compared, collectives: readonly ComparedCollective[]): boolean {
+  const parts = collectives
+    .flatMap(({ paired: { transfer, skew } }) => [transfer, skew])
+    .filter((part) => part !== null);
+  const end = (which: "low" | "high"): number =>
+    parts.reduce((sum, { pairs, interval }) => sum + pairs * (interval?.[which] ?? NaN), 0);
+  return difference < 0 ? end("high") < 0 : end("low") > 0;
 }
 
 function stepClause(step: Compared): string {
@@ -46,7 +60,7 @@ function stepClause(step: Compared): string {
   return `${formatShare(Math.abs(change))} ${change < 0 ? "less" : "more"} time (${times})`;
 }
 
-function wireSentence({ wireBytes, exposed }: Facts): string {
+function wireSentence({ wireBytes, exposed, collectives }: Facts): string {
   if (wireBytes.a === 0 && wireBytes.b === 0) return "Neither run sends bytes between ranks.";
   const bytes = `${formatBytes(wireBytes.a)} → ${formatBytes(wireBytes.b)}`;
   const wire =
@@ -57,6 +71,8 @@ function wireSentence({ wireBytes, exposed }: Facts): string {
   if (exposed.a === 0 && exposed.b === 0) return `${wire}.`;
   if (exposed.ratio === null || Math.abs(exposed.ratio - 1) < NOTICEABLE)
     return `${wire}; AllReduce time that compute does not hide stays (${times}).`;
+  if (!isBorneOut(exposed, collectives))
+    return `${wire}; AllReduce time that compute does not hide shows no difference beyond chance (${times}).`;
   return `${wire}; AllReduce time that compute does not hide ${exposed.difference < 0 ? "falls" : "rises"} by ${formatTime(Math.abs(exposed.difference))} (${times}).`;
 }
 

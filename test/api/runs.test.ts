@@ -69,7 +69,7 @@ function spans(count: number, seed: number = 1): SpanColumns {
 async function write(folder: string, chunks: readonly SpanColumns[]): Promise<void> {
   const writer = await ParquetWriter.open(folder, names);
   for (const chunk of chunks) {
-    await writer.append(chunk, { rank: 0, group: 0 });
+    await writer.append(chunk, { rank: 0, group: 0, step: 0 });
     await writer.flush(1000n);
   }
   writer.close();
@@ -161,7 +161,7 @@ test("columns are read as narrow as their values; fractions, gaps and huge numbe
 test("a second model's ranks and collectives stand after the first's", async () => {
   const folder = temporaryFolder();
   const writer = await ParquetWriter.open(folder, names);
-  await writer.append(spans(50), { rank: 8, group: 100 });
+  await writer.append(spans(50), { rank: 8, group: 100, step: 0 });
   await writer.flush(1000n);
   writer.close();
   const { rank, group } = await readEvents(folder);

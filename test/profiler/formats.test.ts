@@ -13,6 +13,7 @@ import {
 } from "../../profiler-ui/trace/format";
 import { KINDS } from "../../profiler-ui/trace/kinds";
 import { channels, inkOn, KIND_COLOURS, mix } from "../../profiler-ui/trace/palette";
+import { servedSpeed } from "../../profiler-ui/trace/served";
 import { timeTicks } from "../../profiler-ui/trace/ticks";
 import { timelineSvg } from "../../profiler-ui/trace/timeline-svg";
 import { decodeEvents, encodeEvents } from "../../profiler-ui/trace/wire-format";
@@ -97,7 +98,7 @@ describe("events on the wire", () => {
 
 describe("figures", () => {
   test("carry the unit that fits and at most four digits", () => {
-    expect([0, 17, 999, 1000, 1234, 98_765, 1_234_567, 2_500_000_000, 4e12].map(formatTime)).toEqual([
+    expect([0, 17, 999, 1000, 1234, 98_765, 1_234_567, 2_500_000_000, 4e12, 1e14].map(formatTime)).toEqual([
       "0 ns",
       "17 ns",
       "999 ns",
@@ -106,7 +107,8 @@ describe("figures", () => {
       "98.77 µs",
       "1.23 ms",
       "2.50 s",
-      "4000 s",
+      "66.67 min",
+      "27.78 h",
     ]);
     expect([0, 512, 5120, 1e6, 3.2e9].map(formatBytes)).toEqual(["0 B", "512 B", "5.12 kB", "1.00 MB", "3.20 GB"]);
     expect([7, 9999, 12_345, 1_000_000].map(formatCount)).toEqual(["7", "9999", "12.35 k", "1.00 M"]);
@@ -115,6 +117,14 @@ describe("figures", () => {
     expect(formatRate(2.5e9, "FLOP/s")).toBe("2.50 GFLOP/s");
     expect([0.5, 1].map(formatShare)).toEqual(["50.0 %", "100.0 %"]);
     expect([0.031, -0.5, 0, 12].map(formatChange)).toEqual(["+3.1 %", "−50.0 %", "0.0 %", "+1200 %"]);
+  });
+
+  test("of requests for a single token say nothing of decoding", () => {
+    const [request] = syntheticRun().info.requests;
+    if (!request) throw new Error("no request");
+    const single = { ...request, newTokens: 1, decodeTokensPerSecond: 0 };
+    expect(servedSpeed([single])?.decode).toBeNaN();
+    expect(servedSpeed([single, request, single])?.decode).toBe(request.decodeTokensPerSecond);
   });
 
   test("never show more than four digits below a trillion", () => {
@@ -136,6 +146,15 @@ describe("figures", () => {
       "1000 µs",
     ]);
     expect(timeTicks(1.2e9, 1.2005e9, 4).map(({ text }) => text)).toEqual(["1200.0 ms", "1200.2 ms", "1200.4 ms"]);
+    expect(timeTicks(0, 4 * 3600e9, 4).map(({ text }) => text)).toEqual(["0", "1 h", "2 h", "3 h", "4 h"]);
+    expect(timeTicks(0, 3000e9, 5).map(({ text }) => text)).toEqual([
+      "0",
+      "10 min",
+      "20 min",
+      "30 min",
+      "40 min",
+      "50 min",
+    ]);
     fc.assert(
       fc.property(
         fc.nat(1e9),

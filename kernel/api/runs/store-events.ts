@@ -38,7 +38,7 @@ export async function storeEvents(folder: string, events: EventColumns): Promise
       algorithm: algorithm.codes,
       lost: 0,
     };
-    await writer.append(spans, { rank: 0, group: 0 });
+    await writer.append(spans, { rank: 0, group: 0, step: 0 });
     await writer.flush(0n);
   } finally {
     writer.close();
