@@ -19,6 +19,10 @@ export type BarTrace = {
   readonly name?: string;
   readonly x: readonly number[];
   readonly y: readonly string[];
+  readonly text?: readonly string[];
+  readonly textposition?: "inside";
+  readonly insidetextanchor?: "middle";
+  readonly textangle?: 0;
   readonly marker: { readonly color: string; readonly line?: { readonly color: string; readonly width: number } };
   readonly hovertemplate?: string;
 };
@@ -64,6 +68,7 @@ export type Trace = BarTrace | HistogramTrace | ScatterTrace;
 export type Layout = {
   readonly barmode?: "stack" | "group";
   readonly bargap?: number;
+  readonly uniformtext?: { readonly mode: "hide"; readonly minsize: number };
   readonly showlegend?: boolean;
   readonly legend?: {
     readonly orientation: "h";

@@ -20,11 +20,17 @@ export function timeByOpFigure({ opTimes: { ranks, ops } }: RunAnalysis): Figure
       name,
       y: ranks.map(rankName),
       x: ns.map(ms),
+      text: ranks.map(() => name),
+      textposition: "inside",
+      insidetextanchor: "middle",
+      textangle: 0,
       marker: { color: KIND_COLOURS[kind], line: { color: "rgba(255,255,255,0.5)", width: 0.5 } },
       hovertemplate: `${name}: %{x:.4~g} ms<extra>%{y}</extra>`,
     })),
     layout: {
       barmode: "stack",
+      // Where a name does not fit into its bar, hovering says it.
+      uniformtext: { mode: "hide", minsize: 10 },
       showlegend: false,
       xaxis: { title: { text: "ms" } },
       yaxis: { autorange: "reversed" },
@@ -208,8 +214,9 @@ function lineTrace(wireType: string, xs: readonly number[], { intercept, slope }
 /** Marks at the sizes themselves where they are few, else at powers of ten. */
 function sizeTicks(sizes: readonly number[]): Axis {
   const distinct = [...new Set(sizes)].sort((a, b) => a - b);
-  // Labels closer than this run into each other.
-  const apart = distinct.every((size, k) => k === 0 || size / (distinct[k - 1] ?? size) > 1.2);
+  // On a logarithmic axis labels closer than this run into each other.
+  const room = ((distinct.at(-1) ?? 1) / (distinct[0] ?? 1)) ** (1 / 8);
+  const apart = distinct.every((size, k) => k === 0 || size / (distinct[k - 1] ?? size) > Math.max(1.2, room));
   return distinct.length <= 6 && apart
     ? { tickvals: distinct, ticktext: distinct.map(formatBytes) }
     : { dtick: 1, ticksuffix: "B", exponentformat: "SI" };

@@ -65,6 +65,7 @@ export class CollectivesView {
       }
       this.host.replaceChildren(
         el("h2", {}, "Who waits for whom"),
+        ...stragglerSentence(page.stragglers),
         stragglerTable(page.stragglers),
         el("h2", {}, "Clocks"),
         this.#clockPanel(page),
@@ -282,7 +283,7 @@ export class CollectivesView {
             ),
           ]
         : []),
-      table(alignment, { caption: "Clocks of the ranks", columns }),
+      table(alignment, { caption: "Clocks of the ranks", columns, capped: true }),
       el(
         "p",
         { class: "muted clock-note" },
@@ -316,6 +317,21 @@ function formatPpm(slope: number | undefined): string {
   return `${formatNumber(Math.abs(ppm) < 0.005 ? 0 : ppm)} ppm`.replace("-", "−");
 }
 
+/** The rank that the others waited for longest, if they waited at all. */
+function stragglerSentence(stragglers: readonly Straggler[]): Node[] {
+  const [worst] = [...stragglers].sort((a, b) => b.causedNs - a.causedNs);
+  if (!worst || worst.causedNs === 0) return [];
+  const { rank, causedNs, lastShare } = worst;
+  const others = stragglers.length > 2 ? "the other ranks together" : "the other rank";
+  return [
+    el(
+      "p",
+      {},
+      `Rank ${rank} made ${others} wait ${formatTime(causedNs)}; it came last to ${formatShare(lastShare)} of its collectives.`,
+    ),
+  ];
+}
+
 function stragglerTable(stragglers: readonly Straggler[]): HTMLElement {
   const columns: Column<Straggler>[] = [
     { label: "rank", cell: ({ rank }) => String(rank), by: ({ rank }) => rank },
@@ -342,5 +358,5 @@ function stragglerTable(stragglers: readonly Straggler[]): HTMLElement {
       by: ({ meanWaitNs }) => meanWaitNs,
     },
   ];
-  return table(stragglers, { caption: "Stragglers", columns });
+  return table(stragglers, { caption: "Stragglers", columns, capped: true });
 }

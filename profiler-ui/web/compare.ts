@@ -5,13 +5,13 @@ import type { Compared, ComparedCollective, ComparedKind, ComparedOp, RunCompari
 import { formatBytes, formatCount, formatSpeed, formatTime } from "../trace/format";
 import { KIND_LABELS } from "../trace/kinds";
 import { KIND_COLOURS } from "../trace/palette";
-import { isConsistent, type PairedOp } from "../trace/pairing";
+import { agrees, type PairedOp } from "../trace/pairing";
 import type { RunInfo } from "../trace/run";
-import { isDifferent } from "../trace/verdict";
+import { isBorneOut, isDifferent } from "../trace/verdict";
 import { fetchComparison, fetchRuns } from "./api";
 import { byId, el, figure, swatch } from "./dom";
 import { fail, runOfPage, startPage } from "./page";
-import { titleOf } from "./run-facts";
+import { dateOf, titleOf, wiresOf } from "./run-facts";
 import { changeMark, pairRow, type PairStat } from "./stats";
 import { bar, barLegend, kindsOf, named } from "./summary-view";
 import { table, type Column } from "./table";
@@ -42,9 +42,9 @@ startPage(async () => {
     el(
       "div",
       { class: "heading versus" },
-      runLink(a, "A"),
+      runLink(a, "A", b),
       el("span", { class: "muted" }, "and"),
-      runLink(b, "B"),
+      runLink(b, "B", a),
       el("span", { class: "grow" }),
       swap(idA, idB),
     ),
@@ -55,18 +55,34 @@ startPage(async () => {
   );
   const showTables = async (): Promise<void> => {
     const comparison = await fetchComparison(idA, idB);
-    numbers.replaceChildren(
-      el("p", { class: "verdict" }, comparison.verdict),
-      pairRow(statsOf(comparison)),
-      ...bars(comparison),
-    );
+    numbers.replaceChildren(verdictText(comparison.verdict), pairRow(statsOf(comparison)), ...bars(comparison));
     tables.replaceChildren(...tablesOf(comparison));
   };
   await pane.load(() => void showTables().catch((error: unknown) => fail(numbers, error)));
 });
 
+/** The speed, which comes first, stands out from what explains it. */
+function verdictText(verdict: string): HTMLElement {
+  const end = verdict.indexOf(". ") + 1 || verdict.length;
+  return el("p", { class: "verdict" }, el("strong", {}, verdict.slice(0, end)), verdict.slice(end));
+}
+
+/** The run to compare `run` with where nobody says: one of the same model and ranks, best with another wire. */
+function partnerOf(run: RunInfo | undefined, runs: readonly RunInfo[]): RunInfo | undefined {
+  const likeness = (other: RunInfo): number =>
+    !run
+      ? 0
+      : 4 * Number(other.model.name === run.model.name) +
+        2 * Number(other.tensorParallel === run.tensorParallel) +
+        Number(wiresOf(other) !== wiresOf(run));
+  return runs.filter(({ id }) => id !== run?.id).sort((x, y) => likeness(y) - likeness(x))[0];
+}
+
 function chooser(runs: readonly RunInfo[], a: string | null, b: string | null): HTMLElement {
-  const choice = (name: string, chosen: string | null, fallback: number): HTMLElement =>
+  const named = (id: string | null): RunInfo | undefined => runs.find((run) => run.id === id);
+  const second = named(b) ?? (named(a) ? partnerOf(named(a), runs) : runs[0]);
+  const first = named(a) ?? partnerOf(second, runs);
+  const choice = (name: string, chosen: RunInfo | undefined): HTMLElement =>
     el(
       "label",
       {},
@@ -74,8 +90,8 @@ function chooser(runs: readonly RunInfo[], a: string | null, b: string | null): 
       el(
         "select",
         { name },
-        ...runs.map((run, k) =>
-          el("option", { value: run.id, selected: chosen === null ? k === fallback : run.id === chosen }, titleOf(run)),
+        ...runs.map((run) =>
+          el("option", { value: run.id, selected: run === chosen }, `${titleOf(run)} · ${dateOf(run)}`),
         ),
       ),
     );
@@ -84,13 +100,13 @@ function chooser(runs: readonly RunInfo[], a: string | null, b: string | null): 
     "section",
     { class: "state" },
     el("h2", {}, "Which two runs?"),
-    choice("a", a, 1),
-    choice("b", b, 0),
+    choice("a", first),
+    choice("b", second),
     el("p", {}, go),
   );
   go.addEventListener("click", () => {
-    const [first, second] = [...host.querySelectorAll("select")].map(({ value }) => encodeURIComponent(value));
-    location.assign(`/compare?a=${first}&b=${second}`);
+    const [idA, idB] = [...host.querySelectorAll("select")].map(({ value }) => encodeURIComponent(value));
+    location.assign(`/compare?a=${idA}&b=${idB}`);
   });
   if (runs.length < 2)
     return el(
@@ -102,12 +118,14 @@ function chooser(runs: readonly RunInfo[], a: string | null, b: string | null): 
   return host;
 }
 
-function runLink(run: RunInfo, letter: string): HTMLElement {
+/** A run's name; runs that have the same are told apart by when they were recorded. */
+function runLink(run: RunInfo, letter: string, other: RunInfo): HTMLElement {
   return el(
     "h1",
     {},
     el("span", { class: "letter" }, letter),
     el("a", { href: `/runs/${encodeURIComponent(run.id)}` }, titleOf(run)),
+    ...(titleOf(run) === titleOf(other) ? [el("span", { class: "muted when" }, dateOf(run))] : []),
   );
 }
 
@@ -119,7 +137,8 @@ function swap(a: string, b: string): HTMLElement {
   );
 }
 
-function statsOf({ step, phases, exposed, wireBytes }: RunComparison): PairStat[] {
+function statsOf(comparison: RunComparison): PairStat[] {
+  const { step, phases, exposed, wireBytes, collectives } = comparison;
   return [
     ...phases.map((phase): PairStat => {
       const { a, b } = phase.tokensPerSecond;
@@ -135,7 +154,15 @@ function statsOf({ step, phases, exposed, wireBytes }: RunComparison): PairStat[
         sure: isDifferent(phase),
       };
     }),
-    { label: "step time", title: "Mean over ranks", a: step.a, b: step.b, format: formatTime, better: "lower" },
+    {
+      label: "step time",
+      title: "Mean over ranks",
+      a: step.a,
+      b: step.b,
+      format: formatTime,
+      better: "lower",
+      sure: phases.some(isDifferent),
+    },
     {
       label: "exposed AllReduce",
       title: "Mean over ranks of the AllReduce time that no compute hides",
@@ -143,6 +170,7 @@ function statsOf({ step, phases, exposed, wireBytes }: RunComparison): PairStat[
       b: exposed.b,
       format: formatTime,
       better: "lower",
+      sure: isBorneOut(exposed, collectives),
     },
     {
       label: "on the wire",
@@ -164,7 +192,7 @@ function bars({ summaries }: RunComparison): Node[] {
     ...runs.map(({ ranks }, k) =>
       el(
         "div",
-        { class: "rank-bars" },
+        { class: "rank-bars capped", tabindex: "0", role: "region", "aria-label": `Ranks of ${k === 0 ? "A" : "B"}` },
         el("span", { class: "letter" }, k === 0 ? "A" : "B"),
         el(
           "div",
@@ -185,13 +213,18 @@ function bars({ summaries }: RunComparison): Node[] {
 }
 
 function tablesOf({ kinds, ops, collectives, ledger }: RunComparison): Node[] {
+  const kindAgrees = (row: ComparedKind): boolean =>
+    ops.some(({ kind, nested, paired }) => kind === row.kind && !nested && agrees(paired, row.difference));
   return [
     el("h2", {}, "By kind of op"),
     table(
       kinds.filter(({ a, b }) => a > 0 || b > 0),
       {
         caption: "Mean time of a rank by kind of op in both runs",
-        columns: [{ label: "kind", cell: kindName }, ...pairColumns<ComparedKind>("", (row) => row, formatTime)],
+        columns: [
+          { label: "kind", cell: kindName },
+          ...pairColumns<ComparedKind>("", (row) => row, formatTime, kindAgrees),
+        ],
       },
     ),
     ...(collectives.length > 0
@@ -199,7 +232,7 @@ function tablesOf({ kinds, ops, collectives, ledger }: RunComparison): Node[] {
           el("h2", {}, "Collectives"),
           table(collectives, { caption: "Collectives of both runs", columns: collectiveColumns() }),
           el("h2", {}, "What the wire gains and what it costs"),
-          ledgerTable(ledger),
+          ledgerTable(ledger, collectives, ops),
         ]
       : []),
     el("h2", {}, "By op"),
@@ -222,7 +255,7 @@ function pairColumns<Row>(
   prefix: string,
   pick: (row: Row) => Compared,
   format: (value: number) => string,
-  sure: (row: Row) => boolean = () => true,
+  sure: (row: Row) => boolean,
 ): Column<Row>[] {
   const label = (text: string): string => (prefix === "" ? text : `${prefix} ${text}`);
   return [
@@ -241,11 +274,6 @@ function pairColumns<Row>(
   ];
 }
 
-/** Whether the pairs of calls say what the totals say. */
-function agrees({ paired, total }: ComparedOp): boolean {
-  return paired !== null && isConsistent(paired) && paired.fasterShare > 0.5 === total.difference < 0;
-}
-
 function opColumns(): Column<ComparedOp>[] {
   return [
     {
@@ -261,7 +289,12 @@ function opColumns(): Column<ComparedOp>[] {
     },
     { label: "spans A", cell: ({ count }) => figure(formatCount(count.a)), by: ({ count }) => count.a },
     { label: "spans B", cell: ({ count }) => figure(formatCount(count.b)), by: ({ count }) => count.b },
-    ...pairColumns<ComparedOp>("time", ({ total }) => total, formatTime, agrees),
+    ...pairColumns<ComparedOp>(
+      "time",
+      ({ total }) => total,
+      formatTime,
+      ({ paired, total }) => agrees(paired, total.difference),
+    ),
     pairedColumn("a call", ({ paired }) => paired),
     {
       label: "pairs",
@@ -335,19 +368,32 @@ function pairedColumn<Row>(
   };
 }
 
-function ledgerTable(ledger: RunComparison["ledger"]): HTMLElement {
-  const rows: readonly (readonly [string, string, Compared])[] = [
-    ["waiting for the last rank", "From each collective's first arrival to its last", ledger.waiting],
-    ["moving bytes", "Transfer less the codec", ledger.moving],
-    ["quantising", "Turning values into what the wire carries, a rank", ledger.quantise],
-    ["dequantising and adding up", "A rank", ledger.dequantise],
-    ["in all", "From first arrival to end", ledger.total],
+function ledgerTable(
+  ledger: RunComparison["ledger"],
+  collectives: readonly ComparedCollective[],
+  ops: readonly ComparedOp[],
+): HTMLElement {
+  const skews = collectives.map(({ paired }) => paired.skew);
+  const transfers = collectives.map(({ paired }) => paired.transfer);
+  const codec = (...names: string[]): (PairedOp | null)[] =>
+    ops.filter(({ name }) => names.includes(name)).map(({ paired }) => paired);
+  const rows: readonly (readonly [string, string, Compared, readonly (PairedOp | null)[]])[] = [
+    ["waiting for the last rank", "From each collective's first arrival to its last", ledger.waiting, skews],
+    ["moving bytes", "Transfer less the codec", ledger.moving, transfers],
+    ["quantising", "Turning values into what the wire carries, a rank", ledger.quantise, codec("quantise")],
+    ["dequantising and adding up", "A rank", ledger.dequantise, codec("dequantise", "reduce")],
+    ["in all", "From first arrival to end", ledger.total, [...skews, ...transfers]],
   ];
   return table(rows, {
     caption: "Where the collectives' time goes in both runs",
     columns: [
       { label: "part", cell: ([name, title]) => el("span", { title }, name) },
-      ...pairColumns<(typeof rows)[number]>("", ([, , part]) => part, formatTime),
+      ...pairColumns<(typeof rows)[number]>(
+        "",
+        ([, , part]) => part,
+        formatTime,
+        ([, , part, pairs]) => pairs.some((paired) => agrees(paired, part.difference)),
+      ),
     ],
   });
 }

@@ -18,8 +18,10 @@ startPage(async () => {
   let runs = await fetchRuns();
   let list: RunList | null = null;
   const toast = el("div", { class: "toast", role: "status", hidden: true });
+  const dismiss = (): void => void (toast.hidden = true);
   const say = (...content: readonly (Node | string)[]): void => {
-    toast.replaceChildren(...content);
+    const close = el("button", { type: "button", class: "quiet icon", "aria-label": "Dismiss", onclick: dismiss }, "×");
+    toast.replaceChildren(...content, close);
     toast.hidden = false;
   };
   const failed = (error: unknown): void => say(error instanceof Error ? error.message : String(error));
@@ -138,7 +140,10 @@ function listOf(first: readonly RunInfo[], { look, say, failed, importButton }: 
       undo.addEventListener("click", () => {
         restoreRun(run.id)
           .then(look)
-          .then(() => say(`“${titleOf(run)}” is back.`), failed);
+          .then(() => {
+            say(`“${titleOf(run)}” is back.`);
+            host.querySelector<HTMLElement>(`[href="${addressOf(run)}"]`)?.focus();
+          }, failed);
       });
       await look();
       say(`“${titleOf(run)}” is deleted.`, undo);
@@ -192,9 +197,9 @@ function runTable(
         box.addEventListener("change", () => choose(run.id, box.checked));
         return el(
           "span",
-          { class: "named" },
+          { class: "run-name" },
           box,
-          el("a", { href: `/runs/${encodeURIComponent(run.id)}` }, titleOf(run)),
+          el("a", { href: addressOf(run) }, titleOf(run)),
           ...statusBadge(run),
           ...tagBadges(run),
         );
@@ -203,7 +208,12 @@ function runTable(
     { label: "model", text: true, cell: (run) => run.model.name, by: (run) => run.model.name },
     { label: "ranks", cell: (run) => figure(String(run.tensorParallel)), by: (run) => run.tensorParallel },
     { label: "compute", text: true, cell: (run) => run.computeType, by: (run) => run.computeType },
-    { label: "AllReduce", text: true, cell: shortWiresOf, by: shortWiresOf },
+    {
+      label: "AllReduce",
+      text: true,
+      cell: (run) => el("span", { class: "run-wires" }, shortWiresOf(run)),
+      by: shortWiresOf,
+    },
     {
       label: "first token",
       cell: (run) => figure(formatTime(firstToken(run))),
@@ -228,7 +238,7 @@ function runTable(
           "button",
           {
             type: "button",
-            class: "quiet small",
+            class: "quiet small row-action",
             "aria-label": `Delete ${titleOf(run)}`,
             title: "Delete; it can be undone",
             disabled: run.status === "recording",
@@ -239,6 +249,10 @@ function runTable(
     },
   ];
   return table(runs, { caption: "Recorded runs", columns });
+}
+
+function addressOf({ id }: RunInfo): string {
+  return `/runs/${encodeURIComponent(id)}`;
 }
 
 function textOf(run: RunInfo): string {

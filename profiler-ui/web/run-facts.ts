@@ -20,19 +20,21 @@ export function wiresOf(run: RunInfo): string {
   return wires.length === 0 ? "none" : wires.join(", ");
 }
 
-/** "f32, int8": the wires without the ops. */
+/** "f32, int8": the wires without the ops, each once. */
 export function shortWiresOf(run: RunInfo): string {
-  const wires = run.tensorParallel < 2 ? [] : [...new Set(Object.values(run.allReduce))];
+  const all = Object.values(run.allReduce).flatMap((wires) => wires.split(", "));
+  const wires = run.tensorParallel < 2 ? [] : [...new Set(all)];
   return wires.length === 0 ? "none" : wires.join(", ");
 }
 
-/** Date and time of the reader's place, to the minute: 2026-03-01 12:00. */
+/** Date and time of the reader's place, to the second, which tells repetitions apart: 2026-03-01 12:00:07. */
 export function dateOf({ createdAt }: RunInfo): string {
   const date = new Date(createdAt);
   if (Number.isNaN(date.getTime())) return createdAt;
   const two = (value: number): string => String(value).padStart(2, "0");
   const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join("-");
-  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
+  const time = [date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(":");
+  return `${day} ${time}`;
 }
 
 /** A mark for runs that are not whole. */
@@ -87,9 +89,10 @@ export function factList(run: RunInfo): HTMLElement {
     ],
     ["compute", run.computeType],
     ["AllReduce", wiresOf(run)],
+    ["chosen", run.tensorParallel < 2 ? "" : (run.allReduceReason ?? "")],
     ["device", deviceOf(run)],
     ["recorded", dateOf(run)],
-    ["length", `${formatTime(run.durationNs)}, ${formatCount(run.events)} spans`],
+    ["length", `${formatTime(run.durationNs)}, ${formatCount(run.events)} ${run.events === 1 ? "span" : "spans"}`],
     ["recording cost", overhead.spans > 0 ? `${formatShare(overhead.share)} of step time` : ""],
     ["link", run.link ?? ""],
     ["GPUs of ranks", (run.gpus ?? []).join(", ")],

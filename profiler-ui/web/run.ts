@@ -9,7 +9,7 @@ import { fetchAnalysis, fetchRun, fetchSummary } from "./api";
 import { CollectivesView } from "./collectives-view";
 import { byId, el } from "./dom";
 import { fail, runOfPage, startPage } from "./page";
-import { factList, statusBadge, tagBadges, titleOf } from "./run-facts";
+import { factList, shortWiresOf, statusBadge, tagBadges, titleOf } from "./run-facts";
 import { statRow, type Stat } from "./stats";
 import { barLegend, collectiveTable, kindsOf, opTable, rankTable } from "./summary-view";
 import { exportMenu } from "./export-menu";
@@ -102,6 +102,7 @@ startPage(async () => {
         shown = { ...shown, ...notes };
         describe();
       }),
+      compareLink(shown),
       exportMenu(shown),
     );
     about.replaceChildren(factList(shown), ...(shown.notes ? [el("p", { class: "run-notes" }, shown.notes)] : []));
@@ -112,7 +113,8 @@ startPage(async () => {
   tabs.start();
   // The timeline's questions come first: it is what is looked at first.
   const sum = (): Promise<void> => showTables().catch((error: unknown) => fail(stats, error));
-  await (run.events > 0 ? pane.load(() => void sum()) : sum());
+  if (run.events > 0) await pane.load(() => void sum());
+  else stats.replaceChildren();
   // A run that is recorded grows: what is new is drawn, the window stays where it is.
   while (shown.status === "recording") {
     await new Promise((resolve) => setTimeout(resolve, GROWTH));
@@ -124,6 +126,12 @@ startPage(async () => {
     if (now.events > 0) await Promise.all([pane.load(), showTables()]);
   }
 });
+
+/** To the choice of the other run; int8 is compared with what came before it. */
+function compareLink(run: RunInfo): HTMLElement {
+  const place = shortWiresOf(run).includes("int8") ? "b" : "a";
+  return el("a", { class: "button", href: `/compare?${place}=${encodeURIComponent(run.id)}` }, "Compare");
+}
 
 /** Milliseconds between looks at a run that is being recorded. */
 const GROWTH = 2000;

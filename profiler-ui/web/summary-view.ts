@@ -34,7 +34,7 @@ export function rankTable(summary: RunSummary): HTMLElement {
     { label: "step time", cell: (rank) => figure(formatTime(rank.stepNs)) },
     { label: "sent", cell: (rank) => figure(formatBytes(rank.wireBytes)) },
   ];
-  return table(summary.ranks, { caption: "Share of each rank's step time by kind of op", columns });
+  return table(summary.ranks, { caption: "Share of each rank's step time by kind of op", columns, capped: true });
 }
 
 /** A stacked bar whose full width is `longest`. */

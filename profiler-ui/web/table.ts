@@ -17,6 +17,8 @@ export interface TableOptions<Row> {
   readonly caption: string;
   readonly columns: readonly Column<Row>[];
   readonly rowClass?: (row: Row) => string;
+  /** Scrolls inside itself where there are many ranks, so that what comes behind it stays in reach. */
+  readonly capped?: boolean;
   /** Set where somebody else sorts, since the rows are a part only: how they are sorted, and a wish to sort otherwise. */
   readonly sorted?: { readonly label: string; readonly descending: boolean; readonly by: (label: string) => void };
 }
@@ -24,7 +26,7 @@ export interface TableOptions<Row> {
 /** A table of `rows`; the first column heads each row. */
 export function table<Row>(
   rows: readonly Row[],
-  { caption, columns, rowClass, sorted }: TableOptions<Row>,
+  { caption, columns, rowClass, capped = false, sorted }: TableOptions<Row>,
 ): HTMLElement {
   const body = el("tbody");
   const fill = (sorted: readonly Row[]): void => {
@@ -69,7 +71,7 @@ export function table<Row>(
   fill(rows);
   return el(
     "div",
-    { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+    { class: capped ? "scroll capped" : "scroll", tabindex: "0", role: "region", "aria-label": caption },
     el(
       "table",
       { class: "numbers" },

@@ -8,6 +8,7 @@ import { formatBytes, formatRate, formatShare, formatTime } from "../../profiler
 import { kindTime, summarise } from "../../profiler-ui/trace/summary";
 import { launchChromium } from "../support/chromium";
 import { eventually } from "../support/eventually";
+import { eventsOf } from "./support/events";
 import { handRun } from "./support/hand-run";
 import { sourceOf } from "./support/source";
 import { syntheticRun } from "./support/synthetic-run";
@@ -205,7 +206,42 @@ describe("the list of runs", () => {
   });
 });
 
+describe("the list of runs with names as long as people make them", () => {
+  test.each([1400, 1024])("keeps deleting in sight in a window of %i", async (width) => {
+    const label = "mamba-2.8b --tp 8 --all-reduce int8 --quantisation-group 128 ".repeat(4);
+    const other = await serve([{ ...f16, info: { ...f16.info, label } }, int8]);
+    await page.setViewportSize({ width, height: 800 });
+    await page.goto(other.url);
+    await page.waitForSelector("table");
+    for (const button of await page.getByRole("button", { name: /^Delete / }).all()) {
+      const { x, width: wide } = await boxOf(button);
+      expect(x + wide).toBeLessThan(width);
+    }
+    await page.getByRole("button", { name: "Delete two ranks int8" }).click({ trial: true });
+  });
+});
+
 describe("the page of a run", () => {
+  test("of which nothing was recorded says so and adds nothing up", async () => {
+    const other = await serve([{ info: { ...f16.info, id: "empty", events: 0, durationNs: 0 }, events: eventsOf([]) }]);
+    await page.goto(other.urlOf("/runs/empty"));
+    await page.getByText("This run has no spans.").waitFor();
+    await eventually(async () => expect(await page.getByText("Adding up…").count()).toBe(0));
+    expect(await page.locator("table, .stats").count()).toBe(0);
+  });
+
+  test("leads to a comparison with a run of the same model and another wire", async () => {
+    await openRun("int8");
+    await page.getByRole("link", { name: "Compare" }).click();
+    await page.waitForURL(/compare\?b=int8$/);
+    const chosen = page.getByRole("combobox");
+    await eventually(async () => expect(await chosen.nth(0).inputValue()).toBe("f16"));
+    expect(await chosen.nth(1).inputValue()).toBe("int8");
+    await page.getByRole("button", { name: "Compare" }).click();
+    await page.waitForURL(/\?a=f16&b=int8$/);
+    await page.waitForSelector("[data-loaded]");
+  });
+
   test("shows each rank's share of step time as summarise counts it", async () => {
     await openRun("int8");
     const { ranks, wireBytes } = summarise(int8.events);
@@ -370,7 +406,9 @@ describe("the timeline", () => {
     await eventually(async () => expect(await details.getByRole("heading").innerText()).toBe("all_reduce.out_proj"));
     await eventually(async () => expect(await details.innerText()).toMatch(/wire\s+int8, two-shot/));
     await eventually(async () =>
-      expect(await details.innerText()).toMatch(/Rank \d came last, .+ after the first; from then on it took/),
+      expect(await details.innerText()).toMatch(
+        /Rank \d came last, .+ after the first: meanwhile it ran .+; from then on the collective took/,
+      ),
     );
     await eventually(async () => expect(await details.locator("tbody tr").count()).toBe(2));
     const steps = stepsOf(int8, "all_reduce.out_proj", 0);
@@ -380,6 +418,29 @@ describe("the timeline", () => {
     for (const [name, ns] of steps) expect(cells[heads.indexOf(name)]).toBe(formatTime(ns));
     await page.keyboard.press("Escape");
     await eventually(async () => expect(await details.innerText()).toContain("Click a span"));
+  });
+
+  test("shows the longest wait at one click, and what the late rank did meanwhile", async () => {
+    await openRun("int8");
+    const { rows } = reportCollectives(int8.events, int8.info.clocks);
+    const longest = [...rows].sort((a, b) => b.skewNs - a.skewNs)[0];
+    if (!longest) throw new Error("no collective");
+    const { startNs: from, skewNs, lastRank } = longest;
+    const { events } = int8;
+    const inside = (i: number): number =>
+      Math.min((events.startNs[i] ?? 0) + (events.durNs[i] ?? 0), from + skewNs) -
+      Math.max(events.startNs[i] ?? 0, from);
+    const times = new Map<string, number>();
+    for (let i = 0; i < events.count; i++) {
+      const name = events.name.texts[events.name.codes[i] ?? 0] ?? "";
+      if (events.rank[i] !== lastRank || events.stream[i] !== 0 || inside(i) <= 0) continue;
+      times.set(name, (times.get(name) ?? 0) + inside(i));
+    }
+    const [[name = "", ns = 0] = []] = [...times].sort(([, a], [, b]) => b - a);
+    await page.getByRole("button", { name: "Show the longest wait" }).click();
+    const said = `Rank ${lastRank} came last, ${formatTime(skewNs)} after the first: meanwhile it ran ${name} for ${formatTime(ns)}`;
+    await eventually(async () => expect(await page.locator(".details").innerText()).toContain(said));
+    await eventually(async () => expect(await rangeOf()).not.toContain(`(${formatTime(int8.info.durationNs)})`));
   });
 
   test("begins at the first span, however long the run had waited for it", async () => {
@@ -795,6 +856,22 @@ describe("the comparison of two runs", () => {
     const { interval } = comparison.collectives.find(({ name }) => name.endsWith("out_proj"))?.paired.transfer ?? {};
     await eventually(async () =>
       expect(await outProj.locator(".interval").first().innerText()).toContain(formatTime(interval?.low ?? NaN)),
+    );
+  });
+
+  test("calls nothing a gain or a loss that pairs of calls do not bear out", async () => {
+    const again = syntheticRun({ id: "again", label: "two ranks f16", seed: 12 });
+    const other = await serve([f16, again]);
+    await page.goto(other.urlOf("/compare?a=f16&b=again"));
+    await page.waitForSelector(".verdict");
+    const { kinds, verdict } = compareRuns(f16, again);
+    expect(verdict).toMatch(/does not hide (stays|shows no difference beyond chance)/);
+    expect(kinds.some(({ ratio }) => ratio !== null && Math.abs(ratio - 1) > 0.02)).toBe(true);
+    await page.getByRole("region", { name: /by kind of op/ }).waitFor();
+    expect(await page.locator(".stats, [aria-label*='by kind of op']").locator(".gain, .loss").count()).toBe(0);
+    // Runs of one name are told apart by when they were recorded.
+    expect(await page.getByRole("heading", { level: 1 }).first().innerText()).toMatch(
+      /two ranks f16\s+\d{4}-\d\d-\d\d/,
     );
   });
 

@@ -172,7 +172,7 @@ describe("keeping runs in order", () => {
     expect((await ask("/api/runs/int8/summary")).status).toBe(404);
     expect(readdirSync(root)).not.toContain("int8");
     await page.getByRole("button", { name: "Undo" }).click();
-    await page.getByRole("link", { name: "stored int8" }).waitFor();
+    await page.waitForFunction(() => document.activeElement?.textContent === "stored int8");
     expect((await ask("/api/runs/int8/summary")).body["events"]).toBe(int8.events.count);
   });
 

@@ -19,7 +19,7 @@ export function areaDetails(ops: readonly OpInView[], ranks: number, area: Area,
   const spans = ops.reduce((sum, { count }) => sum + count, 0);
   const who = ranks === 1 ? `rank ${firstRank}` : `ranks ${firstRank} to ${lastRank}`;
   const length = formatTime(to - from);
-  const caption = `${formatTime(from)} to ${formatTime(to)}, ${formatCount(spans)} spans. Time counts what lies inside; shares are of ${ranks} × ${length}.`;
+  const caption = `${formatTime(from)} to ${formatTime(to)}, ${formatCount(spans)} ${spans === 1 ? "span" : "spans"}. Time counts what lies inside; shares are of ${ranks} × ${length}.`;
   return el(
     "div",
     { class: "details-body" },

@@ -1,4 +1,4 @@
-/** The selected span in full; for a collective also when each rank came, how long it waited, and what its steps took. */
+/** The selected span in full; for a collective also why it waited, when each rank came, and what its steps took. */
 
 import { skewOf, transferOf } from "../../trace/collectives";
 import { formatTime } from "../../trace/format";
@@ -6,6 +6,8 @@ import { lowerBound } from "../../trace/lanes";
 import { KIND_COLOURS } from "../../trace/palette";
 import { el, figure, swatch } from "../dom";
 import { spanRef, type LaneView, type SpanRef } from "../../trace/lane-view";
+import type { RankStretch } from "../../trace/look";
+import type { OpInView } from "../../trace/ops-in-view";
 import { factsOf, kindOf, nameOf } from "./span-facts";
 
 export interface DetailsActions {
@@ -15,11 +17,18 @@ export interface DetailsActions {
   readonly occurrence: (direction: -1 | 1) => void;
 }
 
-/** The panel's empty state. */
-export function noDetails(): HTMLElement {
+/** The panel's empty state. `longestWait` shows the collective that ranks waited for longest. */
+export function noDetails(longestWait: (() => void) | null): HTMLElement {
   return el(
     "p",
     { class: "muted hint" },
+    ...(longestWait
+      ? [
+          "Why is a rank waiting? ",
+          el("button", { type: "button", class: "small", onclick: longestWait }, "Show the longest wait"),
+          " ",
+        ]
+      : []),
     "Click a span for what it did. Wheel zooms, drag pans, ",
     el("kbd", {}, "W"),
     el("kbd", {}, "A"),
@@ -31,7 +40,21 @@ export function noDetails(): HTMLElement {
   );
 }
 
-export function detailsOf(span: SpanRef, linked: readonly SpanRef[], actions: DetailsActions): HTMLElement {
+/** From a collective's first arrival to its last, on the rank that came last: what it did then is why the others waited. */
+export function waitOf(linked: readonly SpanRef[]): RankStretch | null {
+  const starts = linked.map(startOf);
+  const [from, to] = [Math.min(...starts), Math.max(...starts)];
+  const late = linked[starts.indexOf(to)]?.lane.rank ?? 0;
+  return linked.length > 1 && from < to ? { from, to, firstRank: late, lastRank: late } : null;
+}
+
+/** `meanwhile`: what ran in the collective's `waitOf`. */
+export function detailsOf(
+  span: SpanRef,
+  linked: readonly SpanRef[],
+  meanwhile: readonly OpInView[],
+  actions: DetailsActions,
+): HTMLElement {
   const copy = el("button", { type: "button", class: "quiet" }, "Copy link");
   copy.addEventListener("click", () => {
     navigator.clipboard.writeText(location.href).then(
@@ -67,14 +90,19 @@ export function detailsOf(span: SpanRef, linked: readonly SpanRef[], actions: De
       { class: "facts" },
       ...factsOf(span).map(([label, value]) => el("div", {}, el("dt", {}, label), el("dd", {}, value))),
     ),
-    ...(linked.length > 1 ? [arrivals(linked)] : []),
+    ...(linked.length > 1 ? [arrivals(linked, meanwhile)] : []),
   );
 }
 
+function startOf({ lane, index }: SpanRef): number {
+  return lane.events.startNs[index] ?? 0;
+}
+
 /** Per rank: when it came, how long it waited for the last, what the collective's steps took, when it ended. */
-function arrivals(linked: readonly SpanRef[]): HTMLElement {
-  const rows = linked.map(({ lane, index }) => {
-    const start = lane.events.startNs[index] ?? 0;
+function arrivals(linked: readonly SpanRef[], meanwhile: readonly OpInView[]): HTMLElement {
+  const rows = linked.map((span) => {
+    const { lane, index } = span;
+    const start = startOf(span);
     const end = start + (lane.events.durNs[index] ?? 0);
     return { rank: lane.rank, start, end, parts: partsIn(lane, start, end) };
   });
@@ -86,11 +114,11 @@ function arrivals(linked: readonly SpanRef[]): HTMLElement {
   const late = rows.find(({ start }) => start === lastStart);
   return el(
     "div",
-    { class: "arrivals" },
+    { class: "arrivals", tabindex: "0", role: "region", "aria-label": "Arrivals of the ranks" },
     el(
       "p",
       {},
-      `Rank ${late?.rank ?? 0} came last, ${formatTime(skewOf(collective))} after the first; from then on it took ${formatTime(transferOf(collective))}.`,
+      `Rank ${late?.rank ?? 0} came last, ${formatTime(skewOf(collective))} after the first${meanwhileText(meanwhile, skewOf(collective))}; from then on the collective took ${formatTime(transferOf(collective))}.`,
     ),
     el(
       "table",
@@ -125,6 +153,22 @@ function arrivals(linked: readonly SpanRef[]): HTMLElement {
       ),
     ),
   );
+}
+
+/** Parts of a wait below this share explain nothing. */
+const TELLING = 0.1;
+
+/** What kept the last rank, the longest first: ops, or the time between them. */
+function meanwhileText(ops: readonly OpInView[], waitNs: number): string {
+  if (waitNs === 0) return "";
+  const outermost = ops.filter(({ nested }) => !nested);
+  const idle = { name: "no op", ns: waitNs - outermost.reduce((sum, { ns }) => sum + ns, 0) };
+  const parts = [...outermost, idle]
+    .sort((a, b) => b.ns - a.ns)
+    .filter(({ ns }) => ns >= TELLING * waitNs)
+    .slice(0, 3)
+    .map(({ name, ns }) => `${name} for ${formatTime(ns)}`);
+  return parts.length === 0 ? "" : `: meanwhile it ran ${parts.join(", ")}`;
 }
 
 /** Time of each step of a collective on one rank, in the order in which they begin. */

@@ -16,15 +16,17 @@ export function drawHeader(context: CanvasRenderingContext2D, scene: Scene): voi
   context.font = `11px ${theme.font}`;
   context.textBaseline = "middle";
   context.fillStyle = theme.muted;
-  context.textAlign = "right";
-  context.fillText("phase", GUTTER - 9, PHASE_HEIGHT / 2 + 0.5);
-  context.fillText("step", GUTTER - 9, PHASE_HEIGHT + STEP_HEIGHT / 2 + 1);
-  context.textAlign = "left";
+  const steps = stepLane(scene.layout);
+  if (steps) {
+    context.textAlign = "right";
+    context.fillText("phase", GUTTER - 9, PHASE_HEIGHT / 2 + 0.5);
+    context.fillText("step", GUTTER - 9, PHASE_HEIGHT + STEP_HEIGHT / 2 + 1);
+    context.textAlign = "left";
+  }
   context.save();
   context.beginPath();
   context.rect(GUTTER, 0, width - GUTTER, scene.height);
   context.clip();
-  const steps = stepLane(scene.layout);
   if (steps) drawSteps(context, scene, steps.lane, steps.forest);
   drawAxis(context, scene);
   context.restore();

@@ -5,6 +5,7 @@
 
 import type { RankAlignment } from "../../trace/alignment";
 import type { RunInfo } from "../../trace/run";
+import { fetchCollectives } from "../api";
 import { download } from "../csv";
 import { el } from "../dom";
 import { spanKey, type LaneView, type SpanKey } from "../../trace/lane-view";
@@ -13,7 +14,7 @@ import type { OpInView } from "../../trace/ops-in-view";
 import { parseQuery, type Query } from "../../trace/search";
 import { lanesSvg } from "../../trace/timeline-svg";
 import { areaDetails, type Area } from "./area";
-import { detailsOf, noDetails } from "./details";
+import { detailsOf, noDetails, waitOf } from "./details";
 import { helpSheet } from "./help";
 import { attachKeys } from "./keys";
 import { HeldSpans } from "./held-spans";
@@ -41,7 +42,7 @@ export class TimelinePane {
   readonly #details = el(
     "section",
     { class: "details", "aria-label": "Selected span", "aria-live": "polite" },
-    noDetails(),
+    noDetails(null),
   );
   readonly #tables = el("div", { class: "visible-tables" });
   readonly #visible = el(
@@ -180,6 +181,7 @@ export class TimelinePane {
     await this.#restoreSelection();
     this.#sought = null;
     this.#progress.classList.add("done");
+    await this.#showDetails();
     this.element.dataset["loaded"] = "true";
     void this.#fillTables();
   }
@@ -235,15 +237,28 @@ export class TimelinePane {
     await this.#choose(timeline, again);
   }
 
-  /** Selects a collective of the first run and goes there. */
-  async showCollective(group: number, seq: number): Promise<void> {
-    const [timeline] = this.#timelines;
+  /** Selects a collective of a run, the first one unless given, and goes there. */
+  async showCollective(group: number, seq: number, timeline: Timeline | undefined = this.#timelines[0]): Promise<void> {
     const span = timeline && (await this.#spansOf(timeline).collective(group, seq));
     if (!span) return;
     this.#active = timeline;
     await this.#choose(timeline, span);
     this.#fit();
     timeline.canvas.focus();
+  }
+
+  /** Selects the collective with the largest skew of the run that was pointed at last. */
+  async #showLongestWait(): Promise<void> {
+    const timeline = this.#active;
+    const { id } = this.runs[this.#timelines.indexOf(timeline)] ?? this.runs[0];
+    const { rows } = await fetchCollectives(id, { sort: "skewNs", descending: true, offset: 0, limit: 1 });
+    if (rows[0]) await this.showCollective(rows[0].group, rows[0].seq, timeline);
+  }
+
+  /** What the panel says while nothing is selected. */
+  #noDetails(): HTMLElement {
+    const ranksWait = this.#allLanes().some(({ kinds }) => kinds.has("collective")) && this.#allLanes().length > 1;
+    return noDetails(ranksWait ? () => void this.#showLongestWait().catch((error: unknown) => this.#say(error)) : null);
   }
 
   /** Says what went wrong where the timeline is. */
@@ -460,11 +475,12 @@ export class TimelinePane {
 
   async #showDetails(): Promise<void> {
     const shown = this.#timelines.find(({ selected, area }) => selected !== null || area !== null);
-    const area = shown?.area ?? null;
-    const ops = shown && area ? await this.#spansOf(shown).ops(area) : [];
+    const { area = null, selected = null } = shown ?? {};
+    const stretch = area ?? waitOf(shown?.linked ?? []);
+    const ops = shown && stretch ? await this.#spansOf(shown).ops(stretch) : [];
     // Meanwhile something else may have been selected.
-    if (area && shown?.area !== area) return;
-    this.#details.replaceChildren(shown ? this.#detailsIn(shown, ops) : noDetails());
+    if (shown && (shown.area !== area || shown.selected !== selected)) return;
+    this.#details.replaceChildren(shown ? this.#detailsIn(shown, ops) : this.#noDetails());
   }
 
   #detailsIn(timeline: Timeline, ops: readonly OpInView[]): HTMLElement {
@@ -474,8 +490,8 @@ export class TimelinePane {
       const ranks = ranksOf(lanes).filter((rank) => rank >= area.firstRank && rank <= area.lastRank);
       return areaDetails(ops, ranks.length, area, { fit: () => timeline.go(clampView(area, this.#length)), clear });
     }
-    if (!selected) return noDetails();
-    return detailsOf(selected, linked, {
+    if (!selected) return this.#noDetails();
+    return detailsOf(selected, linked, ops, {
       fit: () => this.#fit(),
       clear: () => void this.#choose(timeline, null),
       occurrence: (direction) => this.#step("occurrence", direction),
