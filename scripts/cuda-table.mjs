@@ -1,7 +1,8 @@
 // Registers, shared memory and spills of every CUDA kernel, from what ptxas said when the engine was built.
 // --build names another build folder than the addon's. --write puts the table into docs/cuda.md; --check fails when a
 // kernel spills or has static shared memory, an architecture was left out, or the page lacks a kernel or, where the
-// compiler is the page's, has other numbers.
+// compiler is the page's, has other numbers. --ran FOLDER fails when a kernel of the page is not among those that the
+// tests on the CPU have listed there (native/test/cuda).
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -93,8 +94,41 @@ function check(kernels, page, build) {
   if (other.length > 0) fail(`docs/cuda.md has other numbers than\n${other.join("\n")}\n${renew}`);
 }
 
+/** Readable names of the kernels that tests have listed in `folder`: lines of a program and a place in it. */
+function listedKernels(folder) {
+  const places = new Map();
+  for (const name of readdirSync(folder).filter((each) => each.endsWith(".kernels"))) {
+    for (const line of readFileSync(join(folder, name), "utf8").trim().split("\n")) {
+      const [program = "", place = ""] = line.split(" ");
+      places.set(program, (places.get(program) ?? new Set()).add(parseInt(place, 16)));
+    }
+  }
+  const symbols = [...places].flatMap(([program, wanted]) => {
+    const { stdout } = spawnSync("nm", ["--defined-only", program], { encoding: "utf8", maxBuffer: 1 << 28 });
+    const lines = stdout.split("\n").map((line) => line.split(" "));
+    return lines.filter(([place = ""]) => wanted.has(parseInt(place, 16))).map(([, , symbol = ""]) => symbol);
+  });
+  return new Set(readable(symbols));
+}
+
+/** Fails unless the tests on the CPU ran every kernel of `page`. */
+function checkRan(folder, page) {
+  const ran = listedKernels(folder);
+  const all = rowsOf(page.slice(page.indexOf(begin))).map((row) => row.split("`")[1] ?? "");
+  const left = all.filter((name) => !ran.has(name));
+  if (left.length > 0) fail(`No test on the CPU runs ${left.join(", ")}.`);
+  process.stdout.write(`${all.length} of ${all.length} CUDA kernels ran on the CPU, beside the plain reference\n`);
+}
+
+const argument = (name) => process.argv[process.argv.indexOf(name) + 1 || process.argv.length];
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const build = process.argv[process.argv.indexOf("--build") + 1 || process.argv.length] ?? "build/cmake";
+  const folder = argument("--ran");
+  if (folder) {
+    checkRan(join(root, folder), readFileSync(page, "utf8"));
+    process.exit();
+  }
+  const build = argument("--build") ?? "build/cmake";
   const kernels = builtKernels(build);
   if (kernels.length === 0) fail(`No CUDA kernel has been compiled in ${build}: run \`npm run build:cuda\` first.`);
   const text = readFileSync(page, "utf8");

@@ -89,6 +89,11 @@ check("format", process.execPath, ["scripts/format.mjs"]);
 check("npm run build:cuda", process.execPath, ["scripts/build-cuda.mjs"]);
 check("CUDA kernels", process.execPath, ["scripts/cuda-table.mjs", "--check"]);
 native("release");
+check("CUDA kernels on the CPU", process.execPath, [
+  "scripts/cuda-table.mjs",
+  "--ran",
+  "build/release/native/test/cuda",
+]);
 check("GPU check without a GPU", "sh", ["bench/gpu/run.sh", "--dry-run"]);
 if (process.argv.includes("--sanitizers")) {
   native("asan");

@@ -33,7 +33,8 @@ TEST("CUDA attention goes on from step to step as one pass of the reference does
   const Shape shapes[] = {{1, 1, 1, 8, {1, 1, 3}},          {4, 2, 15, 400, {40, 1, 17, 1}},
                           {2, 1, 464, 300, {9, 1, 1, 20}},  {4, 2, 8, 600, {265, 1, 1}},
                           {1, 1, 200, 300, {20, 1, 60, 1}}, {2, 2, 130, 40, {5, 1}},
-                          {1, 1, 600, 20, {7, 1}},          {1, 1, 1024, 8, {2, 1}}};
+                          {1, 1, 600, 20, {7, 1}},          {1, 1, 1024, 8, {2, 1}},
+                          {1, 1, 461, 20, {5, 1}},          {1, 1, 601, 8, {2, 1}}};
   for (const Shape& shape : shapes) {
     const Context context(text(shape.heads) + " heads on " + text(shape.kv_heads) + " of " + text(shape.dim));
     const int64_t wide_columns = shape.heads * shape.dim, columns = shape.kv_heads * shape.dim;

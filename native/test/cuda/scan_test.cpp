@@ -74,7 +74,7 @@ TEST("the CUDA scan equals the reference for every number of channels, states, s
   const Shape shapes[] = {{1, 1, {3}},          {32, 16, {33}},    {70, 16, {7, 1, 64, 0, 5}},
                           {33, 8, {1, 1, 1}},   {40, 17, {20}},    {31, 64, {5, 2}},
                           {35, 100, {9}},       {3, 256, {2, 17}}, {64, 16, {100}},
-                          {200, 16, {1, 4, 2}}, {40, 16, {1}}};
+                          {200, 16, {1, 4, 2}}, {40, 16, {1}},     {31, 40, {4, 2}}};
   auto generator = random(110);
   for (const Shape& shape : shapes) {
     const Context context(text(shape.channels) + " channels of " + text(shape.states) + " states, " +
@@ -123,8 +123,8 @@ TEST("CUDA decode with dt_proj inside equals the reference for every weight type
     int64_t channels, states, rank;
     std::vector<int> lengths;
   };
-  const Shape shapes[] = {
-      {64, 16, 8, {1, 1, 1}}, {33, 16, 5, {1}}, {40, 3, 160, {1, 0, 1}}, {20, 64, 16, {1}}, {9, 200, 24, {1, 1}}};
+  const Shape shapes[] = {{64, 16, 8, {1, 1, 1}}, {33, 16, 5, {1}}, {40, 3, 160, {1, 0, 1}}, {20, 64, 16, {1}},
+                          {9, 200, 24, {1, 1}},   {20, 50, 7, {1}}, {9, 130, 9, {1}}};
   auto generator = random(112);
   for (const Shape& shape : shapes) {
     for (const DType type : kTypes) {

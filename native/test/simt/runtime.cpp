@@ -1,4 +1,5 @@
 // The shim's runtime: devices, memory, streams, events and graphs in this process's memory.
+#include <dlfcn.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -257,8 +258,29 @@ cudaError_t simt::submit(cudaStream_t stream, Operation operation) {
   return cudaSuccess;
 }
 
+namespace {
+
+// STATELINE_SIMT_KERNELS: a file for the kernels that this process launches, by program and place in it, for nm to
+// name.
+void list(const void* kernel) {
+  static const char* file = std::getenv("STATELINE_SIMT_KERNELS");
+  if (!file) return;
+  static std::mutex mutex;
+  static std::set<const void*> listed;
+  static std::FILE* out = std::fopen(file, "w");
+  const std::lock_guard lock(mutex);
+  Dl_info program;
+  if (!out || !listed.insert(kernel).second || dladdr(kernel, &program) == 0) return;
+  std::fprintf(out, "%s %zx\n", program.dli_fname,
+               static_cast<size_t>(static_cast<const char*>(kernel) - static_cast<const char*>(program.dli_fbase)));
+  std::fflush(out);
+}
+
+}  // namespace
+
 // The first launch of a kernel on a device loads it, for which the device must do nothing else.
 cudaError_t simt::prepare(cudaStream_t stream, const void* kernel) {
+  list(kernel);
   if (!stream) return cudaSuccess;
   if (stream->device != current_device) return note(cudaErrorInvalidResourceHandle);
   {
