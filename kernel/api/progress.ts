@@ -97,7 +97,7 @@ function drawBar(label: string, progress: Progress): MimeBundle {
     "text/plain": line(label, progress),
     "text/html":
       `<div style="display:flex;align-items:center;gap:8px"><span>${escapeHtml(label)}</span>` +
-      `<div style="width:240px;height:10px;background-color:#e3e7ea;border-radius:5px"><div style="width:${percent}%;height:10px;background-color:#2a78c6;border-radius:5px"></div></div>` +
+      `<div style="width:240px;height:10px;background-color:rgba(138,148,160,0.3);border-radius:5px"><div style="width:${percent}%;height:10px;background-color:#2a78c6;border-radius:5px"></div></div>` +
       `<span>${percent} %</span></div>`,
   };
 }

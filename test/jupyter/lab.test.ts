@@ -143,6 +143,27 @@ test("run all in JupyterLab draws timelines and comparisons in the page, and no 
   }
 });
 
+test("in tables a shape stays on one line, and ops that run inside others are set in", async () => {
+  const shape = cellWith("model.plan").locator("td", { hasText: "2048 × 256" }).first();
+  const lines = (cell: Element): number => {
+    const range = document.createRange();
+    range.selectNodeContents(cell);
+    return range.getClientRects().length;
+  };
+  expect(await shape.evaluate(lines)).toBe(1);
+  const left = (name: string): Promise<number> =>
+    cellWith("f16.summary()")
+      .locator("td", { hasText: new RegExp(`^\\s*${name}$`) })
+      .evaluate((cell) => {
+        const text = cell.firstChild as Text;
+        const range = document.createRange();
+        range.setStart(text, text.data.search(/\S/));
+        range.setEnd(text, text.length);
+        return range.getBoundingClientRect().left;
+      });
+  expect(await left("quantise")).toBeGreaterThan(await left("sample"));
+});
+
 test("where the profiler serves the runs, the live timeline unfolds under the picture", async () => {
   const cell = cellWith("f16.timeline()");
   await cell.locator("summary", { hasText: "the live timeline" }).click();

@@ -71,7 +71,7 @@ export function opsTable({ ops }: RunSummary): Table {
       formatTime(op.meanNs),
       formatTime(op.p99Ns),
     ]),
-    note: "all ranks together; indented ops run inside the one above them in time",
+    note: `all ranks together${ops.some(({ nested }) => nested) ? "; indented ops run inside others, whose time counts theirs" : ""}`,
   };
 }
 

@@ -42,10 +42,14 @@ export function textTable({ title, columns, rows, note }: Table): string {
   ].join("\n");
 }
 
+/** Figures with their units, shapes and ranges stay on one line; words and long lists may break. */
+const LONGEST_FIGURE = 16;
+
 export function htmlTable({ title, columns, rows, note }: Table): string {
   const cell = (tag: "th" | "td", c: number, text: string): string => {
     const align = columns[c]?.align ?? "left";
-    return `<${tag} style="text-align:${align};font-variant-numeric:tabular-nums">${escapeHtml(text)}</${tag}>`;
+    const space = text.length <= LONGEST_FIGURE && /\d/.test(text) ? "pre" : "pre-wrap"; // both keep what is indented
+    return `<${tag} style="text-align:${align};font-variant-numeric:tabular-nums;white-space:${space}">${escapeHtml(text)}</${tag}>`;
   };
   return [
     title ? `<p><b>${escapeHtml(title)}</b></p>` : "",
