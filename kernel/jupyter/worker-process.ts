@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { FLUSH_SECRET, FRAMES_FD, INTERRUPT_FD, type FromWorker, type ToWorker } from "../worker/messages";
-import { FrameReader } from "./frame-reader";
+import { FrameReader, UnreadableFrame } from "./frame-reader";
 import { LastWords, type Death } from "./last-words";
 import { RawOutput } from "./raw-output";
 
@@ -109,9 +109,15 @@ export class WorkerProcess {
   #readFrames(pipe: Readable): void {
     const reader = new FrameReader();
     pipe.on("data", (chunk: Buffer) => {
-      for (const frame of reader.read(chunk)) {
-        if (frame.type === "done") this.#finish(frame);
-        else this.#events.onFrame(frame);
+      try {
+        for (const frame of reader.read(chunk)) {
+          if (frame.type === "done") this.#finish(frame);
+          else this.#events.onFrame(frame);
+        }
+      } catch (error) {
+        if (!(error instanceof UnreadableFrame)) throw error;
+        pipe.removeAllListeners("data").resume();
+        this.kill(`wrote to the kernel's own connection (file descriptor ${FRAMES_FD}), and was ended`);
       }
     });
   }

@@ -2,9 +2,11 @@
  * Marks on the process's own stdout and stderr that say where a cell's part of them ends: what C code and child processes
  * write there comes to the front by other pipes than the frames.
  */
-import { fstatSync } from "node:fs";
+import * as fs from "node:fs";
 import { writeFully } from "./frame-writer";
 import { flushMarker } from "./messages";
+
+const { fstatSync } = fs; // a cell may put another in its place
 
 const DESCRIPTORS = { stdout: 1, stderr: 2 } as const;
 type StreamName = keyof typeof DESCRIPTORS;

@@ -2,11 +2,15 @@
  * Writes frames (messages.ts) to the front by `fs.writeSync`: a loop that never gives the event loop its turn is heard all
  * the same, where `process.send` would keep nearly everything until the loop ends.
  */
-import { writeSync } from "node:fs";
+import * as fs from "node:fs";
 import { FRAME_HEAD_BYTES, FRAME_KINDS, type FromWorker } from "./messages";
 
+// Cells may put others in their place, as tests with a file system in memory do.
+const { writeSync } = fs;
+const { stringify } = JSON;
+
 export function encodeFrame(message: FromWorker): Buffer {
-  if (message.type !== "stream") return frame(FRAME_KINDS.json, 0, JSON.stringify(message));
+  if (message.type !== "stream") return frame(FRAME_KINDS.json, 0, stringify(message));
   return frame(FRAME_KINDS[message.name], message.run, message.text);
 }
 

@@ -83,7 +83,10 @@ function start(): void {
   process.on("message", (message: ToWorker) => {
     switch (message.type) {
       case "run":
-        return void runCell(runner, message, marks);
+        return void runCell(runner, message, marks).catch((error: unknown) => {
+          // A cell may break what this process runs on, as the global Promise; its end is told all the same.
+          send({ type: "done", run: message.run, marks: [], error: errorReport(error) });
+        });
       case "interrupt":
         return void runner.interrupt(message.run, message.ordinal);
       case "answer":

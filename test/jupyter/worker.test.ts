@@ -95,6 +95,27 @@ test.each([3, 4, 5])(
   },
 );
 
+test.each([
+  ["zeros", "Buffer.alloc(100)"],
+  ["text", "'some text that is no frame'"],
+  ["a message that is none", "Buffer.from([12, 0, 0, 0, 0, 0, 0, 0, 0, 0x7b, 0x7b, 0x7b])"],
+])("a cell that writes %s to the kernel's own connection costs the worker only", async (_, bytes) => {
+  const kernel = await KernelClient.start();
+  const { reply } = await kernel.execute(`require('fs').writeSync(4, ${bytes}); await new Promise(() => undefined);`);
+  expect(reply).toMatchObject({ status: "error", ename: "WorkerDied" });
+  expect(reply["evalue"]).toContain("wrote to the kernel's own connection");
+  expect(result(await kernel.execute("1 + 1"))).toBe("2");
+});
+
+test("a cell may put others in the place of JSON.stringify and fs.writeSync; one that breaks the kernel's ground is told of", async () => {
+  const kernel = await KernelClient.start();
+  await kernel.execute("JSON.stringify = () => 'mine'; require('fs').writeSync = () => 0;");
+  const cell = await kernel.execute("console.log('said'); 40 + 2");
+  expect([kernel.text(cell), result(cell)]).toEqual(["said\n", "42"]);
+  await kernel.execute("(globalThis as any).Promise = undefined;");
+  expect((await kernel.execute("1 + 1")).reply).toMatchObject({ status: "error", ename: "TypeError" });
+});
+
 test("what a cell printed before it ended the process is there to the last line", async () => {
   const kernel = await KernelClient.start();
   const cell = await kernel.execute("for (let i = 0; i < 3000; i++) console.log(i); process.exit(3);");
