@@ -26,6 +26,7 @@ export const cellParameters = [
   "$import",
   "$meta",
   "$magics",
+  "$literal",
 ] as const;
 
 export interface CellFunction {

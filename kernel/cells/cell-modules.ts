@@ -1,5 +1,5 @@
 /** Modules for cells: CommonJS and ES packages from the notebook's folder, the user's own files, this package and tslab. */
-import Module, { createRequire } from "node:module";
+import Module, { createRequire, isBuiltin } from "node:module";
 import { extname, join, dirname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import vm from "node:vm";
@@ -8,6 +8,8 @@ import { packageRoot } from "../api/package-root";
 
 /** Errors that `require` gives where `import()` may still do. */
 const IMPORT_ONLY = new Set(["ERR_REQUIRE_ESM", "ERR_REQUIRE_ASYNC_MODULE", "ERR_PACKAGE_PATH_NOT_EXPORTED"]);
+
+const RELATIVE = /^\.\.?\//;
 
 /** Node's own module class as far as it is not in its types. */
 interface ModuleClass {
@@ -33,7 +35,9 @@ function ownModule(request: string): string | undefined {
 
 export class CellModules {
   readonly #require: NodeJS.Require;
-  readonly #dynamicImport: (specifier: string) => Promise<unknown>;
+  readonly #dynamicImport: (specifier: string, options?: unknown) => Promise<unknown>;
+  /** `require` of a cell. */
+  readonly require: NodeJS.Require;
   readonly #sources = new Map<string, string>();
   readonly #sideModules = new Map<string, Module>();
   /** Packages that only `import()` could load. */
@@ -44,10 +48,13 @@ export class CellModules {
     this.#cwd = cwd;
     this.#require = createRequire(join(cwd, "cell.js"));
     // An import() compiled under a name in the notebook's folder resolves from there.
-    this.#dynamicImport = vm.runInThisContext("(specifier) => import(specifier)", {
+    this.#dynamicImport = vm.runInThisContext("(specifier, options) => import(specifier, options)", {
       filename: join(cwd, "cell.js"),
       importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
-    }) as (specifier: string) => Promise<unknown>;
+    }) as (specifier: string, options?: unknown) => Promise<unknown>;
+    const { resolve, cache, main, extensions } = this.#require;
+    const own = (specifier: string): unknown => this.#requireFrom(this.#cwd, this.#require, specifier);
+    this.require = Object.assign(own, { resolve, cache, main, extensions });
   }
 
   /** New versions of the user's own modules; the old ones are forgotten. */
@@ -70,14 +77,23 @@ export class CellModules {
     }
   }
 
-  /** `require` of a cell. */
-  readonly require = (specifier: string): unknown => this.#requireFrom(this.#cwd, this.#require, specifier);
-
   /** `import()` of a cell. */
-  readonly import = async (specifier: unknown): Promise<unknown> => {
+  readonly import = async (specifier: unknown, options?: unknown): Promise<unknown> => {
     const name = String(specifier);
     if (ownModule(name) !== undefined || this.#sidePath(this.#cwd, name) !== undefined) return this.require(name);
-    return this.#dynamicImport(/^\.\.?\//.test(name) ? pathToFileURL(resolve(this.#cwd, name)).href : name);
+    const isRelative = RELATIVE.test(name);
+    if (isRelative && extname(name) === ".json") {
+      const data: unknown = this.require(name); // as an import statement takes it, which needs no options
+      return { ...(data as object), default: data };
+    }
+    return this.#dynamicImport(isRelative ? pathToFileURL(resolve(this.#cwd, name)).href : name, options);
+  };
+
+  /** `import.meta.resolve` of a cell. */
+  readonly resolve = (specifier: string): string => {
+    const path = this.#require.resolve(specifier);
+    if (!isBuiltin(path)) return pathToFileURL(path).href;
+    return path.startsWith("node:") ? path : `node:${path}`;
   };
 
   #requireFrom(folder: string, fallback: NodeJS.Require, specifier: string): unknown {
@@ -87,8 +103,8 @@ export class CellModules {
   }
 
   #sidePath(folder: string, specifier: string): string | undefined {
-    if (!/^\.\.?\//.test(specifier)) return undefined;
-    const path = join(folder, specifier);
+    if (!RELATIVE.test(specifier)) return undefined;
+    const path = join(folder, specifier).replace(/\.tsx?$/, ".js"); // what it was compiled to
     const candidates = extname(path) === ".js" ? [path] : [`${path}.js`, join(path, "index.js")];
     return candidates.find((candidate) => this.#sources.has(candidate));
   }

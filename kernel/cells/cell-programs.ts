@@ -75,7 +75,7 @@ export class CellPrograms {
   }
 
   #update(): void {
-    const text = this.#host.readFile(this.#cellFile) ?? "";
+    const text = this.#read(this.#cellFile) ?? "";
     const declarations = this.#host.readFile(this.#declarationsFile) ?? "";
     const alone = this.#standsAlone(text);
     let program = this.#program;
@@ -136,7 +136,7 @@ export class CellPrograms {
     const known = this.#sources.get(path);
     const changes = path === this.#cellFile || path === this.#declarationsFile;
     if (known !== undefined && !changes) return known;
-    const text = this.#host.readFile(path);
+    const text = this.#read(path);
     if (text === undefined) return undefined;
     if (known?.text === text) return known;
     const file = this.#parse(path, text, options);
@@ -147,6 +147,16 @@ export class CellPrograms {
         this.#declarations = undefined;
       });
     return file;
+  }
+
+  /**
+   * A file's text. The converter ends the cell's with an export of its names as the binder keeps them: there `__name` has
+   * one more underscore.
+   */
+  #read(path: string): string | undefined {
+    const text = this.#host.readFile(path);
+    if (path !== this.#cellFile) return text;
+    return text?.replace(/\nexport \{[^{}]*\}$/, (names) => names.replace(/(?<=[{ ])___/g, "__"));
   }
 
   #parse(

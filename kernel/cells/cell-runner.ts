@@ -76,7 +76,7 @@ export class CellRunner {
         await this.#modules.prepare(cell.imports);
         await this.#enter(cell, name, context, slot);
         // What a reader of `run.timeline()` on a last line wants to see is the timeline.
-        if (slot.value instanceof Promise) slot.value = await slot.value;
+        if (types.isPromise(slot.value)) slot.value = await slot.value;
       };
       const whole = (): Promise<void> =>
         cell.magics.length === 0 ? body() : magics().withMagics(cell.magics, context, body);
@@ -132,7 +132,11 @@ export class CellRunner {
       $stop: this.#stop,
       $interrupted: (): boolean => currentCell()?.interrupted === true,
       $import: this.#modules.import,
-      $meta: { url: pathToFileURL(file).href, filename: file, dirname: this.#cwd },
+      $meta: { url: pathToFileURL(file).href, filename: file, dirname: this.#cwd, resolve: this.#modules.resolve },
+      $literal: (ordinal: number): unknown => {
+        const { start = 0, end = 0 } = cell.literals[ordinal] ?? {};
+        return vm.runInThisContext(`(${cell.source.slice(start, end)})`, { filename: name });
+      },
       $magics: {
         bash: (script: string): Promise<void> => magics().bash(script, context.host.signal),
         get help(): object {

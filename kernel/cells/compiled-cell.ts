@@ -1,4 +1,5 @@
 /** What compiling a cell, and asking about one, gives: plain data that threads and processes can exchange. */
+import type { Span } from "./large-literals";
 import type { CellMagic } from "./magics";
 
 /** Data by MIME type. */
@@ -34,6 +35,8 @@ export interface CompiledCell {
   readonly imports: readonly string[];
   readonly sideModules: readonly SideModule[];
   readonly magics: readonly CellMagic[];
+  /** Where in `source` the literals stand that `javascript` asks for by number (large-literals.ts). */
+  readonly literals: readonly Span[];
   readonly maps: CellMaps;
 }
 

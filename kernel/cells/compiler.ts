@@ -12,13 +12,14 @@ import type {
 import { cellFunction, type CellFunction } from "./cell-function";
 import { completeness } from "./completeness";
 import { diagnosticsReport, isSyntax } from "./diagnostics";
-import { blankExportModifiers } from "./export-modifiers";
+import { LITERAL, liftLiterals, type Span } from "./large-literals";
 import { completeMagic, inspectMagic, readMagics, type CellMagic } from "./magics";
+import { blankModuleSyntax } from "./module-syntax";
 import { enclosingCallee } from "./enclosing-call";
 import { describe, isModule } from "./quick-info";
 import { keptNamespaces } from "./kept-namespaces";
 import { loadTslab, type TslabCompiler } from "./tslab-compiler";
-import type { TypeErrors } from "./type-errors";
+import { optsOut, type TypeErrors } from "./type-errors";
 
 /** What tslab puts on a line of its own before a cell. */
 const PREFIX = "export {};\n";
@@ -58,23 +59,31 @@ export class CellCompiler {
   /** @param text `source` without its magics. */
   #compile(source: string, text: string, magics: readonly CellMagic[], keep: boolean): CompileReply {
     this.#tslab.noticeChangedFiles();
-    const plain = blankExportModifiers(this.#tslab.typescript, text);
-    const convert = (): ConvertResult => this.#converter.convert(this.declarations, plain);
-    let result = convert();
-    const errors = result.diagnostics.filter(({ category }) => category === ERROR_CATEGORY);
+    let { text: lifted, literals } = liftLiterals(text);
+    let result = this.#convert(lifted);
+    if (literals.length > 0 && errorsOf(result).some(isSyntax)) {
+      [lifted, literals] = [text, []]; // one of them stands where only syntax of its own can
+      result = this.#convert(lifted);
+    }
+    const errors = errorsOf(result);
     const report = errors.length > 0 ? diagnosticsReport(source, errors) : undefined;
+    const typeErrors = optsOut(text) ? "off" : this.#typeErrors;
     if (report !== undefined) {
       this.#tslab.renewProgram();
-      if (this.#typeErrors === "error" || errors.some(isSyntax)) return { kind: "refused", error: report };
-      result = this.#tslab.withoutTypeErrors(convert);
+      if (typeErrors === "error" || errors.some(isSyntax)) return { kind: "refused", error: report };
+      result = this.#tslab.withoutTypeErrors(() => this.#convert(lifted));
     }
-    const { cell, names, hoisted } = this.#executable(source, magics, result);
+    const { cell, names, hoisted } = this.#executable(source, magics, literals, result);
     if (keep) {
       const text = declarations(result, names) + this.#hoistedDeclarations(result, hoisted);
       this.declarations = text + keptNamespaces(this.#tslab.typescript, this.declarations, text, names);
     }
-    const warning = this.#typeErrors === "warn" && report !== undefined ? report.traceback.join("\n") : undefined;
+    const warning = typeErrors === "warn" && report !== undefined ? report.traceback.join("\n") : undefined;
     return { kind: "compiled", cell, ...(warning === undefined ? {} : { warning }) };
+  }
+
+  #convert(text: string): ConvertResult {
+    return this.#converter.convert(this.declarations, blankModuleSyntax(this.#tslab.typescript, text));
   }
 
   /** Candidates at a position; those that begin as what is typed come first and alone. */
@@ -87,12 +96,17 @@ export class CellCompiler {
     this.#tslab.noticeChangedFiles();
     const completion = this.#converter.complete(this.declarations, text, offset);
     this.#tslab.renewProgram();
-    const { candidates, original } = completion;
+    const { original } = completion;
     const { start, end } = completion.start < completion.end ? completion : wordInString(text, offset, original);
     const typed = source.slice(start, offset);
+    // The converter compares with names as the binder keeps them: those that begin with `__` it does not find.
+    const candidates = typed.startsWith("__")
+      ? (original?.entries.map(({ name }) => name) ?? [])
+      : completion.candidates;
     const same = candidates.filter((name) => name.startsWith(typed));
     const kinds = new Map(original?.entries.map(({ name, kind }) => [name, String(kind)]));
-    const matches = (same.length > 0 ? same : candidates).map((text) => ({ text, type: kinds.get(text) ?? "" }));
+    const shown = (same.length > 0 ? same : candidates).filter((name) => name !== LITERAL);
+    const matches = shown.map((text) => ({ text, type: kinds.get(text) ?? "" }));
     return { start, end, matches };
   }
 
@@ -123,7 +137,7 @@ export class CellCompiler {
   isComplete(source: string): Completeness {
     const text = readMagics(source);
     if (text.kind === "typescript" && (text.magics.length === 0 || text.source.trim() !== ""))
-      return completeness(this.#tslab.typescript, text.source);
+      return completeness(this.#tslab.typescript, liftLiterals(text.source).text);
     // What a console cannot know to be whole ends with a blank line, as in IPython.
     const whole = text.kind === "help" || text.kind === "wrong" || /\n[ \t]*\n?$/.test(source);
     return whole ? { status: "complete" } : { status: "incomplete", indent: "" };
@@ -142,6 +156,7 @@ export class CellCompiler {
   #executable(
     source: string,
     magics: readonly CellMagic[],
+    literals: readonly Span[],
     result: ConvertResult,
   ): { cell: CompiledCell } & Pick<CellFunction, "names" | "hoisted"> {
     const { text, map } = splitInlineMap(result.output ?? "");
@@ -152,6 +167,7 @@ export class CellCompiler {
       hasAwait: made.hasAwait,
       imports: made.imports,
       magics,
+      literals,
       sideModules: (result.sideOutputs ?? []).map((side) => this.#sideModule(side.path, side.data)),
       maps: { code: made.map, edits: made.edits, module: map, prefixLines: PREFIX_LINES },
     };
@@ -189,16 +205,20 @@ function wordInString(
   return { start: offset - word.length, end: offset };
 }
 
-/** The TypeScript of a cell, its magics blanked; undefined for a cell that has none. */
+/** The TypeScript of a cell as the compiler has it, with the same positions; undefined for a cell that has none. */
 function typescriptOf(source: string): string | undefined {
   const text = readMagics(source);
-  return text.kind === "typescript" ? text.source : undefined;
+  return text.kind === "typescript" ? liftLiterals(text.source).text : undefined;
+}
+
+function errorsOf({ diagnostics }: ConvertResult): ConvertResult["diagnostics"] {
+  return diagnostics.filter(({ category }) => category === ERROR_CATEGORY);
 }
 
 /** A cell of our own JavaScript. */
 function plainCell(source: string, javascript: string): CompiledCell {
   const maps = { code: "", edits: [], module: "", prefixLines: PREFIX_LINES };
-  return { source, javascript, hasAwait: true, imports: [], sideModules: [], magics: [], maps };
+  return { source, javascript, hasAwait: true, imports: [], sideModules: [], magics: [], literals: [], maps };
 }
 
 /** `ts.DiagnosticCategory.Error`. */

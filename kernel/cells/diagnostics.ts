@@ -3,8 +3,15 @@ import type { Diagnostic } from "tslab/dist/converter";
 import type { ErrorReport } from "./compiled-cell";
 import { excerpt, red } from "./excerpt";
 
-/** TypeScript's codes below 2000 are about syntax, those from 2000 on about types and names. */
-export const isSyntax = ({ code }: Pick<Diagnostic, "code">): boolean => code < 2000;
+/**
+ * TypeScript's codes below 2000 are about syntax, those from 2000 on about types and names; but these, of modules that lack
+ * what is imported, decorators, what `await` gets, and what is tested for truth, are about types as well.
+ */
+const TYPES_BELOW_2000: ReadonlySet<number> = new Set([
+  1192, 1238, 1239, 1240, 1241, 1259, 1270, 1271, 1320, 1329, 1345, 1361, 1362,
+]);
+
+export const isSyntax = ({ code }: Pick<Diagnostic, "code">): boolean => code < 2000 && !TYPES_BELOW_2000.has(code);
 
 /** TypeScript's "Cannot find name". */
 const UNKNOWN_NAME = 2304;

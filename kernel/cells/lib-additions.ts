@@ -1,7 +1,9 @@
 /**
  * Declarations of what Node 20 has and TypeScript 5.0's libraries do not know yet (ECMAScript 2023, change array by copy;
- * `import.meta.dirname`), and of what cells have beside. The compiler sees them as one more library file.
+ * import attributes), and of what cells have beside. The compiler sees them as one more library file.
  */
+import { literalDeclaration } from "./large-literals";
+
 const typedArrays = [
   "Int8Array",
   "Uint8Array",
@@ -34,11 +36,10 @@ ${typedArrays
 }`,
   )
   .join("\n")}
+${literalDeclaration}
 /** Asks for a line of text under the running cell. With \`password\` what is typed is not shown. */
 declare function input(question?: string, options?: { readonly password?: boolean }): Promise<string>;
-interface ImportMeta {
-  /** The notebook's folder. */
-  dirname: string;
-  filename: string;
+interface ImportCallOptions {
+  with?: ImportAssertions;
 }
 `;

@@ -25,6 +25,14 @@ export function encodeBundle(bundle: MimeBundle): MimeBundle {
 
 function displayMethod(value: unknown): ((this: unknown) => unknown) | undefined {
   if ((typeof value !== "object" && typeof value !== "function") || value === null) return undefined;
-  const method: unknown = Reflect.get(value, DISPLAY);
+  const method = askedFor(value);
   return typeof method === "function" ? (method as (this: unknown) => unknown) : undefined;
+}
+
+function askedFor(value: object): unknown {
+  try {
+    return Reflect.get(value, DISPLAY);
+  } catch {
+    return undefined; // a proxy that answers by throwing, or has been revoked: Node's console shows both
+  }
 }

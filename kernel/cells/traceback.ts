@@ -3,6 +3,7 @@
  * the line that threw is shown.
  */
 import { SourceMap, type SourceMapPayload } from "node:module";
+import { sep } from "node:path";
 import { inspect } from "node:util";
 import type { CompiledCell, ErrorReport } from "./compiled-cell";
 import { excerpt, red } from "./excerpt";
@@ -55,11 +56,16 @@ export function installStackTraces(): void {
   Error.stackTraceLimit = 50;
   Error.prepareStackTrace = (error, sites) => {
     const frames = sites.map(String);
-    // What called the outermost cell is the kernel.
+    // What called the outermost cell is the kernel, and so is what stands between a cell and its modules.
     const outermost = frames.map((frame) => FRAME.test(frame)).lastIndexOf(true);
-    const shown = outermost === -1 ? frames : frames.slice(0, outermost + 1);
+    const shown = outermost === -1 ? frames : frames.slice(0, outermost + 1).filter((frame) => !isKernel(frame));
     return [headline(error), ...shown.map((frame) => `    at ${mapFrame(frame)}`)].join("\n");
   };
+}
+
+/** Whether a frame is in this room's own files. */
+function isKernel(frame: string): boolean {
+  return frame.includes(`${__dirname}${sep}`);
 }
 
 /** @param thrown Anything a cell can throw, also what throws when it is looked at. */

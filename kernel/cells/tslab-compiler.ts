@@ -70,6 +70,7 @@ export function loadTslab(cwd: string): TslabCompiler {
         {
           ...options,
           moduleResolution: typescript.ModuleResolutionKind.Bundler,
+          allowImportingTsExtensions: true,
           lib: ["lib.esnext.d.ts"],
           types: ["node"],
           inlineSourceMap: true,

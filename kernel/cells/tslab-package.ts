@@ -7,7 +7,7 @@ export function requireFromTslab(): NodeJS.Require {
   return createRequire(createRequire(__filename).resolve("tslab"));
 }
 
-/** Folder of Node's type declarations that tslab depends on. */
+/** Folder of Node's type declarations: of the oldest Node that we run on, where tslab's are two versions older. */
 export function nodeTypesRoot(): string {
-  return dirname(dirname(requireFromTslab().resolve("@types/node/package.json")));
+  return dirname(dirname(require.resolve("@types/node/package.json")));
 }

@@ -17,3 +17,8 @@ export function chosenTypeErrors(environment: NodeJS.ProcessEnv): TypeErrors | E
   const evalue = `${VARIABLE} must be error, warn or off, got ${JSON.stringify(given)}; the kernel's environment sets it`;
   return { ename: "E_OPTION", evalue, traceback: [`${red("E_OPTION")}: ${evalue}`] };
 }
+
+/** Whether a cell says of itself, as a file may, that its types are not to be checked. */
+export function optsOut(source: string): boolean {
+  return /^(?:\s*\/\/.*\n)*\s*\/\/+\s*@ts-nocheck\b/.test(source);
+}

@@ -41,3 +41,20 @@ test("a cell nested too deeply is refused in words; the next one runs and knows 
 test("a sum of ten thousand terms runs", async () => {
   expect(result(await kernel.execute(`${"1+".repeat(10_000)}1`))).toBe("10001");
 });
+
+test("megabytes of data are a value with its types, and completion and errors behind it are where they stand", async () => {
+  // TypeScript alone takes minutes for these.
+  const rows = Array.from(
+    { length: 150_000 },
+    (_, i) => `{ id: ${i}, name: "n${i}"${i === 99_999 ? ", note: 'x'" : ""} }`,
+  );
+  const table = `const table = [\n${rows.join(",\n")}\n]; table.note`;
+  const wrong = await kernel.execute(table);
+  expect(wrong.reply["evalue"]).toMatch(/^150002:10 Property 'note' does not exist on type '\(\{/);
+  const made = `${table.slice(0, -"table.note".length)}[table.length, table[99_999]!.note, table[7]]`;
+  expect(result(await kernel.execute(made))).toBe("[ 150000, 'x', { id: 7, name: 'n7' } ]");
+  expect((await kernel.execute("const n: number = table[0]!.name;")).reply["evalue"]).toContain("'string'");
+  const code = `const again = [${rows.join(", ")}];\nagain[0]!.na`;
+  const { reply } = await kernel.request("complete_request", { code, cursor_pos: code.length });
+  expect(reply["matches"]).toEqual(["name"]);
+});

@@ -121,6 +121,45 @@ const cases: readonly (readonly [title: string, cells: readonly string[], expect
     ],
     "'A'",
   ],
+  [
+    "what a module exports by default is the cell's value, and what it names last is there anyway",
+    [
+      "const first = 1, second = 2;\nexport { first, second as other };\nexport default { first };",
+      "export default function () { return first; }",
+      "export default class Kept {}",
+      "[typeof Kept, first + second]",
+    ],
+    "[ 'function', 3 ]",
+  ],
+  ["a default export without a name is a value", ["export default { a: 1 };"], "{ a: 1 }"],
+  ["a first line for a shell is passed over", ["#!/usr/bin/env node\n'#!'.length"], "2"],
+  [
+    "names that begin with two underscores are names",
+    [
+      "const __a = 1; let ___b = 2; class __C { d = 3 }\nfunction __f(x: number) { return x; }",
+      "import * as __path from 'node:path';",
+      "[__f(__a), ___b, new __C().d, __path.sep]",
+    ],
+    "[ 1, 2, 3, '/' ]",
+  ],
+  [
+    "a cell that says so is not checked",
+    ["// first\n// @ts-nocheck\nconst unchecked: number = 'text';\nunchecked"],
+    "'text'",
+  ],
+  ["Node 20's own globals are known", ["crypto.randomUUID().length + new File(['a'], 'b').size"], "37"],
+  [
+    "require and import.meta have what Node gives them",
+    [
+      "[require.resolve('fs'), import.meta.resolve('fs'), typeof require.cache, import.meta.resolve('tslab').slice(0, 8)]",
+    ],
+    "[ 'fs', 'node:fs', 'object', 'file:///' ]",
+  ],
+  [
+    "a proxy that has been revoked is shown as one",
+    ["const gone = Proxy.revocable({}, {}); gone.revoke(); gone.proxy"],
+    "<Revoked Proxy>",
+  ],
   ["a name that shadows a variable stays apart", ["let shadow = 1;", "{ let shadow = 2; shadow++; }\nshadow"], "1"],
   [
     "labels and loops without braces survive",
@@ -177,6 +216,12 @@ test("an error's traceback has the cells' own lines and nothing of the kernel", 
     `    at go (In[${n}]:3:7)`,
     `    at In[${n}]:5:3`,
   ]);
+});
+
+test("a traceback through require has none of the kernel's own frames", async () => {
+  const frames = traceback(await kernel.execute("require('no-such-package');"));
+  expect(frames).toMatch(/at require \(node:internal.*\n +at In\[\d+\]:1:1/);
+  expect(frames).not.toContain("cell-modules");
 });
 
 test("an error after an await has its line as well", async () => {

@@ -65,6 +65,7 @@ test("places are told of the latest cells; those of very many cells before them 
     imports: [],
     sideModules: [],
     magics: [],
+    literals: [],
     maps: { code: "", edits: [], module: "", prefixLines: 1 },
   });
   const thrownIn = (name: string): string => {

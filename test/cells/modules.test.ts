@@ -82,6 +82,17 @@ test("the user's own file is compiled, and compiled anew when it has changed", a
   expect(await run("import { four } from './helper';\nfour(2)")).toBe("'2 is new'");
 });
 
+test("a file is imported by its own extension too, and data with and without import attributes", async () => {
+  write("data.json", '{ "list": [1, 2] }');
+  write("own.ts", "export const own: string = 'own';\n");
+  const cells = [
+    "import { own } from './own.ts';\nown.length + (await import('./own.ts')).own.length",
+    "import data from './data.json' with { type: 'json' };\ndata.list.length",
+    "(await import('./data.json')).default.list[1] + (await import('./data.json', { with: { type: 'json' } })).list[0]",
+  ];
+  expect(await Promise.all(cells.map(run))).toEqual(["6", "2", "3"]);
+});
+
 test("a package that was missing is found once it is installed", async () => {
   expect(await run("import { late } from 'late-package';\nlate")).toContain("Cannot find module 'late-package'");
   writePackage(

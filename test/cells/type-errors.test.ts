@@ -21,6 +21,8 @@ test("warn shows the error with its place and runs the cell; later cells know it
   expect(said).toContain("1 | const wrong: number = 'text';");
   const [later, nothing] = await run("wrong");
   expect([result(later), nothing]).toEqual(["'text'", ""]);
+  // TypeScript numbers this among errors of syntax.
+  expect(result((await run("!(function (): void {})()"))[0])).toBe("true");
   expect((await run("let = = 3"))[0].reply).toMatchObject({ ename: "SyntaxError" });
   expect((await run("no_such_name"))[0].reply).toMatchObject({ ename: "ReferenceError" });
 });
