@@ -314,7 +314,7 @@ export interface NativeEngine {
   drain(): SpanColumns;
   /** Spans that wait in the fullest rank's buffer; what does not fit its capacity is lost. */
   buffered(): number;
-  /** Nanoseconds that recording one span costs on this machine, measured when called. */
+  /** Nanoseconds of the host that recording a span costs: measured when called, on GPUs with what their events cost so far. */
   spanCost(): number;
   /** What messages between ranks travel over; empty for one rank. */
   link(): string;

@@ -179,10 +179,7 @@ Napi::Value EngineObject::buffered(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value EngineObject::span_cost(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&]() -> Napi::Value {
-    check_type(info);
-    return Napi::Number::New(info.Env(), measure_span_cost());
-  });
+  return guarded(info.Env(), [&]() -> Napi::Value { return Napi::Number::New(info.Env(), engine(info).span_cost()); });
 }
 
 Napi::Value EngineObject::link(const Napi::CallbackInfo& info) {

@@ -1,5 +1,6 @@
 #include "runtime/engine.h"
 
+#include <algorithm>
 #include <string>
 #include <system_error>
 
@@ -211,6 +212,12 @@ size_t Engine::buffered() const {
   size_t most = 0;
   for (const auto& recorder : recorders_) most = std::max(most, recorder->buffered());
   return most;
+}
+
+double Engine::span_cost() const {
+  double of_clock = 0;
+  for (const auto& recorder : recorders_) of_clock = std::max(of_clock, recorder->clock_cost_ns());
+  return measure_span_cost() + of_clock;
 }
 
 std::vector<int64_t> Engine::clock_errors() const {

@@ -66,6 +66,9 @@ class Engine {
   CacheStatistics cache_statistics() const { return batch_->cache_statistics(); }
   // By rank: nanoseconds that times of its device may be off the host's clock; -1: the host stamps. Once loaded.
   std::vector<int64_t> clock_errors() const;
+  // Nanoseconds of the host's time that recording a span costs: measured now, and on devices with a clock of their own
+  // what that has cost so far.
+  double span_cost() const;
   std::string link() const { return shared_->link(); }
   // By rank, as of its last job. Only once loaded.
   std::vector<Rank::Memory> memory() const;

@@ -64,6 +64,7 @@ void Recorder::end_step() {
   add(Op::step, Stream::host, step_begin_, stamp(Stream::host), [](Span&) {});
   if (clock_) {
     clock_->resolve(unresolved_);
+    clock_cost_ns_ = clock_->span_cost_ns();
     for (const Span& span : unresolved_) ring_->push(span, [](Span&) {});
   }
   drop_step();

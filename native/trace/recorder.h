@@ -50,6 +50,9 @@ class DeviceClock {
   virtual void resolve(std::vector<Span>& spans) = 0;
   // How far its times may be from the host's clock.
   virtual int64_t error_ns() const = 0;
+  // Nanoseconds of the host that this has taken so far, but for waiting until a step's moments are there: for each
+  // span, on average.
+  virtual double span_cost_ns() const = 0;
 };
 
 class Recorder {
@@ -65,6 +68,8 @@ class Recorder {
   void time_by(DeviceClock* clock) { clock_ = clock; }
   // How far the times of the device's streams may be from the host's clock; -1: the host stamps.
   int64_t clock_error_ns() const { return clock_error_ns_.load(std::memory_order_relaxed); }
+  // Nanoseconds of the host that the device's clock has cost so far for each span.
+  double clock_cost_ns() const { return clock_cost_ns_.load(std::memory_order_relaxed); }
   // Appends the spans since the last call, times in ticks. Returns how many were lost.
   size_t drain(std::vector<Span>& out);
   // Spans that wait in the open buffer.
@@ -125,6 +130,7 @@ class Recorder {
   TickSource source_;
   DeviceClock* clock_ = nullptr;
   std::atomic<int64_t> clock_error_ns_{-1};
+  std::atomic<double> clock_cost_ns_{0};
   std::vector<Span> unresolved_;  // of the running step, when a device's clock times it
   SpanRing* ring_ = nullptr;      // of the running step, null when it does not record
   uint64_t mark_ = 0;

@@ -12,6 +12,18 @@ constexpr uint64_t kMoment = uint64_t{1} << 62;  // marks the index of an event;
 constexpr int kReadings = 20;
 constexpr int64_t kAnchorNs = 2'000'000'000;
 
+// Adds to `total` how long it lives.
+class Spent {
+ public:
+  explicit Spent(int64_t& total) : total_(total) {}
+  ~Spent() { total_ += monotonic_ns() - begin_; }
+  Spent(const Spent&) = delete;
+
+ private:
+  int64_t& total_;
+  int64_t begin_ = monotonic_ns();
+};
+
 int64_t elapsed_ns(cudaEvent_t begin, cudaEvent_t end) {
   float milliseconds = 0;
   check(cudaEventElapsedTime(&milliseconds, begin, end), "reading events");
@@ -28,6 +40,7 @@ void EventClock::begin_step() {
 // The tightest of some brackets; half of it is the error.
 void EventClock::anchor() {
   device_.wait(device_.compute());
+  const Spent spent(spent_ns_);
   int64_t narrowest = std::numeric_limits<int64_t>::max();
   CudaEvent best(cudaEventDefault);
   for (int reading = 0; reading < kReadings; ++reading) {
@@ -46,6 +59,7 @@ void EventClock::anchor() {
 }
 
 uint64_t EventClock::stamp(Stream stream) {
+  const Spent spent(spent_ns_);
   if (used_ == events_.size()) events_.emplace_back(cudaEventDefault);
   events_[used_].record(stream == Stream::communication ? device_.communication() : device_.compute());
   return kMoment | used_++;
@@ -54,7 +68,9 @@ uint64_t EventClock::stamp(Stream stream) {
 void EventClock::resolve(std::vector<Span>& spans) {
   device_.wait(device_.communication());
   device_.wait(device_.compute());
+  const Spent spent(spent_ns_);
   for (Span& span : spans) resolve(span);
+  spans_ += static_cast<int64_t>(spans.size());
 }
 
 void EventClock::resolve(Span& span) const {

@@ -18,6 +18,7 @@ class EventClock final : public DeviceClock {
   uint64_t stamp(Stream stream) override;
   void resolve(std::vector<Span>& spans) override;
   int64_t error_ns() const override { return error_ns_; }
+  double span_cost_ns() const override { return spans_ == 0 ? 0 : static_cast<double>(spent_ns_) / spans_; }
 
  private:
   void anchor();
@@ -27,6 +28,8 @@ class EventClock final : public DeviceClock {
   CudaEvent anchor_{cudaEventDefault};
   int64_t anchor_ns_ = 0;  // 0: none yet
   int64_t error_ns_ = 0;
+  int64_t spent_ns_ = 0;  // by the host
+  int64_t spans_ = 0;     // resolved
   std::deque<CudaEvent> events_;
   size_t used_ = 0;  // of them, in this step
 };

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "device/cuda/cuda_device.h"
+#include "runtime/cuda/event_clock.h"
 #include "runtime/cuda/gpus.h"
 #include "runtime/error.h"
 #include "runtime/hidden_job.h"
@@ -243,6 +245,19 @@ TEST("ops and collectives on CUDA's streams are spans between the step's begin a
     CHECK_EQUAL(updates, 2 * 3);
     CHECK_EQUAL(sums, 3 * 3);
   }
+}
+
+TEST("what a GPU's events cost the host is counted for each span") {
+  const auto device = make_cuda_device({.max_tokens = 1});
+  cuda::EventClock clock(*device);
+  Recorder recorder;
+  recorder.time_by(&clock);
+  recorder.open(4);
+  CHECK_EQUAL(recorder.clock_cost_ns(), 0.0);
+  recorder.begin_step(true, {});
+  recorder.op(Op::norm, [] { return Work{}; });
+  recorder.end_step();
+  CHECK(recorder.clock_cost_ns() > 0);
 }
 
 TEST("more ranks than GPUs, and GPUs that are not there, are refused by number") {
