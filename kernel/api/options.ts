@@ -18,10 +18,18 @@ export function shown(value: unknown): string {
   if (typeof value === "bigint") return `${value}n`;
   if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${value.byteLength} bytes)`;
   if (typeof value === "object" && value !== null) {
-    const text = JSON.stringify(value) ?? "an object";
+    const text = jsonOf(value);
     return text.length > 60 ? `${text.slice(0, 57)}…` : text;
   }
   return String(value);
+}
+
+function jsonOf(value: object): string {
+  try {
+    return JSON.stringify(value) ?? "an object";
+  } catch {
+    return Array.isArray(value) ? "a list" : "an object"; // circular, or nested too deeply for JSON
+  }
 }
 
 /** @throws OptionError `E_OPTION_INVALID` */

@@ -1,5 +1,5 @@
-import { execFile } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { execFile, execFileSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Browser } from "playwright-core";
@@ -111,6 +111,60 @@ describe("a crafted run", () => {
     expect((await ask("runs/claims/summary")).text).toMatch(/there are 25000000, at most 24000000 are read at once/);
     expect(JSON.parse((await ask("runs/notes")).text)).toMatchObject({ label: good.info.label });
     expect((await ask("runs/good/summary")).status).toBe(200);
+  });
+
+  test("that leads out of its folder, or waits for a pipe, is refused, and nothing outside is read or written", async () => {
+    const root = temporaryFolder();
+    const outside = temporaryFolder();
+    for (const id of ["good", "linked-events", "pipe", "linked-notes"])
+      await storeRun(root, { ...good, info: { ...good.info, id } });
+    const elsewhere = await storeRun(outside, good);
+    symlinkSync(elsewhere, join(root, "linked"));
+    const events = join(root, "linked-events", "events-00000.parquet");
+    rmSync(events);
+    symlinkSync(join(elsewhere, "events-00000.parquet"), events);
+    rmSync(join(root, "pipe", "run.json"));
+    execFileSync("mkfifo", [join(root, "pipe", "run.json"), join(root, "good", "notes.json")]);
+    const precious = join(outside, "precious");
+    writeFileSync(precious, "precious");
+    symlinkSync(precious, join(root, "linked-notes", "notes.json"));
+    symlinkSync(precious, join(root, "linked-notes", "notes.json.tmp"));
+    symlinkSync(outside, join(root, ".trash"));
+    const source = new FolderRunSource(root);
+    const unreadable = { code: "E_RUN_UNREADABLE" };
+    await expect(source.info("linked")).rejects.toMatchObject(unreadable);
+    await expect(source.info("pipe")).rejects.toMatchObject(unreadable);
+    for (const read of [() => source.events("linked-events"), () => source.sketch("linked-events", 10)])
+      await expect(read()).rejects.toMatchObject(unreadable);
+    expect((await source.list()).map(({ id }) => id).sort()).toEqual(["good", "linked-events", "linked-notes"]);
+    expect(await source.store.annotate("linked-notes", { label: "mine" })).toEqual({ label: "mine" });
+    expect(await source.info("linked-notes")).toMatchObject({ label: "mine" });
+    await expect(source.store.remove("good")).rejects.toMatchObject({ code: "E_RUNS_NOT_WRITABLE" });
+    expect(readdirSync(outside).sort()).toEqual(["good", "precious"]);
+    expect(readFileSync(precious, "utf8")).toBe("precious");
+  });
+
+  test("whose description is nested more deeply than anything can follow neither fails nor hides the others", async () => {
+    const root = temporaryFolder();
+    for (const id of ["good", "beside", "inside"]) await storeRun(root, { ...good, info: { ...good.info, id } });
+    const deep = `${"[".repeat(200_000)}${"]".repeat(200_000)}`;
+    const change = (id: string, from: string, to: string): void => {
+      const path = join(root, id, "run.json");
+      writeFileSync(path, readFileSync(path, "utf8").replace(from, to));
+    };
+    change("beside", '"label":', `"more": ${deep}, "label":`);
+    change("inside", `"label": "${good.info.label}"`, `"label": ${deep}`);
+    const server = await startServer({ source: new FolderRunSource(root), token: "t" });
+    servers.push(server);
+    const ask = async (path: string): Promise<unknown> => {
+      const response = await fetch(`http://127.0.0.1:${server.port}/api/${path}`, {
+        headers: { authorization: "Bearer t" },
+      });
+      return response.json();
+    };
+    expect(((await ask("runs")) as { id: string }[]).map(({ id }) => id).sort()).toEqual(["beside", "good"]);
+    expect(await ask("runs/inside")).toMatchObject({ error: { code: "E_RUN_UNREADABLE" } });
+    expect(await ask("runs/beside/lanes")).toHaveLength(6);
   });
 
   test("whose description holds anything else than a run's is refused with the place, or is shown without harm", async () => {

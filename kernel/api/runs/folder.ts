@@ -1,6 +1,7 @@
 /** Where runs lie on disk: `runs/<id>/run.json` and `events-00000.parquet`, …, written so that a killed process leaves them readable. */
 
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { lstat, mkdir, open, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 
@@ -8,7 +9,7 @@ import { RUN_FORMAT, type RunInfo } from "../../../profiler-ui/trace/run";
 import { isObject } from "../checkpoint/json";
 import { RunError } from "../errors";
 import { shown } from "../options";
-import { misfitOfRun } from "./run-shape";
+import { knownOfRun, misfitOfRun } from "./run-shape";
 
 /** Bytes of a run.json: far above any run's, far below what fills a memory. */
 const MOST_BYTES = 128e6;
@@ -83,11 +84,9 @@ export async function readInfo(folder: string, id: string): Promise<RunInfo> {
   };
   let text;
   try {
-    const { size } = await stat(path);
-    if (size > MOST_BYTES) unreadable(`it has ${size} bytes, at most ${MOST_BYTES} are read`);
-    text = await readFile(path, "utf8");
+    if ((await lstat(folder)).isSymbolicLink()) throw new Error("its folder is a link, which may lead anywhere");
+    text = await readText(path, MOST_BYTES);
   } catch (error) {
-    if (error instanceof RunError) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
     if (code !== "ENOENT" && code !== "ENOTDIR") unreadable(message, error);
     throw new RunError(
@@ -109,15 +108,39 @@ export async function readInfo(folder: string, id: string): Promise<RunInfo> {
   }
   const misfit = misfitOfRun(info);
   if (misfit !== undefined) return unreadable(misfit);
-  const run = { ...info, format, id } as unknown as RunInfo;
+  const run = { ...(knownOfRun(info) as RunInfo), format, id } as RunInfo;
   return run.status === "recording" && !isAlive(recorder) ? { ...run, status: "interrupted" } : run;
 }
 
-/** Paths of a run's Parquet files, in order. */
-export async function eventFiles(folder: string): Promise<string[]> {
-  const names = (await readdir(folder)).filter((name) => /^events-\d{5,}\.parquet$/.test(name));
-  return names.sort().map((name) => join(folder, name));
+/**
+ * The text of a file of a run. Runs come from others, too: a link could lead out of the folder, a pipe be waited for for ever.
+ *
+ * @throws Error that says what is wrong with it
+ */
+export async function readText(path: string, mostBytes: number): Promise<string> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const found = await file.stat();
+    if (!found.isFile()) throw new Error("it is no file");
+    if (found.size > mostBytes) throw new Error(`it has ${found.size} bytes, at most ${mostBytes} are read`);
+    return await file.readFile("utf8");
+  } finally {
+    await file.close();
+  }
 }
+
+/** Paths of a run's Parquet files, in order. @throws RunError `E_RUN_UNREADABLE` for one that is a link or no file */
+export async function eventFiles(folder: string): Promise<string[]> {
+  const entries = (await readdir(folder, { withFileTypes: true })).filter(({ name }) => EVENTS.test(name));
+  const other = entries.find((entry) => !entry.isFile());
+  if (other) {
+    const message = `${join(folder, other.name)} is a link or no file; a run's events lie in its folder`;
+    throw new RunError("E_RUN_UNREADABLE", message, { folder, file: other.name });
+  }
+  return entries.map(({ name }) => join(folder, name)).sort();
+}
+
+const EVENTS = /^events-\d{5,}\.parquet$/;
 
 /** Ids in a folder of runs; none where there is no such folder. */
 export async function runIds(root: string): Promise<string[]> {

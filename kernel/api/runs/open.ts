@@ -1,6 +1,6 @@
 /** Finding recorded runs, and two of them side by side. */
 
-import { access } from "node:fs/promises";
+import { access, realpath } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 
 import { compareRuns, type RunComparison } from "../../../profiler-ui/trace/compare";
@@ -36,7 +36,7 @@ export async function openRun(idOrFolder: string, options?: RunsOptions): Promis
     () => true,
     () => false,
   );
-  if (isFolder) return new Run(await readInfo(folder, basename(folder)), folder);
+  if (isFolder) return new Run(await readInfo(await realpath(folder), basename(folder)), folder);
   const source = new FolderRunSource(runs);
   return new Run(await source.info(idOrFolder), join(source.folder, idOrFolder));
 }

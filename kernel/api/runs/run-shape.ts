@@ -71,6 +71,23 @@ export function misfitOfRun(value: unknown): string | undefined {
   return misfit(RUN, value, "");
 }
 
+/** What a run.json without misfits says, and nothing else: what stands beside it may be nested deeper than anything here can follow. */
+export function knownOfRun(value: Readonly<Record<string, unknown>>): unknown {
+  return known(RUN, value);
+}
+
+function known(shape: Shape, value: unknown): unknown {
+  if ("expected" in shape) return value;
+  if ("list" in shape) return (value as unknown[]).map((one) => known(shape.list, one));
+  const object = value as Readonly<Record<string, unknown>>;
+  if ("entries" in shape)
+    return Object.fromEntries(Object.entries(object).map(([name, one]) => [name, known(shape.entries, one)]));
+  const fields = Object.entries({ ...shape.fields, ...shape.optional });
+  return Object.fromEntries(
+    fields.flatMap(([name, field]) => (object[name] === undefined ? [] : [[name, known(field, object[name])]])),
+  );
+}
+
 function misfit(shape: Shape, value: unknown, path: string): string | undefined {
   const refuse = (expected: string): string => `${path || "it"} must be ${expected}, got ${shown(value)}`;
   if ("expected" in shape) return shape.fits(value) ? undefined : refuse(shape.expected);

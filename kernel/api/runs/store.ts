@@ -1,27 +1,28 @@
 /** Keeping runs in order: what people write about one, taking one away, putting it back. */
 
-import { access, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { access, lstat, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import type { RunNotes } from "../../../profiler-ui/trace/run";
 import { isObject } from "../checkpoint/json";
 import { RunError } from "../errors";
 import { invalid } from "../options";
-import { folderOf, readInfo } from "./folder";
+import { folderOf, readInfo, readText } from "./folder";
 
 /** Where deleted runs wait; no run's id begins with a dot. */
 const TRASH = ".trash";
 
 /** What is written about a run stands beside run.json, which belongs to whoever records it. */
 const NOTES = "notes.json";
+const MOST_BYTES = 1e6;
 
 /** What was written about the run in `folder`; nothing where the file is missing or no notes at all. */
 export async function readNotes(folder: string): Promise<RunNotes> {
-  const text = await readFile(join(folder, NOTES), "utf8").catch(() => "{}");
   try {
-    return checkedNotes(JSON.parse(text));
+    return checkedNotes(JSON.parse(await readText(join(folder, NOTES), MOST_BYTES)));
   } catch {
-    return {}; // notes that cannot be read must not hide the run
+    return {}; // notes that are missing, or cannot be read, must not hide the run
   }
 }
 
@@ -31,8 +32,10 @@ export async function annotate(root: string, id: string, change: unknown): Promi
   await readInfo(folder, id);
   const notes = { ...(await readNotes(folder)), ...checkedNotes(change) };
   const path = join(folder, NOTES);
-  await writeFile(`${path}.tmp`, `${JSON.stringify(notes, null, 2)}\n`);
-  await rename(`${path}.tmp`, path);
+  // "wx" and a name that nobody foresaw: what is there already may be a link.
+  const written = `${path}.${randomUUID()}.tmp`;
+  await writeFile(written, `${JSON.stringify(notes, null, 2)}\n`, { flag: "wx" });
+  await rename(written, path);
   return notes;
 }
 
@@ -44,6 +47,10 @@ export async function removeRun(root: string, id: string): Promise<void> {
     throw new RunError("E_RUN_RECORDING", `run ${id} is still being recorded; delete it when it is done`, { id });
   const trash = join(root, TRASH);
   await mkdir(trash, { recursive: true });
+  if ((await lstat(trash)).isSymbolicLink())
+    throw new RunError("E_RUNS_NOT_WRITABLE", `${trash} is a link; runs are deleted into a folder of their own`, {
+      id,
+    });
   await rm(join(trash, id), { recursive: true, force: true });
   await rename(folder, join(trash, id));
 }
