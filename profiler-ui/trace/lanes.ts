@@ -1,5 +1,6 @@
 /** Events laid out for drawing: a lane per rank and stream, a row per nesting depth. */
 
+import { RunError } from "./errors";
 import type { EventColumns, Numbers } from "./events";
 import { STEP } from "./kinds";
 
@@ -51,7 +52,14 @@ function streamOrder(stream: number): number {
   return stream === 2 ? -1 : stream;
 }
 
-/** Positions of the events of each rank and stream, by start time; of spans that start together the longest first. */
+/** Streams of all ranks together: each takes some kilobytes, however few spans it has. */
+const MOST_LANES = 4096;
+
+/**
+ * Positions of the events of each rank and stream, by start time; of spans that start together the longest first.
+ *
+ * @throws RunError `E_RUN_UNREADABLE` where there are too many
+ */
 export function laneIndices(events: EventColumns): { rank: number; stream: number; index: Uint32Array }[] {
   const { count, rank: ranks, stream: streams } = events;
   const lanes: { rank: number; stream: number }[] = [];
@@ -62,7 +70,13 @@ export function laneIndices(events: EventColumns): { rank: number; stream: numbe
     const stream = streams[i] ?? 0;
     const key = rank * 65536 + stream;
     let number = numbers.get(key);
-    if (number === undefined) numbers.set(key, (number = lanes.push({ rank, stream }) - 1));
+    if (number === undefined) {
+      if (lanes.length === MOST_LANES) {
+        const message = `it has more than ${MOST_LANES} ranks and streams, the most that are drawn; SQL answers questions about more`;
+        throw new RunError("E_RUN_UNREADABLE", message, { lanes: MOST_LANES });
+      }
+      numbers.set(key, (number = lanes.push({ rank, stream }) - 1));
+    }
     laneOf[i] = number;
   }
   const counts = new Uint32Array(lanes.length);

@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Browser } from "playwright-core";
@@ -111,6 +111,43 @@ describe("a crafted run", () => {
     expect((await ask("runs/claims/summary")).text).toMatch(/there are 25000000, at most 24000000 are read at once/);
     expect(JSON.parse((await ask("runs/notes")).text)).toMatchObject({ label: good.info.label });
     expect((await ask("runs/good/summary")).status).toBe(200);
+  });
+
+  test("whose few kilobytes unpack to gigabytes, or to more than can be drawn, is refused soon", async () => {
+    const root = temporaryFolder();
+    await storeRun(root, good);
+    const source = new FolderRunSource(root);
+    const server = await startServer({ source, token: "t" });
+    servers.push(server);
+    const database = await openDatabase();
+    for (const [id, change, rows, reason] of [
+      ["long-text", "repeat('x', 100000000) AS name", 1, /name has a text of 100000000 bytes, at most 2000 are read/],
+      ["many-texts", "repeat('x', 1000) || i AS phase", 100_000, /phase has more than 255 different texts/],
+      ["lists", "[i, 2] AS kind", 1, /kind is BIGINT\[\], no text/],
+      ["lanes", "(i % 65536)::USMALLINT AS rank", 10_000, /more than 4096 ranks and streams/],
+    ] as const) {
+      mkdirSync(join(root, id));
+      // Long enough to be sketched.
+      writeFileSync(join(root, id, "run.json"), JSON.stringify({ ...good.info, id, events: 1e6 }));
+      const from = `(SELECT * FROM '${join(root, "good")}/*.parquet' LIMIT 1), range(${rows}) AS made(i)`;
+      const path = join(root, id, "events-00000.parquet");
+      await database.connection.run(
+        `COPY (SELECT * REPLACE (${change}, i AS start_ns) FROM ${from}) TO '${path}' (COMPRESSION zstd)`,
+      );
+      expect(statSync(path).size).toBeLessThan(500_000);
+      for (const question of ["sketch", "lanes", "export/perfetto"]) {
+        const response = await fetch(`http://127.0.0.1:${server.port}/api/runs/${id}/${question}`, {
+          headers: { authorization: "Bearer t" },
+        });
+        expect([id, question, response.status, await response.text()]).toEqual([
+          id,
+          question,
+          422,
+          expect.stringMatching(reason),
+        ]);
+      }
+    }
+    database.close();
   });
 
   test("that leads out of its folder, or waits for a pipe, is refused, and nothing outside is read or written", async () => {

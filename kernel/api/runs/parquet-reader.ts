@@ -14,6 +14,12 @@ import { EVENT_SCHEMA, literal, quoted } from "./schema";
 /** Texts that a column of codes can tell apart. */
 const MAX_TEXTS = 255;
 
+/** Bytes of one: a text of megabytes, which a file holds once, would be part of every answer. */
+export const LONGEST_TEXT = 2000;
+
+/** What a database that reads a run may hold: a file of a few kilobytes may unpack to any size. */
+const MEMORY = "2GB";
+
 /**
  * Events that are read into memory at once, some 2 GB: a file of a few kilobytes may claim any number. SQL reads the
  * others where they lie.
@@ -33,7 +39,7 @@ export async function readEvents(folder: string): Promise<EventColumns> {
 
 /** @throws RunError `E_RUN_UNREADABLE` for whatever `read` throws */
 export async function withDatabase<T>(folder: string, read: (database: Database) => Promise<T>): Promise<T> {
-  const database = await openDatabase();
+  const database = await openDatabase({ memory_limit: MEMORY });
   try {
     return await read(database);
   } catch (error) {
@@ -135,15 +141,34 @@ async function widthsIn(connection: DuckDBConnection, source: string): Promise<R
 /** By field the texts of each column of texts. */
 async function textsIn(connection: DuckDBConnection, source: string): Promise<ReadonlyMap<string, readonly string[]>> {
   const columns = EVENT_SCHEMA.filter(({ type }) => type === "TEXT");
-  const asked = columns.map(({ column }) => `list_sort(list(DISTINCT ${textOf(column)}))`);
-  const [row = []] = (await connection.runAndReadAll(`SELECT ${asked.join(", ")} FROM ${source}`)).getRowsJS();
-  const texts = columns.map(({ column, field }, k): [string, readonly string[]] => {
-    const values = (row[k] as readonly string[] | null | undefined) ?? [];
-    if (values.length > MAX_TEXTS)
-      throw new Error(`${column} has ${values.length} different texts, at most ${MAX_TEXTS} are read`);
-    return [field, values];
-  });
-  return new Map(texts);
+  await checkTexts(connection, source);
+  const texts = new Map<string, readonly string[]>();
+  for (const { column, field } of columns) {
+    const found = await connection.runAndReadAll(
+      `SELECT DISTINCT ${textOf(column)} FROM ${source} LIMIT ${MAX_TEXTS + 1}`,
+    );
+    const values = found.getRows().map(([value]) => String(value));
+    if (values.length > MAX_TEXTS) throw new Error(`${column} has more than ${MAX_TEXTS} different texts`);
+    texts.set(field, values.sort());
+  }
+  return texts;
+}
+
+/** @throws Error when texts are none, or too long */
+async function checkTexts(connection: DuckDBConnection, source: string): Promise<void> {
+  const columns = EVENT_SCHEMA.filter(({ type }) => type === "TEXT").map(({ column }) => column);
+  const types = columns.map((column) => `any_value(typeof(${quoted(column)}))`);
+  // What is a list may become a text of any length.
+  const [found = []] = (
+    await connection.runAndReadAll(`SELECT ${types.join(", ")} FROM (SELECT * FROM ${source} LIMIT 1)`)
+  ).getRows();
+  const other = found.findIndex((type) => type !== null && !/^(VARCHAR|ENUM\b.*)$/.test(String(type)));
+  if (other >= 0) throw new Error(`${columns[other]} is ${String(found[other]).slice(0, 60)}, no text`);
+  const lengths = columns.map((column) => `max(strlen(${quoted(column)}))::DOUBLE`);
+  const [longest = []] = (await connection.runAndReadAll(`SELECT ${lengths.join(", ")} FROM ${source}`)).getRows();
+  const long = longest.findIndex((length) => Number(length) > LONGEST_TEXT);
+  if (long >= 0)
+    throw new Error(`${columns[long]} has a text of ${Number(longest[long])} bytes, at most ${LONGEST_TEXT} are read`);
 }
 
 /** A number as a file may have it; what does not fit the column's type is refused. */

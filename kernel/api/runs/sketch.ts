@@ -8,7 +8,7 @@ import { laneIndices } from "../../../profiler-ui/trace/lanes";
 import { since, type Marks } from "../../../profiler-ui/trace/marks";
 import { readColumns } from "./duckdb";
 import { eventFiles } from "./folder";
-import { MOST_EVENTS, parquetSource, readTable, withDatabase } from "./parquet-reader";
+import { LONGEST_TEXT, MOST_EVENTS, parquetSource, readTable, withDatabase } from "./parquet-reader";
 import { EVENT_SCHEMA, quoted } from "./schema";
 
 /** Which row of which file: to carry that through a grouping costs a fifth of carrying the row itself. */
@@ -40,7 +40,10 @@ export async function sketchMarks(folder: string, pixels: number): Promise<Marks
       SELECT arg_max(${PLACE}, dur_ns) AS longest, min(start_ns)::DOUBLE AS first, max(start_ns::DOUBLE + dur_ns) AS last,
         count(*)::DOUBLE AS spans, sum(dur_ns)::DOUBLE AS busy
       FROM ${events} GROUP BY rank, stream, start_ns // ${stretch}`);
-    const columns = EVENT_SCHEMA.map(({ column }) => `e.${quoted(column)}`);
+    // Longer ones are refused, whoever wrote them; they need not be copied for that.
+    const columns = EVENT_SCHEMA.map(({ column, type }) =>
+      type === "TEXT" ? `left(e.${quoted(column)}, ${LONGEST_TEXT + 1}) AS ${quoted(column)}` : `e.${quoted(column)}`,
+    );
     await connection.run(`CREATE TEMP TABLE kept AS
       SELECT ${columns.join(", ")}, first, last, spans, busy
       FROM ${events} AS e JOIN stretches ON longest = ${PLACE} ORDER BY e.start_ns, e.dur_ns DESC`);

@@ -34,8 +34,18 @@ export function* exportTrace(
     return;
   }
   const utf8 = new TextEncoder();
-  for (const piece of textOf(format, events, info, rank)) yield utf8.encode(piece);
+  let piece = "";
+  for (const text of textOf(format, events, info, rank)) {
+    piece += text;
+    if (piece.length < PIECE) continue;
+    yield utf8.encode(piece);
+    piece = "";
+  }
+  if (piece !== "") yield utf8.encode(piece);
 }
+
+/** Characters of a piece, which is asked for as a whole. */
+const PIECE = 1 << 19;
 
 function textOf(
   format: Exclude<TraceFormat, "perfetto">,

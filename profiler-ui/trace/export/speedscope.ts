@@ -6,9 +6,7 @@ import { laneIndices } from "../lanes";
 import type { RunInfo } from "../run";
 import { marksOf, tracksOf } from "./nesting";
 
-/** Marks in one piece of text. */
-const PIECE = 16_384;
-
+/** The text of the file, a mark at a time. */
 export function* speedscopeTrace(events: EventColumns, info: RunInfo): Generator<string> {
   const header = {
     $schema: "https://www.speedscope.app/file-format-schema.json",
@@ -27,16 +25,11 @@ export function* speedscopeTrace(events: EventColumns, info: RunInfo): Generator
         unit: "nanoseconds",
         ...extentOf(events, track),
       };
-      let piece = `${written++ > 0 ? "," : ""}\n${JSON.stringify(profile).slice(0, -1)},"events":[`;
+      yield `${written++ > 0 ? "," : ""}\n${JSON.stringify(profile).slice(0, -1)},"events":[`;
       let marks = 0;
-      for (const { isBegin, i, at } of marksOf(events, track)) {
-        const frame = events.name.codes[i] ?? 0;
-        piece += `${marks++ > 0 ? "," : ""}${JSON.stringify({ type: isBegin ? "O" : "C", frame, at })}`;
-        if (marks % PIECE > 0) continue;
-        yield piece;
-        piece = "";
-      }
-      yield `${piece}]}`;
+      for (const { isBegin, i, at } of marksOf(events, track))
+        yield `${marks++ > 0 ? "," : ""}{"type":"${isBegin ? "O" : "C"}","frame":${events.name.codes[i] ?? 0},"at":${at}}`;
+      yield "]}";
     }
   }
   yield "\n]}\n";
