@@ -139,6 +139,7 @@ test("models that open and close inside are recorded; ranks are those of the mod
       'SELECT rank, count(DISTINCT "group") FILTER (seq >= 0) AS groups FROM events GROUP BY rank ORDER BY rank',
     );
     expect(run.info.clocks).toHaveLength(rows.length);
+    expect(run.info.link).toBe("memory of the host");
     expect(new Set(rows.map(({ groups }) => groups))).toEqual(new Set([1]));
     return rows.map(({ rank }) => rank);
   };

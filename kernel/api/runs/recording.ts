@@ -43,6 +43,7 @@ export interface RecordingOptions {
 interface Watched {
   readonly model: Model;
   readonly memory: EngineMemory;
+  readonly link: string;
   /** Given when its first spans come, so that models which do nothing take no ranks. */
   shift?: SpanShift;
   /** As its engine said last. */
@@ -125,7 +126,7 @@ export class Recording implements Watcher {
 
   opened(model: Model): void {
     // A model that is closed before the run ends could no longer say.
-    this.#watched.push({ model, memory: { ...model.engine.memory() } });
+    this.#watched.push({ model, memory: { ...model.engine.memory() }, link: model.engine.link() });
     this.#subject ??= model;
     model.engine.record(true, CAPACITY);
   }
@@ -232,10 +233,11 @@ export class Recording implements Watcher {
     const { spans, nsPerSpan, stepNs, events, lost, durationNs } = this.#totals;
     const { id, label, createdAt } = this.#created;
     const originNs = String(this.#originNs);
-    const memory = this.#watched.find(({ model }) => model === this.#subject)?.memory;
+    const { memory, link } = this.#watched.find(({ model }) => model === this.#subject) ?? {};
     return {
       ...describe(this.#subject),
       ...(memory ? { memory: { ...memory } } : {}),
+      ...(link ? { link } : {}),
       ...{ id, createdAt, originNs, status, events, lost, durationNs },
       label: label || labelFor(this.#subject),
       clocks: clocksOf(this.#watched),
@@ -297,7 +299,7 @@ function describe(model: Model | undefined): RunInfo {
     device: model?.device ?? "",
     computeType: model?.settings.computeType ?? "",
     allReduce: choice && split ? { x_proj: choice.xProj, out_proj: wireText(choice.wires) } : {},
-    ...(choice && split ? { allReduceReason: choice.reason, link: model.engine.link() } : {}),
+    ...(choice && split ? { allReduceReason: choice.reason } : {}),
     quantisationGroup: choice?.group ?? 0,
     machine: {
       cpu: cpus()[0]?.model ?? "",
