@@ -70,8 +70,11 @@ parentPort?.on("message", ({ id, task }: Request) => {
   try {
     reply = { id, answer: perform(task) };
   } catch (error) {
-    const code = error instanceof StatelineError ? error.code : "E_INTERNAL";
-    reply = { id, code, message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+    if (error instanceof StatelineError) reply = { id, code: error.code, message: error.message };
+    else {
+      const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      reply = { id, code: "E_INTERNAL", message };
+    }
   }
   parentPort?.postMessage(reply);
 });

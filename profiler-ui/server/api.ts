@@ -12,7 +12,7 @@
  *     GET /api/runs/:id/overview                  marks that draw the whole run (wire-format)
  *     GET /api/runs/:id/lanes/:rank/:stream/:tile events of a lane (wire-format)
  *     GET /api/runs/:id/look?kind&aligned&…       what a page asks of a run that is too long for it (server/look): marks, events or JSON
- *     GET /api/runs/:id/collectives?name&class&sort&order&offset&limit   CollectivePage
+ *     GET /api/runs/:id/collectives?name&class&sort&order&offset&limit&clocks   CollectivePage
  *     GET /api/runs/:id/export/:format?rank       the run as a file: perfetto, chrome, speedscope, svg, parquet
  *     POST /api/runs/:id/sql {sql}                SqlAnswer
  *     POST /api/views {runs: [:id]}               {key}: opens these runs' pages without the token, as ?view=key
@@ -179,6 +179,7 @@ function collectiveQuery(query: Request["query"]): CollectiveQuery {
   return {
     ...(typeof name === "string" && name !== "" ? { name } : {}),
     ...(typeof query["class"] === "string" && query["class"] !== "" ? { class: query["class"] } : {}),
+    corrected: query["clocks"] === "corrected",
     sort: COLLECTIVE_SORTS.find((column) => column === sort) ?? "startNs",
     descending: query["order"] === "descending",
     offset: Math.max(0, ordinal(query["offset"])),

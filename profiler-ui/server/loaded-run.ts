@@ -3,6 +3,7 @@
 import { analyse, type RunAnalysis } from "../trace/analysis";
 import {
   pageOf,
+  correctedReport,
   reportCollectives,
   type CollectivePage,
   type CollectiveQuery,
@@ -35,6 +36,7 @@ export class LoadedRun {
   #summary: RunSummary | undefined;
   #overview: Uint8Array<ArrayBuffer> | undefined;
   #collectives: CollectiveReport | undefined;
+  #correctedCollectives: CollectiveReport | undefined;
   #analysis: RunAnalysis | undefined;
   #looker: Looker | undefined;
   #aligned: Looker | undefined;
@@ -93,7 +95,7 @@ export class LoadedRun {
   }
 
   collectives(query: CollectiveQuery): CollectivePage {
-    return pageOf(this.#report, query);
+    return pageOf(query.corrected ? this.#corrected : this.#report, query);
   }
 
   /** The run as a file of another tool's format, in pieces. */
@@ -107,6 +109,10 @@ export class LoadedRun {
 
   get #laneViews(): readonly LaneView[] {
     return (this.#views ??= this.#lanes.map((lane) => viewOf(lane, this.events)));
+  }
+
+  get #corrected(): CollectiveReport {
+    return (this.#correctedCollectives ??= correctedReport(this.events, this.#report));
   }
 
   get #report(): CollectiveReport {

@@ -3,6 +3,7 @@
 import { buffersOf, BYTES_PER_EVENT } from "../trace/columns";
 import type { TraceFormat } from "../trace/export/index";
 import type { RunInfo, RunSource } from "../trace/run";
+import { StatelineError } from "../trace/errors";
 import { encodeMarks } from "../trace/wire-format";
 import type { Answer, Question } from "./analysis";
 import { Analyst } from "./analyst";
@@ -74,9 +75,11 @@ export class RunCache {
   }
 
   /** Answers a question about a run as it is now. */
-  async ask(id: string, question: Question): Promise<Answer> {
-    const { number } = await this.#held(id);
-    return this.#analyst.perform({ kind: "ask", run: number, question });
+  ask(id: string, question: Question): Promise<Answer> {
+    return again(async () => {
+      const { number } = await this.#held(id);
+      return this.#analyst.perform({ kind: "ask", run: number, question });
+    });
   }
 
   /** A run as a file of another tool's format, piece by piece. */
@@ -92,9 +95,11 @@ export class RunCache {
     }
   }
 
-  async compare(a: string, b: string): Promise<Answer> {
-    const [heldA, heldB] = [await this.#held(a), await this.#held(b)];
-    return this.#analyst.perform({ kind: "compare", a: heldA.number, b: heldB.number });
+  compare(a: string, b: string): Promise<Answer> {
+    return again(async () => {
+      const [heldA, heldB] = [await this.#held(a), await this.#held(b)];
+      return this.#analyst.perform({ kind: "compare", a: heldA.number, b: heldB.number });
+    });
   }
 
   /** Begins what the first run would wait for; what goes wrong is said when a run is read. */
@@ -188,6 +193,16 @@ export class RunCache {
         runs++;
       }
     }
+  }
+}
+
+/** Asks once more where the run was let go, as one that grew, between its being found and the question. */
+async function again<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (!(error instanceof StatelineError && error.code === "E_RUN_FORGOTTEN")) throw error;
+    return ask();
   }
 }
 

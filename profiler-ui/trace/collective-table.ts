@@ -3,7 +3,7 @@
  * who is the straggler; whether the ranks' clocks can be believed.
  */
 
-import { alignmentOf, type RankAlignment } from "./alignment";
+import { aligned, alignmentOf, type RankAlignment } from "./alignment";
 import { matchCollectives, skewOf, transferOf, type Collective } from "./collectives";
 import type { EventColumns } from "./events";
 import type { RankClock } from "./run";
@@ -94,6 +94,17 @@ export function reportCollectives(events: EventColumns, clocks: readonly RankClo
     stragglers: stragglersOf(rows),
     clock: { clocks, alignment, errorNs, violations },
   };
+}
+
+/** The report of a run with its ranks' clocks corrected; what it says of the clocks themselves is as recorded. */
+export function correctedReport(events: EventColumns, { originNs, clock }: CollectiveReport): CollectiveReport {
+  const byRank = new Map(clock.alignment.map((one) => [one.rank, one]));
+  const startNs = Float64Array.from(events.startNs, (start, i) => {
+    const alignment = byRank.get(events.rank[i] ?? 0);
+    return alignment ? (aligned(Float64Array.of(start), alignment)[0] ?? start) : start;
+  });
+  const report = reportCollectives({ ...events, startNs }, clock.clocks);
+  return { ...report, originNs, clock: { ...clock, violations: report.clock.violations } };
 }
 
 function ranksByGroup(events: EventColumns, matched: readonly Collective[]): Map<number, Set<number>> {
@@ -207,6 +218,8 @@ function stragglersOf(rows: readonly CollectiveRow[]): Straggler[] {
 
 /** Which rows a page wants. */
 export interface CollectiveQuery {
+  /** With the ranks' clocks corrected by collective ends. */
+  readonly corrected?: boolean;
   readonly name?: string;
   readonly class?: string;
   readonly sort: CollectiveSort;

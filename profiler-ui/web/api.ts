@@ -25,7 +25,7 @@ export function fetchSummary(id: string): Promise<RunSummary> {
 }
 
 export function fetchCollectives(id: string, query: CollectiveQuery): Promise<CollectivePage> {
-  const { name = "", class: ofClass = "", sort, descending, offset, limit } = query;
+  const { corrected = false, name = "", class: ofClass = "", sort, descending, offset, limit } = query;
   const fields = new URLSearchParams({
     name,
     class: ofClass,
@@ -33,6 +33,7 @@ export function fetchCollectives(id: string, query: CollectiveQuery): Promise<Co
     order: descending ? "descending" : "ascending",
     offset: String(offset),
     limit: String(limit),
+    clocks: corrected ? "corrected" : "recorded",
   });
   return json<CollectivePage>(`/api/runs/${encodeURIComponent(id)}/collectives?${fields.toString()}`);
 }

@@ -20,6 +20,8 @@ import { table, type Column } from "./table";
 /** Rows at a time. */
 const ROWS = 50;
 
+const ALL_BY_TIME: CollectiveQuery = { sort: "startNs", descending: false, offset: 0, limit: ROWS };
+
 const CLASS_MEANING: Readonly<Record<CollectiveClass, string>> = {
   transfer: "two thirds or more of its time is transfer",
   skew: "two thirds or more of its time is waiting for the last rank",
@@ -39,7 +41,7 @@ export class CollectivesView {
   readonly #status = el("p", { class: "muted", role: "status" });
   /** Start of the run's first span. */
   #origin = 0;
-  #query: CollectiveQuery = { sort: "startNs", descending: false, offset: 0, limit: ROWS };
+  #query: CollectiveQuery = ALL_BY_TIME;
 
   constructor(
     readonly id: string,
@@ -49,6 +51,10 @@ export class CollectivesView {
 
   async open(): Promise<void> {
     this.host.replaceChildren(el("p", { class: "muted" }, "Matching collectives across ranks…"));
+    await this.#show();
+  }
+
+  async #show(): Promise<void> {
     try {
       const page = await fetchCollectives(this.id, this.#query);
       if (page.rows.length === 0) {
@@ -203,6 +209,11 @@ export class CollectivesView {
         by: ({ skewNs }) => skewNs,
       },
       {
+        label: "class",
+        text: true,
+        cell: (row) => el("span", { class: `badge ${row.class}`, title: CLASS_MEANING[row.class] }, row.class),
+      },
+      {
         label: "algbw",
         title: "Message size over transfer time",
         cell: ({ algbw }) => (algbw > 0 ? figure(formatRate(algbw, "B/s")) : "–"),
@@ -218,22 +229,19 @@ export class CollectivesView {
         label: "waited, by rank",
         title: "How long each rank waited for the last one",
         cell: ({ waits, lastRank }) =>
-          el(
-            "span",
-            { class: "waits" },
-            ...waits.map(({ rank, waitNs }) =>
-              el(
+          waits.length > MOST_WAITS
+            ? waitsInShort(waits, lastRank)
+            : el(
                 "span",
-                { class: rank === lastRank ? "late" : "", title: `rank ${rank}` },
-                rank === lastRank ? "last" : formatTime(waitNs),
+                { class: "waits" },
+                ...waits.map(({ rank, waitNs }) =>
+                  el(
+                    "span",
+                    { class: rank === lastRank ? "late" : "", title: `rank ${rank}` },
+                    rank === lastRank ? "last" : formatTime(waitNs),
+                  ),
+                ),
               ),
-            ),
-          ),
-      },
-      {
-        label: "class",
-        text: true,
-        cell: (row) => el("span", { class: `badge ${row.class}`, title: CLASS_MEANING[row.class] }, row.class),
       },
     ];
   }
@@ -241,8 +249,13 @@ export class CollectivesView {
   #clockPanel({ clock }: CollectivePage): HTMLElement {
     const { clocks, alignment, violations, errorNs } = clock;
     const correctable = alignment.some(({ correct }) => correct);
-    const toggle = el("input", { type: "checkbox", id: "align", disabled: !correctable });
-    toggle.addEventListener("change", () => this.actions.align(toggle.checked ? alignment : null));
+    const { corrected = false } = this.#query;
+    const toggle = el("input", { type: "checkbox", id: "align", disabled: !correctable, checked: corrected });
+    toggle.addEventListener("change", () => {
+      this.actions.align(toggle.checked ? alignment : null);
+      this.#query = { ...ALL_BY_TIME, corrected: toggle.checked };
+      void this.#show().then(() => this.host.querySelector<HTMLElement>("#align")?.focus());
+    });
     const columns: Column<RankAlignment>[] = [
       { label: "rank", cell: ({ rank }) => String(rank) },
       { label: "method", text: true, cell: ({ rank }) => clocks.find((one) => one.rank === rank)?.method ?? "–" },
@@ -291,10 +304,24 @@ export class CollectivesView {
           ? "All ranks stamp with one clock of this host: no error between them is known. "
           : `A skew below ${formatTime(errorNs)} is called inconclusive. `,
         violations === 0 ? "No rank ended a collective before the last had begun. " : "",
-        el("label", { for: "align" }, toggle, " Timeline with clocks corrected by collective ends"),
+        el("label", { for: "align" }, toggle, " Show clocks corrected by collective ends, here and in the timeline"),
       ),
     );
   }
+}
+
+/** Ranks whose waits have room side by side. */
+const MOST_WAITS = 8;
+
+/** "rank 37 last, rank 4 waited 12.93 µs": of many ranks the latest and the earliest. */
+function waitsInShort(waits: CollectiveRow["waits"], lastRank: number): HTMLElement {
+  const [first] = [...waits].sort((a, b) => b.waitNs - a.waitNs);
+  return el(
+    "span",
+    { class: "waits" },
+    el("span", { class: "late" }, `rank ${lastRank} last`),
+    ...(first ? [`rank ${first.rank} waited ${formatTime(first.waitNs)}`] : []),
+  );
 }
 
 const SORTED_BY: Readonly<Record<string, CollectiveSort>> = {

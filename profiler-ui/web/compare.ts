@@ -143,7 +143,7 @@ function statsOf(comparison: RunComparison): PairStat[] {
     ...phases.map((phase): PairStat => {
       const { a, b } = phase.tokensPerSecond;
       const steps = phase.paired?.pairs ?? 0;
-      const title = `Tokens over the time of steps; ${steps} ${steps === 1 ? "step" : "steps"} in common`;
+      const title = `Tokens over the time of the first rank's steps; ${steps} ${steps === 1 ? "step" : "steps"} in common`;
       return {
         label: `${phase.phase} steps`,
         title,

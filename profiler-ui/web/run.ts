@@ -26,6 +26,7 @@ startPage(async () => {
     el("span", { "aria-hidden": "true" }, "/"),
     el("span", {}, titleOf(run)),
   );
+  let shown = run;
   const main = byId("main");
   const stats = el("div", {}, el("p", { class: "muted" }, "Adding up…"));
   const pane = new TimelinePane([run]);
@@ -42,9 +43,10 @@ startPage(async () => {
   );
   const ranks = el("div");
   const tables = el("div");
+  const requests = el("div");
   const showTables = async (): Promise<void> => {
     const summary = await fetchSummary(id);
-    stats.replaceChildren(statRow(statsOf(run, summary)));
+    stats.replaceChildren(statRow(statsOf(shown, summary)));
     ranks.replaceChildren(
       el("div", { class: "heading" }, el("h2", {}, "Time by rank"), barLegend(kindsOf([summary]))),
       rankTable(summary),
@@ -59,7 +61,7 @@ startPage(async () => {
     {
       name: "timeline",
       label: "Timeline",
-      open: (panel) => panel.replaceChildren(timelineHost, ranks, tables, ...requestList(run)),
+      open: (panel) => panel.replaceChildren(timelineHost, ranks, tables, requests),
     },
     {
       name: "collectives",
@@ -88,7 +90,6 @@ startPage(async () => {
     },
     { name: "sql", label: "SQL", open: (panel) => panel.replaceChildren(sqlView(id)) },
   ]);
-  let shown = run;
   const heading = el("div", { class: "heading" });
   const about = el("div");
   const describe = (): void => {
@@ -105,6 +106,7 @@ startPage(async () => {
       compareLink(shown),
       exportMenu(shown),
     );
+    requests.replaceChildren(...requestList(shown));
     about.replaceChildren(factList(shown), ...(shown.notes ? [el("p", { class: "run-notes" }, shown.notes)] : []));
   };
   describe();
@@ -115,15 +117,23 @@ startPage(async () => {
   const sum = (): Promise<void> => showTables().catch((error: unknown) => fail(stats, error));
   if (run.events > 0) await pane.load(() => void sum());
   else stats.replaceChildren();
-  // A run that is recorded grows: what is new is drawn, the window stays where it is.
-  while (shown.status === "recording") {
+  // A run that is recorded grows: what is new is drawn, the window stays where it is. What fails, as when the run changes
+  // while it is asked for, is tried again.
+  for (let failures = 0; shown.status === "recording" || failures > 0;) {
     await new Promise((resolve) => setTimeout(resolve, GROWTH));
+    // What is being written about the run would vanish with the heading.
+    if (heading.querySelector("dialog[open]")) continue;
     const now = await fetchRun(id).catch(() => shown);
-    if (now.events === shown.events && now.status === shown.status) continue;
-    if (shown.events === 0 && now.events > 0) timelineHost.replaceChildren(pane.element);
+    if (now.events === shown.events && now.status === shown.status && failures === 0) continue;
+    if (now.events > 0 && !pane.element.isConnected) timelineHost.replaceChildren(pane.element);
     shown = now;
     describe();
-    if (now.events > 0) await Promise.all([pane.load(), showTables()]);
+    try {
+      if (now.events > 0) await Promise.all([pane.load(), showTables()]);
+      failures = 0;
+    } catch (error) {
+      if (++failures === MOST_FAILURES) throw error;
+    }
   }
 });
 
@@ -135,6 +145,9 @@ function compareLink(run: RunInfo): HTMLElement {
 
 /** Milliseconds between looks at a run that is being recorded. */
 const GROWTH = 2000;
+
+/** Looks in a row that may fail before the page says so. */
+const MOST_FAILURES = 5;
 
 function statsOf(run: RunInfo, summary: RunSummary): Stat[] {
   const served = servedSpeed(run.requests);

@@ -755,6 +755,13 @@ describe("the collectives of a run", () => {
     await page.getByRole("checkbox", { name: /clocks corrected/ }).check();
     await page.getByRole("tab", { name: "Timeline" }).click();
     expect((await canvas.screenshot()).equals(before)).toBe(false);
+    // The tab's own numbers are corrected with it: nobody is late any more by what the clocks were off.
+    await page.getByRole("tab", { name: "Collectives" }).click();
+    await eventually(async () => expect(await page.getByRole("alert").count()).toBe(0));
+    const { stragglers } = reportCollectives(int8.events, int8.info.clocks);
+    const caused = page.getByRole("region", { name: "Stragglers" }).locator("tbody tr").nth(1).locator("td").nth(1);
+    const off = 1e6 * Math.abs(parseFloat(await caused.innerText()) - (stragglers[1]?.causedNs ?? NaN) / 1e6);
+    expect(off).toBeLessThan(0.05 * (stragglers[1]?.causedNs ?? NaN));
   });
 });
 

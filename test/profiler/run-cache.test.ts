@@ -39,6 +39,17 @@ describe("runs in the server's memory", () => {
     expect(most()).toBe(1);
   });
 
+  test("answer a question that another one, of a run that has grown meanwhile, overtakes", async () => {
+    const run = syntheticRun({ id: "live" });
+    const info: RunInfo = { ...run.info, status: "recording", events: 10 };
+    const grown: RunInfo = { ...info, status: "complete" };
+    const told = [info, info, grown];
+    const { cache } = cacheOf({ ...sourceOf([run]), info: () => Promise.resolve(told.shift() ?? grown) });
+    await cache.ask("live", { kind: "lanes" });
+    const answers = await Promise.all([cache.ask("live", { kind: "summary" }), cache.ask("live", { kind: "lanes" })]);
+    expect(answers).toEqual([expect.stringContaining('"ranks"'), expect.stringContaining('"tiles"')]);
+  });
+
   test("are read again once when they have grown, however many ask, and not for a question that is older", async () => {
     const run = syntheticRun({ id: "live" });
     let info: RunInfo = { ...run.info, status: "recording", events: 10 };

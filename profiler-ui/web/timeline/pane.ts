@@ -324,11 +324,21 @@ export class TimelinePane {
     const { lanes, view } = timeline;
     if (format === "png") download(`${run.id}.png`, await pngOf(this.#timelines));
     else if (format === "svg")
-      download(`${run.id}.svg`, lanesSvg(lanes, { ...view, origin: 0, title: run.label }), "image/svg+xml");
+      download(
+        `${run.id}.svg`,
+        lanesSvg(this.#arranged(lanes), { ...view, origin: 0, title: run.label }),
+        "image/svg+xml",
+      );
     else {
       const events = await this.#spansOf(timeline).events(view);
       download(`${run.id}.csv`, events ? csvOfSpans(events) : "");
     }
+  }
+
+  /** Lanes of pinned ranks before the others. */
+  #arranged(lanes: readonly LaneView[]): LaneView[] {
+    const isPinned = ({ rank }: LaneView): boolean => this.#arrangement.pinned.has(rank);
+    return [...lanes.filter(isPinned), ...lanes.filter((lane) => !isPinned(lane))];
   }
 
   #arrange(which: keyof Arrangement, rank: number): void {
