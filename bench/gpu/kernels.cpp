@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "comm/cuda/payload.h"
+#include "device/cuda/cublas.h"
 #include "device/cuda/memory.h"
 #include "device/cuda/stream.h"
 #include "runtime/error.h"
@@ -197,6 +198,7 @@ void Bench::prefill() {
 void Bench::products() {
   const int64_t rows = sizes_.inner, columns = sizes_.hidden;
   const Rotated weight(rows * columns * 2, sizes_.rotated_bytes, DType::bf16);
+  const auto cublas = Cublas::open(stream());
   for (const int64_t tokens : {1, 4, 16}) {
     const DeviceMemory in = random_memory(tokens * columns * 4), out = random_memory(tokens * rows * 4);
     time("gemv bf16, " + std::to_string(tokens) + " rows",
@@ -204,6 +206,15 @@ void Bench::products() {
          2.0 * static_cast<double>(tokens * rows * columns), [&](int64_t turn) {
            return gemv({weight.at<void>(turn), DType::bf16, rows, columns, columns}, nullptr,
                        rows_of(in, tokens, columns), rows_of(out, tokens, rows), stream());
+         });
+    if (!cublas) continue;  // what kGemvRows is held against
+    const DeviceMemory narrow = random_memory(tokens * columns * 2, DType::bf16);
+    time("cublas bf16, " + std::to_string(tokens) + " rows",
+         static_cast<double>(rows * columns * 2 + tokens * (rows * 4 + columns * 2)),
+         2.0 * static_cast<double>(tokens * rows * columns), [&](int64_t turn) {
+           cublas->product({weight.at<void>(turn), DType::bf16, rows, columns, columns}, narrow.data(), columns,
+                           rows_of(out, tokens, rows));
+           return cudaSuccess;
          });
   }
 }
