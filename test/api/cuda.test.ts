@@ -72,17 +72,18 @@ test("a run on GPUs says that events stamped it and how far they may be off", as
 });
 
 const library = (name: string): string => join(root, "build/release/native/test", name);
-const cublas = (name: string): string => library(`simt_engine/lib${name}.so`);
+const cublas = library("simt_engine/libfake_cublas.so");
+const oldCublas = library("simt_engine/system/libcublas.so.13");
 const nccl = (kind: string): string => library(`simt_nccl/libfake_nccl_${kind}.so`);
 
 test.each<[string, Record<string, string>, object]>([
   [
     "the GPUs, and the versions of what serves them",
-    { STATELINE_CUBLAS: cublas("fake_cublas"), STATELINE_NCCL: nccl("WORKING") },
+    { STATELINE_CUBLAS: cublas, STATELINE_NCCL: nccl("WORKING") },
     {
       cuda: { compiled: true, gpus: ["SIMT runner, 8.59 GB", "SIMT runner, 8.59 GB"], todo: null },
       driver: { available: true, version: "13.0", todo: null },
-      cublas: { available: true, version: "13.1.0", library: cublas("fake_cublas"), todo: null },
+      cublas: { available: true, version: "13.1.0", library: cublas, todo: null },
       nccl: { available: true, version: "2.27.3", todo: null },
     },
   ],
@@ -121,7 +122,7 @@ test.each<[string, Record<string, string>, object]>([
   ],
   [
     "libraries that are too old",
-    { STATELINE_CUBLAS: cublas("fake_cublas_old"), STATELINE_NCCL: nccl("OLD") },
+    { STATELINE_CUBLAS: oldCublas, STATELINE_NCCL: nccl("OLD") },
     {
       cublas: {
         available: false,

@@ -75,6 +75,9 @@ void __nanosleep(unsigned) { sched_yield(); }
 
 namespace {
 
+// A cuBLAS that the system has knows nothing of this memory: only tests name one.
+[[maybe_unused]] const int kWithoutCublas = setenv("STATELINE_CUBLAS", "off", 0);
+
 constexpr int kVersion = 13000;
 constexpr size_t kAlignment = 256;
 constexpr size_t kPoisoned = 64 << 20;  // bytes of an allocation that start as NaN

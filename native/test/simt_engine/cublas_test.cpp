@@ -20,7 +20,7 @@ std::vector<float> logits(const RandomModel& model, ComputeType type, const char
   spec.gpus = {0, 0};
   spec.compute_type = type;
   RunningEngine engine(spec);
-  unsetenv("STATELINE_CUBLAS");
+  setenv("STATELINE_CUBLAS", "off", 1);
   return engine.forward(input(random_tokens(40, 301)));
 }
 
@@ -88,7 +88,7 @@ TEST("decode of so many sequences that products are cuBLAS's writes in graphs wh
   RunningEngine narrow(spec);
   CHECK_EQUAL(crowd(narrow).size(), 20u);
   CHECK(narrow.engine().repeated_steps() > 0);
-  unsetenv("STATELINE_CUBLAS");
+  setenv("STATELINE_CUBLAS", "off", 1);
 }
 
 TEST("the workspace of cuBLAS counts among a rank's memory, and what a job is the first to need") {
@@ -106,7 +106,7 @@ TEST("the workspace of cuBLAS counts among a rank's memory, and what a job is th
     engine.forward(input(random_tokens(40, 301)));
     CHECK(now(engine) > activations[cublas]);  // logits on their way to the host
   }
-  unsetenv("STATELINE_CUBLAS");
+  setenv("STATELINE_CUBLAS", "off", 1);
   CHECK(activations[1] - activations[0] >= 4 << 20);
 }
 
@@ -115,7 +115,7 @@ TEST("too little memory for the workspace of cuBLAS is said so") {
   setenv("STATELINE_SIMT_MEMORY", "3000000", 1);
   CHECK_THROWS(logits(model, ComputeType::f32, FAKE_CUBLAS), "E_DEVICE_MEMORY");
   unsetenv("STATELINE_SIMT_MEMORY");
-  unsetenv("STATELINE_CUBLAS");
+  setenv("STATELINE_CUBLAS", "off", 1);
 }
 
 TEST("a file that is no cuBLAS, or too old a one, is refused by name") {
@@ -124,7 +124,7 @@ TEST("a file that is no cuBLAS, or too old a one, is refused by name") {
       {"/nowhere/libcublas.so.13", "E_CUBLAS"}, {"libm.so.6", "E_CUBLAS"}, {FAKE_CUBLAS_OLD, "E_CUBLAS_OLD"}};
   for (const auto& [file, code] : cases) {
     CHECK_THROWS(logits(model, ComputeType::f32, file), code);
-    unsetenv("STATELINE_CUBLAS");
+    setenv("STATELINE_CUBLAS", "off", 1);
   }
 }
 
