@@ -68,13 +68,18 @@ function withPlace(command: Command): Command {
         "prefix",
       ),
     )
-    .addOption(new Option("--prefix <folder>", "under <folder>/share/jupyter"))
+    .addOption(new Option("--prefix <folder>", "under <folder>/share/jupyter").argParser(folder))
     .option("--name <name>", "name of the kernel", "stateline");
 }
 
 function placeOf({ sysPrefix, prefix }: PlaceFlags): Place {
   if (prefix !== undefined) return { kind: "prefix", folder: prefix };
   return sysPrefix === true ? { kind: "sysPrefix" } : { kind: "user" };
+}
+
+function folder(text: string): string {
+  if (text === "") throw new InvalidArgumentError("It must name a folder.");
+  return text;
 }
 
 function variable(text: string, previous: Readonly<Record<string, string>>): Record<string, string> {

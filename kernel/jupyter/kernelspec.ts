@@ -31,7 +31,8 @@ export interface InstalledKernel {
 }
 
 const SPEC_FILE = "kernel.json";
-const NAME = /^[A-Za-z0-9._-]+$/;
+/** Not "." or "..", which are folders that are there already. */
+const NAME = /^(?!\.+$)[A-Za-z0-9._-]+$/;
 
 /** Folder that holds the kernels of a place. @throws KernelError `E_NO_PREFIX` without an active Python environment. */
 export function kernelsFolder(place: Place, environment: Environment = process.env): string {
@@ -53,9 +54,9 @@ export function kernelsFolder(place: Place, environment: Environment = process.e
 }
 
 /**
- * Writes a kernelspec and returns its folder; one of the same name is replaced.
+ * Writes a kernelspec and returns its folder; one of ours with the same name is replaced.
  *
- * @throws KernelError `E_KERNEL_NAME`, `E_NOT_BUILT`, `E_KERNEL_FOLDER`
+ * @throws KernelError `E_KERNEL_NAME`, `E_NOT_BUILT`, `E_KERNEL_TAKEN`, `E_KERNEL_FOLDER`
  */
 export function installKernel(folder: string, { name, displayName, program, env }: KernelSpecOptions): string {
   checkName(name);
@@ -74,6 +75,11 @@ export function installKernel(folder: string, { name, displayName, program, env 
     metadata: {},
   };
   const target = join(folder, name);
+  const present = readSpec(target);
+  if (present !== undefined && !isOurs(present))
+    throw new KernelError("E_KERNEL_TAKEN", `${target} is another program's kernel; give this one another --name`, {
+      folder: target,
+    });
   try {
     mkdirSync(target, { recursive: true });
     writeFileSync(join(target, "logo-svg.svg"), logoSvg());
@@ -136,8 +142,8 @@ function userData(environment: Environment): string {
 
 function checkName(name: string): void {
   if (NAME.test(name)) return;
-  const allowed = "ASCII letters, digits, '-', '.' and '_'";
-  throw new KernelError("E_KERNEL_NAME", `kernel name ${JSON.stringify(name)} may have only ${allowed}`, { name });
+  const allowed = "have only ASCII letters, digits, '-', '.' and '_', and not be dots alone";
+  throw new KernelError("E_KERNEL_NAME", `a kernel's name must ${allowed}, got ${JSON.stringify(name)}`, { name });
 }
 
 function readSpec(folder: string): Record<string, unknown> | undefined {

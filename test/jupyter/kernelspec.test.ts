@@ -61,7 +61,9 @@ test("install goes where it is told: a prefix or the active Python environment, 
 });
 
 test.each([
-  [["install", "--name", "a b"], 1, /kernel name "a b" may have only/],
+  [["install", "--name", "a b"], 1, /name must have only ASCII .*, got "a b"/],
+  [["install", "--name", ".."], 1, /not be dots alone, got "\.\."/],
+  [["install", "--prefix", ""], 2, /must name a folder/],
   [["install", "--sys-prefix"], 1, /VIRTUAL_ENV and CONDA_PREFIX are not set/],
   [["install", "--user", "--prefix", "x"], 2, /cannot be used with/],
   [["install", "--env", "novalue"], 2, /"novalue" is not KEY=VALUE/],
@@ -73,14 +75,19 @@ test.each([
   expect(outcome.stderr).toMatch(message);
 });
 
-test("uninstall leaves other people's kernels alone", async () => {
+test("install and uninstall leave other people's kernels alone", async () => {
   const prefix = temporaryFolder();
   const folder = join(prefix, "share/jupyter/kernels/python3");
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "kernel.json"), JSON.stringify({ argv: ["python3", "-m", "ipykernel_launcher"] }));
-  const outcome = await cli(["kernel", "uninstall", "--prefix", prefix, "--name", "python3"]);
-  expect(outcome).toMatchObject({ code: 1, stderr: expect.stringContaining("is not a kernel of Stateline") as string });
-  expect(existsSync(join(folder, "kernel.json"))).toBe(true);
+  for (const [action, said] of [
+    ["uninstall", "is not a kernel of Stateline"],
+    ["install", "is another program's kernel; give this one another --name"],
+  ] as const) {
+    const outcome = await cli(["kernel", action, "--prefix", prefix, "--name", "python3"]);
+    expect(outcome).toMatchObject({ code: 1, stderr: expect.stringContaining(said) as string });
+    expect(readFileSync(join(folder, "kernel.json"), "utf8")).toContain("ipykernel_launcher");
+  }
 });
 
 test("Jupyter itself finds the kernel", async () => {
