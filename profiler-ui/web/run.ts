@@ -61,7 +61,7 @@ startPage(async () => {
     {
       name: "timeline",
       label: "Timeline",
-      open: (panel) => panel.replaceChildren(timelineHost, ranks, tables, requests),
+      open: (panel) => panel.replaceChildren(hiddenHeading("Timeline"), timelineHost, ranks, tables, requests),
     },
     {
       name: "collectives",
@@ -83,7 +83,8 @@ startPage(async () => {
       open: (panel) => {
         panel.replaceChildren(el("p", { class: "muted" }, "Adding up…"));
         fetchAnalysis(id).then(
-          (analysis) => panel.replaceChildren(el("div", { class: "charts" }, ...analysisView(analysis))),
+          (analysis) =>
+            panel.replaceChildren(hiddenHeading("Analysis"), el("div", { class: "charts" }, ...analysisView(analysis))),
           (error: unknown) => fail(panel, error),
         );
       },
@@ -136,6 +137,11 @@ startPage(async () => {
     }
   }
 });
+
+/** What the tab says to those who see it heads the panel for those who hear it. */
+function hiddenHeading(text: string): HTMLElement {
+  return el("h2", { class: "hidden" }, text);
+}
 
 /** To the choice of the other run; int8 is compared with what came before it. */
 function compareLink(run: RunInfo): HTMLElement {

@@ -14,7 +14,9 @@ let server: ProfilerServer;
 let browser: Browser;
 
 beforeAll(async () => {
-  server = await startServer({ source: sourceOf([int8, f16]) });
+  // A run with all marks that a list can show.
+  const marked = { ...int8.info, status: "interrupted", lost: 7, tags: ["baseline"] } as const;
+  server = await startServer({ source: sourceOf([{ ...int8, info: marked }, f16]) });
   browser = await launchChromium();
 });
 
