@@ -49,8 +49,17 @@ export const answerErrors: ErrorRequestHandler = (error: unknown, request, respo
     response.type("html").send(errorPage(status, message));
     return;
   }
-  response.json({ error: { code, message, details } });
+  response.type("json").send(jsonOf(code, message, details));
 };
+
+/** What was sent may be nested more deeply than JSON can be written; the message says what is wrong with it. */
+function jsonOf(code: string, message: string, details: unknown): string {
+  try {
+    return JSON.stringify({ error: { code, message, details } });
+  } catch {
+    return JSON.stringify({ error: { code, message, details: {} } });
+  }
+}
 
 function describe(error: unknown): { status: number; code: string; message: string; details: unknown } {
   if (error instanceof StatelineError) {

@@ -7,11 +7,16 @@ import { RefusedError } from "./answers";
 import { validRunId } from "./guard";
 import { handle, ordinal } from "./handle";
 import type { RunCache } from "./run-cache";
+import { Turns } from "./turns";
 
 /** Milliseconds that a reader may leave a file lying. */
 const PATIENCE_MS = 60_000;
 
+/** Files that are sent at once, the others wait: each holds the order of its run's events, some 16 bytes each. */
+const MOST_FILES = 4;
+
 export function exportRoute(runs: RunCache): RequestHandler {
+  const turns = new Turns(MOST_FILES);
   return handle(async ({ params, query }, response) => {
     const id = validRunId(params["id"]);
     const format = formatOf(params["format"]);
@@ -19,12 +24,13 @@ export function exportRoute(runs: RunCache): RequestHandler {
     const pieces = format === "parquet" ? parquetOf(runs, id) : runs.export(id, format, ...(rank < 0 ? [] : [rank]));
     const { ending, mime } = FILE_TYPES[format];
     response.attachment(`${id}${rank < 0 ? "" : `-rank${rank}`}${ending}`).type(mime);
-    await send(response, pieces);
+    await turns.take(() => send(response, pieces));
   });
 }
 
 /** What goes wrong before the first piece is the answer; later it breaks the file off. */
 async function send(response: Response, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+  if (response.destroyed) return; // gone while it waited
   const gone = new AbortController();
   response.on("close", () => gone.abort());
   response.setTimeout(PATIENCE_MS, () => response.destroy());

@@ -24,6 +24,7 @@ export function importRoute(runs: RunCache): RequestHandler {
     try {
       response.status(201).json(await store.importFiles(files, request, AbortSignal.any([late, gone.signal])));
     } catch (error) {
+      if (gone.signal.aborted) return;
       if (!late.aborted) throw error;
       const message = `The import took more than ${IMPORT_MS / 60_000} minutes and was ended; \`stateline import\` takes its time.`;
       throw new RefusedError(413, "E_IMPORT_TOO_LARGE", message, {});

@@ -45,7 +45,7 @@ export class RunCache {
   /** Long runs drawn roughly, while they are read. */
   readonly #sketches = new Map<string, Promise<Answer>>();
   /** A run takes as much memory again while it is read. */
-  readonly #reading = new Turns();
+  readonly #reading = new Turns(1);
   readonly #analyst = new Analyst(() => {
     this.#runs.clear();
     this.#loaded.clear();

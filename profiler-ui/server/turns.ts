@@ -1,12 +1,22 @@
-/** Tasks that take much memory, one after the other. */
+/** Tasks that take much memory, no more than some at once. */
 
 export class Turns {
-  #last: Promise<unknown> = Promise.resolve();
+  #running = 0;
+  readonly #waiting: (() => void)[] = [];
 
-  /** Begins `task` when those before it have ended. */
-  take<T>(task: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(task);
-    this.#last = result.catch(() => undefined);
-    return result;
+  constructor(readonly most: number) {}
+
+  /** Begins `task` when there is a place for it. */
+  async take<T>(task: () => Promise<T>): Promise<T> {
+    if (this.#running < this.most) this.#running++;
+    else await new Promise<void>((begin) => this.#waiting.push(begin));
+    try {
+      return await task();
+    } finally {
+      // Whoever waits takes this one's place.
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#running--;
+    }
   }
 }

@@ -346,3 +346,30 @@ describe("the profiler's server", () => {
     await other.close();
   });
 });
+
+test("sends four exports at once, and the next when one of them is over", async () => {
+  let begun = 0;
+  const ended: (() => void)[] = [];
+  const parquet = async function* (): AsyncGenerator<Uint8Array> {
+    begun++;
+    yield new Uint8Array(1);
+    await new Promise<void>((end) => ended.push(end));
+  };
+  const slow = await startServer({ source: { ...sourceOf([f16]), parquet }, token: "t" });
+  const ask = (path: string): Promise<Response> =>
+    fetch(`http://127.0.0.1:${slow.port}/api/${path}`, { headers: { authorization: "Bearer t" } });
+  try {
+    const four = await Promise.all(Array.from({ length: 4 }, () => ask("runs/f16/export/parquet")));
+    const fifth = ask("runs/f16/export/parquet");
+    expect((await ask("runs/f16")).status).toBe(200);
+    expect(begun).toBe(4);
+    ended[0]?.();
+    expect((await fifth).status).toBe(200);
+    expect(begun).toBe(5);
+    for (const end of ended) end();
+    await Promise.all(four.map((response) => response.arrayBuffer()));
+  } finally {
+    for (const end of ended) end();
+    await slow.close();
+  }
+});

@@ -190,6 +190,16 @@ describe("keeping runs in order", () => {
     });
   });
 
+  test("notes nested more deeply than JSON can be written are refused as others are", async () => {
+    const { port, token } = server;
+    const response = await fetch(`http://127.0.0.1:${port}/api/runs/int8`, {
+      method: "PATCH",
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+      body: `{"label": ${"[".repeat(30_000)}${"]".repeat(30_000)}}`,
+    });
+    expect(await response.json()).toMatchObject({ error: { code: "E_OPTION_INVALID" } });
+  });
+
   test("what cannot be written is refused with its reason", async () => {
     const codeOf = async (answer: Promise<Asked>): Promise<unknown> =>
       ((await answer).body["error"] as { code: unknown }).code;
