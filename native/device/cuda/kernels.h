@@ -74,6 +74,9 @@ cudaError_t gemm(const Weights& weight, const float* bias, View<const float> in,
 
 // --- mixer ------------------------------------------------------------------------------------------------------
 
+// Most segments of a step: blocks along a grid's second and third sides.
+constexpr int64_t kSegments = 65535;
+
 // Segments of a step in device memory. `longest` bounds their lengths: it shapes the launch, and a captured graph
 // keeps it.
 struct DeviceSegments {
@@ -115,6 +118,9 @@ struct Scan {
   View<float> out;
 };
 cudaError_t selective_scan(const Scan& scan, DeviceSegments segments, cudaStream_t stream);
+
+// Most values of dt that `state_update` takes: they lie in shared memory.
+constexpr int64_t kDtRank = 8192;
 
 // Decode with dt_proj inside: delta = dt · dt_projᵀ + dt_bias, then as selective_scan; scan.delta is not read. Every
 // segment has length 1. dt [tokens, r], dt_proj [d, r], dt_bias [d] or null. `dt` is already normed where the family

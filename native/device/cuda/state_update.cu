@@ -4,10 +4,8 @@ namespace stateline::cuda {
 
 cudaError_t state_update(const Scan& scan, View<const float> dt, const Weights& dt_proj, const float* dt_bias,
                          DeviceSegments segments, cudaStream_t stream) {
-  constexpr int64_t kMostRank = 8192;  // of dt in shared memory
   if (segments.count == 0 || scan.u.columns == 0) return cudaSuccess;
-  if (segments.longest > 1 || dt.columns > kMostRank || dt_proj.columns != dt.columns ||
-      dt_proj.rows != scan.u.columns) {
+  if (segments.longest > 1 || dt.columns > kDtRank || dt_proj.columns != dt.columns || dt_proj.rows != scan.u.columns) {
     return cudaErrorInvalidValue;
   }
   const DtProjection projection{dt, dt_proj.data, dt_proj.stride, dt_bias};

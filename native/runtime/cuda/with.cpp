@@ -4,12 +4,14 @@
 #include <limits>
 #include <sstream>
 #include <string>
+#include <tuple>
 
 #include "comm/cuda/peer_memory.h"
 #include "comm/nccl/nccl_group.h"
 #include "device/cuda/cublas.h"
 #include "device/cuda/cuda_device.h"
 #include "device/cuda/gpus.h"
+#include "device/cuda/kernels.h"
 #include "runtime/back_end.h"
 #include "runtime/cuda/event_clock.h"
 #include "runtime/cuda/gpus.h"
@@ -39,6 +41,22 @@ void check_gpu(const cuda::Gpu& gpu, int ordinal) {
               "GPU " + std::to_string(ordinal) + " (" + gpu.name + ") has compute capability " + capability +
                   ", this build's kernels need " + needed + "; choose another with gpus, or device cpu",
               {{"gpu", std::to_string(ordinal)}, {"capability", capability}, {"needed", needed}});
+}
+
+// What a kernel would refuse in the middle of a step.
+void check_sizes(const EngineSpec& spec) {
+  const std::tuple<const char*, int64_t, int64_t> sizes[] = {
+      {"states of a channel", spec.shape.states, cuda::kScanStates},
+      {"values of dt", spec.shape.dt_rank, cuda::kDtRank},
+      {"values of a head", spec.shape.head_dim, cuda::kHeadDim},
+      {"slots", spec.slots, cuda::kSegments}};
+  for (const auto& [what, size, most] : sizes) {
+    if (size <= most) continue;
+    throw Error("E_GPU_SIZE",
+                "GPUs serve at most " + std::to_string(most) + " " + what + ", got " + std::to_string(size) +
+                    "; use device cpu",
+                {{"what", what}, {"size", std::to_string(size)}, {"most", std::to_string(most)}});
+  }
 }
 
 // A GPU a rank, in order, unless the spec names them.
@@ -83,6 +101,7 @@ class CudaBackEnd final : public BackEnd {
       throw Error("E_OPTION", "computeType int8 needs device cpu; GPUs compute in f32, f16 or bf16",
                   {{"option", "computeType"}, {"value", "int8"}});
     }
+    check_sizes(spec);
   }
 
   std::unique_ptr<Device> device(int rank) override {

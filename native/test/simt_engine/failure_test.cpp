@@ -118,6 +118,20 @@ TEST("a GPU older than what the kernels were compiled for is refused by name") {
   CHECK_EQUAL(error.details.at("capability"), std::string("7.0"));
 }
 
+TEST("sizes that a kernel cannot serve are refused before anything is loaded, with the most that it can") {
+  const RandomModel model;
+  const std::pair<int64_t ModelShape::*, int64_t> sizes[] = {
+      {&ModelShape::states, 256}, {&ModelShape::dt_rank, 8192}, {&ModelShape::head_dim, 1024}};
+  for (const auto& [size, most] : sizes) {
+    auto spec = on_gpus(model, {0});
+    spec.shape.*size = most + 1;
+    spec.shape.context = 1;
+    const Error error = error_of([&] { RunningEngine{spec}; });
+    CHECK_EQUAL(error.code, std::string("E_GPU_SIZE"));
+    CHECK_EQUAL(error.details.at("most"), std::to_string(most));
+  }
+}
+
 TEST("a GPU that does not answer keeps its number: it is refused by that, and the others serve") {
   const RandomModel model;
   setenv("STATELINE_SIMT_DEVICES", "3", 1);
