@@ -22,7 +22,10 @@ const SHORTEST = 65_536;
 /** Longer texts are any string's type to the compiler. */
 const LONGEST_SAMPLE = 64;
 
-const NUMBER = /-?(?:0[xX][\da-fA-F]+|(?:0|[1-9][\d_]*)?(?:\.\d*)?(?:[eE][+-]?\d+)?)n?(?![\w$.])/y;
+/** Longer lists are of any length to the compiler; of shorter ones it is told every element: they may be tuples. */
+const LONGEST_TUPLE = 8;
+
+const NUMBER = /-?(?=\.?\d)(?:0[xX][\da-fA-F]+|(?:0|[1-9][\d_]*)?(?:\.\d*)?(?:[eE][+-]?\d+)?)n?(?![\w$.])/y;
 const WORD = /[\p{ID_Start}$_][\p{ID_Continue}$]*/uy;
 
 /** Words that are data, by their type. */
@@ -51,6 +54,8 @@ interface Open {
   key: string;
   /** Of an array one value of each shape, of an object all. */
   readonly values: Map<string, Value>;
+  /** Of an array the first ones, up to one more than a tuple has. */
+  readonly first: Value[];
 }
 
 interface Found extends Span {
@@ -179,6 +184,7 @@ function opened(start: number, bracket: string, before: string): Open {
     expects: isArray ? "value" : "key",
     key: "",
     values: new Map(),
+    first: [],
   };
 }
 
@@ -189,19 +195,7 @@ function closed(open: Open[], end: number, found: Found[]): Value | undefined {
     taint(open.at(-1));
     return undefined;
   }
-  const pairs = [...top.values];
-  const value: Value = top.isArray
-    ? {
-        shape: `[${pairs
-          .map(([shape]) => shape)
-          .sort()
-          .join()}]`,
-        sample: `[${pairs.map(([, { sample }]) => sample).join(", ")}]`,
-      }
-    : {
-        shape: `{${pairs.map(([key, { shape }]) => `${key}:${shape}`).join()}}`,
-        sample: `{ ${pairs.map(([key, { sample }]) => `${key}: ${sample}`).join(", ")} }`,
-      };
+  const value = top.isArray ? listOf(top) : objectOf(top);
   if (end - top.start >= SHORTEST) {
     while ((found.at(-1)?.start ?? -1) > top.start) found.pop(); // they are parts of this one
     found.push({ start: top.start, end, sample: value.sample });
@@ -209,11 +203,30 @@ function closed(open: Open[], end: number, found: Found[]): Value | undefined {
   return value;
 }
 
+function listOf({ first, values }: Open): Value {
+  const isTuple = first.length <= LONGEST_TUPLE;
+  const elements = isTuple ? first : [...values.values()];
+  const shapes = elements.map(({ shape }) => shape);
+  return {
+    shape: isTuple ? `[${shapes.join()}]` : `[${shapes.sort().join()},…]`,
+    sample: `[${elements.map(({ sample }) => sample).join(", ")}]`,
+  };
+}
+
+function objectOf({ values }: Open): Value {
+  const pairs = [...values];
+  return {
+    shape: `{${pairs.map(([key, { shape }]) => `${key}:${shape}`).join()}}`,
+    sample: `{ ${pairs.map(([key, { sample }]) => `${key}: ${sample}`).join(", ")} }`,
+  };
+}
+
 function add(top: Open | undefined, value: Value): void {
   if (top?.plain !== true) return;
   if (top.expects !== "value") return taint(top);
   const key = top.isArray ? value.shape : top.key;
   if (!top.values.has(key)) top.values.set(key, value);
+  if (top.isArray && top.first.length <= LONGEST_TUPLE) top.first.push(value);
   top.expects = "comma";
 }
 

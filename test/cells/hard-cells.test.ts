@@ -54,6 +54,9 @@ test("megabytes of data are a value with its types, and completion and errors be
   const made = `${table.slice(0, -"table.note".length)}[table.length, table[99_999]!.note, table[7]]`;
   expect(result(await kernel.execute(made))).toBe("[ 150000, 'x', { id: 7, name: 'n7' } ]");
   expect((await kernel.execute("const n: number = table[0]!.name;")).reply["evalue"]).toContain("'string'");
+  const pairs = Array.from({ length: 20_000 }, (_, i) => `["k${i}", "v${i}"]`).join();
+  const map = `const typed: [string, string][] = [${pairs}]; new Map([${pairs}]).get("k7")!.length + typed.length`;
+  expect(result(await kernel.execute(map))).toBe("20002");
   const code = `const again = [${rows.join(", ")}];\nagain[0]!.na`;
   const { reply } = await kernel.request("complete_request", { code, cursor_pos: code.length });
   expect(reply["matches"]).toEqual(["name"]);

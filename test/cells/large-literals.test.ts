@@ -42,6 +42,14 @@ test("one element of each shape is left, so that the types are those of all", ()
   );
 });
 
+test("short lists keep every element, since a type may ask for so many", () => {
+  const pairs = `[${"[1, 2], ".repeat(LONG / 8)}[3, "c"], [${"4, ".repeat(9)}5]]`;
+  const { text } = liftLiterals(`const pairs: [number, number | string][] = ${pairs};`);
+  expect(text.replace(/\s+\)/, ")")).toBe(
+    `const pairs: [number, number | string][] = ${LITERAL}(0, [[1, 2], [3, "c"], [4]]);`,
+  );
+});
+
 test.each([
   ["holds code", `const a = [${"f(1), ".repeat(LONG / 6)}];`],
   ["holds a spread", `const a = [...b, ${numbers.slice(1)};`],
@@ -55,6 +63,7 @@ test.each([
   ["is in a template", `const a = \`= ${numbers}\`;`],
   ["stands behind a slash that may begin a regular expression", `const quote = /"/; const a = ${numbers};`],
   ["has a number that is none", `const a = [${"0777, ".repeat(LONG / 6)}];`],
+  ["has a name that looks like a number", `const a = [${"-e5, ".repeat(LONG / 5)}];`],
   ["is short", "const a = [1, 2, 3];"],
 ])("what %s is left as it is", (_, source) => {
   expect(liftLiterals(source)).toEqual({ text: source, literals: [] });
@@ -64,7 +73,7 @@ test("data inside of code is taken, each by itself", () => {
   const source = `const sum = [${numbers}, ${numbers}].map((list) => f(list)); g({ data: ${numbers}, call: h() });`;
   const { text, literals } = liftLiterals(source);
   expect(text.replace(/\s+\)/g, ")")).toBe(
-    `const sum = ${LITERAL}(0, [[12345]]).map((list) => f(list)); g({ data: ${LITERAL}(1, [12345]), call: h() });`,
+    `const sum = ${LITERAL}(0, [[12345], [12345]]).map((list) => f(list)); g({ data: ${LITERAL}(1, [12345]), call: h() });`,
   );
   expect(literals.map(({ start, end }) => source.slice(start, end))).toEqual([`[${numbers}, ${numbers}]`, numbers]);
 });
