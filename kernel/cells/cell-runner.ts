@@ -121,6 +121,7 @@ export class CellRunner {
     const script = new vm.Script(`${head}${cell.javascript}\n})`, { filename: name, columnOffset: -head.length });
     const call = script.runInThisContext({ displayErrors: false }) as (...values: readonly unknown[]) => unknown;
     const file = join(this.#cwd, name);
+    const literals = new Map<number, vm.Script>();
     const values: Record<(typeof cellParameters)[number], unknown> = {
       exports: this.#variables,
       require: this.#modules.require,
@@ -135,7 +136,11 @@ export class CellRunner {
       $meta: { url: pathToFileURL(file).href, filename: file, dirname: this.#cwd, resolve: this.#modules.resolve },
       $literal: (ordinal: number): unknown => {
         const { start = 0, end = 0 } = cell.literals[ordinal] ?? {};
-        return vm.runInThisContext(`(${cell.source.slice(start, end)})`, { filename: name });
+        // Kept: one in a function that is called often would be parsed each time.
+        const literal =
+          literals.get(ordinal) ?? new vm.Script(`(${cell.source.slice(start, end)})`, { filename: name });
+        literals.set(ordinal, literal);
+        return literal.runInThisContext();
       },
       $magics: {
         bash: (script: string): Promise<void> => magics().bash(script, context.host.signal),
