@@ -78,6 +78,9 @@ function driftOf(at: readonly number[], by: readonly number[]): number {
 
 /** Times of a rank that needs it with its clock corrected, whole nanoseconds. */
 export function aligned(times: Float64Array, alignment: RankAlignment): Float64Array {
-  const { offsetNs, driftPerNs, correct } = alignment;
-  return correct ? times.map((time) => Math.round(time - offsetNs - driftPerNs * time)) : times;
+  return alignment.correct ? times.map((time) => alignedTime(time, alignment)) : times;
+}
+
+export function alignedTime(time: number, { offsetNs, driftPerNs, correct }: RankAlignment): number {
+  return correct ? Math.round(time - offsetNs - driftPerNs * time) : time;
 }

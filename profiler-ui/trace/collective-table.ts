@@ -3,7 +3,7 @@
  * who is the straggler; whether the ranks' clocks can be believed.
  */
 
-import { aligned, alignmentOf, type RankAlignment } from "./alignment";
+import { alignedTime, alignmentOf, type RankAlignment } from "./alignment";
 import { matchCollectives, skewOf, transferOf, type Collective } from "./collectives";
 import type { EventColumns } from "./events";
 import type { RankClock } from "./run";
@@ -101,7 +101,7 @@ export function correctedReport(events: EventColumns, { originNs, clock }: Colle
   const byRank = new Map(clock.alignment.map((one) => [one.rank, one]));
   const startNs = Float64Array.from(events.startNs, (start, i) => {
     const alignment = byRank.get(events.rank[i] ?? 0);
-    return alignment ? (aligned(Float64Array.of(start), alignment)[0] ?? start) : start;
+    return alignment ? alignedTime(start, alignment) : start;
   });
   const report = reportCollectives({ ...events, startNs }, clock.clocks);
   return { ...report, originNs, clock: { ...clock, violations: report.clock.violations } };
