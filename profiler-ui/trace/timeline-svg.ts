@@ -2,10 +2,11 @@
 
 import type { EventColumns } from "./events";
 import { formatTime } from "./format";
+import type { Hits } from "./hits";
 import { KIND_LABELS, KINDS, STEP } from "./kinds";
-import { viewOf, type LaneView } from "./lane-view";
+import { sameLane, viewOf, type LaneView } from "./lane-view";
 import { buildLanes, extentOf, isNested, spansIn } from "./lanes";
-import { visitVisible } from "./level-of-detail";
+import { visitVisible, type Forest } from "./level-of-detail";
 import { colourOf, inkOn, KIND_COLOURS, mix, wirePattern } from "./palette";
 import { timeTicks } from "./ticks";
 import { escapeXml } from "./xml";
@@ -26,6 +27,20 @@ const ROW = 16;
 const GAP = 10;
 const STREAM_SHORT = ["compute", "comm", "steps"];
 
+/** What a lane is drawn into: the window, and pixels from side to side. */
+interface Frame {
+  readonly from: number;
+  readonly to: number;
+  readonly width: number;
+  readonly scale: (ns: number) => number;
+}
+
+/** What stands back: the spans of these kinds, and all that a search did not find. */
+interface Emphasis {
+  readonly faded?: ReadonlySet<string>;
+  readonly hits?: Hits | null;
+}
+
 /** Draws every rank's lanes; spans narrower than a pixel are merged as in the browser. */
 export function timelineSvg(events: EventColumns, options: TimelineSvgOptions = {}): string {
   const lanes = buildLanes(events);
@@ -40,11 +55,12 @@ export function timelineSvg(events: EventColumns, options: TimelineSvgOptions = 
 /** The same of lanes as they are at hand, between two of their times; the axis counts from `origin`. */
 export function lanesSvg(
   lanes: readonly LaneView[],
-  options: Pick<TimelineSvgOptions, "width" | "title"> & {
-    readonly origin: number;
-    readonly from: number;
-    readonly to: number;
-  },
+  options: Pick<TimelineSvgOptions, "width" | "title"> &
+    Emphasis & {
+      readonly origin: number;
+      readonly from: number;
+      readonly to: number;
+    },
 ): string {
   const { origin: first, from } = options;
   const width = Math.max(320, options.width ?? 960);
@@ -63,7 +79,8 @@ export function lanesSvg(
     parts.push(
       `<text x="${GUTTER - 8}" y="${y + 12}" class="lane" text-anchor="end">${STREAM_SHORT[lane.stream] ?? lane.stream}</text>`,
     );
-    y = drawLane(parts, lane, y, from, to, scale, width);
+    drawLane(parts, lane, y, { from, to, width, scale }, options);
+    y += ROW * lane.rows.length;
   }
   const height = y + 34;
   const ticks = timeTicks(from - first, to - first, Math.floor((width - GUTTER) / 110)).map(({ at, text }) => {
@@ -87,50 +104,57 @@ export function lanesSvg(
   ].join("");
 }
 
-function drawLane(
+function drawLane(parts: string[], lane: LaneView, top: number, frame: Frame, { faded, hits }: Emphasis): void {
+  const found = hits?.lanes.find((candidate) => sameLane(candidate, lane));
+  const isFaded = (kind: string): boolean => faded?.has(kind) ?? false;
+  lane.rows.forEach((forest, depth) => {
+    const y = top + ROW * depth;
+    drawRow(parts, lane, depth, forest, y, frame, hits ? () => true : isFaded);
+    const own = found?.rows[depth];
+    if (own) drawRow(parts, lane, depth, own, y, frame, isFaded);
+  });
+}
+
+/** `forest`: of the lane's row at `depth`, or those of its spans that are wanted. */
+function drawRow(
   parts: string[],
   { events, rows }: LaneView,
-  top: number,
-  from: number,
-  to: number,
-  scale: (ns: number) => number,
-  width: number,
-): number {
-  let y = top;
-  const bucket = (to - from) / (width - GUTTER);
-  rows.forEach((forest, depth) => {
-    const { row } = forest;
-    visitVisible(forest, from, to, bucket, (position, count, start, end) => {
-      const i = row.index[position] ?? 0;
-      const kind = events.kind.texts[events.kind.codes[i] ?? 0] ?? "";
-      const name = events.name.texts[events.name.codes[i] ?? 0] ?? "";
-      const phase = events.phase.texts[events.phase.codes[i] ?? 0] ?? "";
-      const step = name === STEP;
-      const colour = step
-        ? stepColour(phase)
-        : isNested(events, rows[0]?.row.index, depth)
-          ? mix(colourOf(kind), "#ffffff", 0.35)
-          : colourOf(kind);
-      const label = step ? `${phase} ${events.step[i] ?? 0}` : name;
-      const x = Math.max(GUTTER, scale(start));
-      const w = Math.max(0.7, Math.min(width - 8, scale(end)) - x - (count === 1 && scale(end) - x > 3 ? 0.6 : 0));
-      const box = `x="${x.toFixed(2)}" y="${y}" width="${w.toFixed(2)}" height="${ROW - 2}"`;
-      const title =
-        count === 1
-          ? `<title>${escapeXml(`${label} · ${formatTime((row.end[position] ?? 0) - (row.start[position] ?? 0))}`)}</title>`
-          : "";
-      parts.push(`<rect ${box} fill="${colour}">${title}</rect>`);
-      const pattern = wirePattern(events.wireType.texts[events.wireType.codes[i] ?? 0] ?? "");
-      if (pattern !== "none" && w > 2) parts.push(`<rect ${box} fill="url(#${pattern})" pointer-events="none"/>`);
-      if (count === 1 && w > 6.6 * label.length + 6) {
-        parts.push(
-          `<text x="${(x + 4).toFixed(2)}" y="${y + 11}" pointer-events="none" style="fill:${inkOn(colour)}">${escapeXml(label)}</text>`,
-        );
-      }
-    });
-    y += ROW;
+  depth: number,
+  forest: Forest,
+  y: number,
+  { from, to, width, scale }: Frame,
+  isFaded: (kind: string) => boolean,
+): void {
+  const { row } = forest;
+  visitVisible(forest, from, to, (to - from) / (width - GUTTER), (position, count, start, end) => {
+    const i = row.index[position] ?? 0;
+    const kind = events.kind.texts[events.kind.codes[i] ?? 0] ?? "";
+    const name = events.name.texts[events.name.codes[i] ?? 0] ?? "";
+    const phase = events.phase.texts[events.phase.codes[i] ?? 0] ?? "";
+    const step = name === STEP;
+    const plain = step
+      ? stepColour(phase)
+      : isNested(events, rows[0]?.row.index, depth)
+        ? mix(colourOf(kind), "#ffffff", 0.35)
+        : colourOf(kind);
+    const colour = isFaded(kind) ? mix(plain, "#ffffff", 0.85) : plain;
+    const label = step ? `${phase} ${events.step[i] ?? 0}` : name;
+    const x = Math.max(GUTTER, scale(start));
+    const w = Math.max(0.7, Math.min(width - 8, scale(end)) - x - (count === 1 && scale(end) - x > 3 ? 0.6 : 0));
+    const box = `x="${x.toFixed(2)}" y="${y}" width="${w.toFixed(2)}" height="${ROW - 2}"`;
+    const title =
+      count === 1
+        ? `<title>${escapeXml(`${label} · ${formatTime((row.end[position] ?? 0) - (row.start[position] ?? 0))}`)}</title>`
+        : "";
+    parts.push(`<rect ${box} fill="${colour}">${title}</rect>`);
+    const pattern = wirePattern(events.wireType.texts[events.wireType.codes[i] ?? 0] ?? "");
+    if (pattern !== "none" && w > 2) parts.push(`<rect ${box} fill="url(#${pattern})" pointer-events="none"/>`);
+    if (count === 1 && w > 6.6 * label.length + 6) {
+      parts.push(
+        `<text x="${(x + 4).toFixed(2)}" y="${y + 11}" pointer-events="none" style="fill:${inkOn(colour)}">${escapeXml(label)}</text>`,
+      );
+    }
   });
-  return y;
 }
 
 /** Whole steps stand back behind the ops in them. */

@@ -5,6 +5,7 @@ import { analyse } from "../../profiler-ui/trace/analysis";
 import { reportCollectives } from "../../profiler-ui/trace/collective-table";
 import { compareRuns } from "../../profiler-ui/trace/compare";
 import { formatBytes, formatRate, formatShare, formatTime } from "../../profiler-ui/trace/format";
+import { KIND_COLOURS } from "../../profiler-ui/trace/palette";
 import { kindTime, summarise } from "../../profiler-ui/trace/summary";
 import { launchChromium } from "../support/chromium";
 import { eventually } from "../support/eventually";
@@ -645,7 +646,7 @@ describe("the timeline", () => {
   });
 
   test("saves what is on the screen as picture, drawing and table", async () => {
-    await openRun("int8", "#find=state_update%20rank%3A1");
+    await openRun("int8", "#find=state_update%20rank%3A1&fold=0");
     const save = async (name: string): Promise<Buffer> => {
       await page.getByTitle("Save what is on the screen").click();
       const [download] = await Promise.all([
@@ -658,7 +659,13 @@ describe("the timeline", () => {
     expect(png.subarray(1, 4).toString()).toBe("PNG");
     const { width } = await boxOf(page.locator(".timeline canvas").first());
     expect(png.readUInt32BE(16)).toBe(Math.round(width));
-    expect((await save("SVG")).toString()).toMatch(/^<svg [\s\S]*rank 1[\s\S]*<\/svg>$/);
+    const svg = (await save("SVG")).toString();
+    expect(svg).toMatch(/^<svg [\s\S]*<\/svg>$/);
+    const [first = "", second = ""] = svg.split(">rank 1<");
+    expect(first).not.toContain(">steps<"); // folded
+    expect(second).toContain(">steps<");
+    expect(first).not.toContain(`fill="${KIND_COLOURS.scan}"`); // not found, so it stands back
+    expect(second.split(`fill="${KIND_COLOURS.scan}"`).length).toBeGreaterThan(2); // spans and the legend
     const csv = (await save("CSV")).toString().trimEnd().split("\r\n");
     expect(csv[0]).toMatch(/^rank,stream,name,/);
     const updates = summarise(int8.events).ops.find(({ name }) => name === "state_update")?.count ?? NaN;

@@ -18,7 +18,7 @@ import { detailsOf, noDetails, waitOf } from "./details";
 import { helpSheet } from "./help";
 import { attachKeys } from "./keys";
 import { HeldSpans } from "./held-spans";
-import type { Arrangement } from "./layout";
+import { layoutLanes, type Arrangement } from "./layout";
 import { loadLanes, loadOverview, loadSketch, type Outline } from "./load";
 import { Minimap } from "./minimap";
 import { readState, writeState } from "./permalink";
@@ -326,7 +326,10 @@ export class TimelinePane {
     else if (format === "svg")
       download(
         `${run.id}.svg`,
-        lanesSvg(this.#arranged(lanes), { ...view, origin: 0, title: run.label }),
+        lanesSvg(this.#arranged(lanes), {
+          ...{ ...view, origin: 0, title: run.label },
+          ...{ faded: this.#hidden, hits: this.#spansOf(timeline).hits },
+        }),
         "image/svg+xml",
       );
     else {
@@ -335,10 +338,13 @@ export class TimelinePane {
     }
   }
 
-  /** Lanes of pinned ranks before the others. */
+  /** Lanes and rows in the order in which they are seen: pinned ranks first, of folded ones the outermost spans. */
   #arranged(lanes: readonly LaneView[]): LaneView[] {
-    const isPinned = ({ rank }: LaneView): boolean => this.#arrangement.pinned.has(rank);
-    return [...lanes.filter(isPinned), ...lanes.filter((lane) => !isPinned(lane))];
+    const { bands } = layoutLanes(lanes, this.#arrangement);
+    return [...new Set(bands.map(({ lane }) => lane))].map((lane) => ({
+      ...lane,
+      rows: lane.rows.filter((_, depth) => bands.some((band) => band.lane === lane && band.depth === depth)),
+    }));
   }
 
   #arrange(which: keyof Arrangement, rank: number): void {
