@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { cudaStamp } from "./nvcc.mjs";
-import { fail, isDone, markDone, root, toStderr } from "./lib.mjs";
+import { fail, fingerprint, isDone, markDone, root, toStderr } from "./lib.mjs";
 
 const sources = ["CMakeLists.txt", "native", cudaStamp];
 
@@ -16,14 +16,15 @@ function requireTool(command, what) {
 }
 
 export function buildNative() {
-  if (isDone("native", sources, "build/Release/stateline.node")) return;
+  const state = fingerprint(sources);
+  if (isDone("native", state, "build/Release/stateline.node")) return;
   requireTool("cmake", "CMake 3.22 or newer");
   requireTool(process.env.CXX ?? "c++", "a C++20 compiler (GCC 12, Clang 15 or newer)");
   const cmakeJs = createRequire(import.meta.url).resolve("cmake-js/bin/cmake-js");
   const args = ["build", "--directory", root, "--out", "build/cmake", "--parallel", String(cpus().length)];
   const { status } = spawnSync(process.execPath, [cmakeJs, ...args], { cwd: root, stdio: toStderr });
   if (status !== 0) fail("The native build failed; the compiler's message is above.");
-  markDone("native", sources);
+  markDone("native", state);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) buildNative();

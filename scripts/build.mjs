@@ -3,7 +3,7 @@ import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { isDone, markDone, root, run, toStderr } from "./lib.mjs";
+import { fingerprint, isDone, markDone, root, run, toStderr } from "./lib.mjs";
 
 const sources = ["package.json", "tsconfig.json", "kernel", "profiler-ui"];
 
@@ -40,13 +40,14 @@ async function bundlePages() {
 }
 
 export async function buildTypeScript() {
-  if (isDone("typescript", sources, "dist/kernel/cli/main.js")) return;
+  const state = fingerprint(sources);
+  if (isDone("typescript", state, "dist/kernel/cli/main.js")) return;
   // Not `npx tsc`: tslab brings a compiler of its own under that name.
   run(process.execPath, [createRequire(import.meta.url).resolve("typescript/bin/tsc"), "-p", "tsconfig.json"], {
     stdio: toStderr,
   });
   await bundlePages();
-  markDone("typescript", sources);
+  markDone("typescript", state);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await buildTypeScript();

@@ -1,8 +1,8 @@
 // Brings a clone up to date: installs and builds what is missing or older than its sources, and is quick when nothing is.
-import { installManifest, isDone, run, toStderr } from "./lib.mjs";
+import { fingerprint, installManifest, isDone, run, toStderr } from "./lib.mjs";
 
 function ensureInstalled() {
-  if (isDone("install", installManifest, "node_modules/.package-lock.json")) return;
+  if (isDone("install", fingerprint(installManifest), "node_modules/.package-lock.json")) return;
   const npm = process.env.npm_execpath;
   // Building needs the development dependencies, whatever NODE_ENV says.
   const args = ["ci", "--include=dev"];

@@ -30,7 +30,7 @@ function* files(path) {
 }
 
 /** Name, size and time of every file under `paths`: changes when any of them does. */
-function fingerprint(paths) {
+export function fingerprint(paths) {
   const hash = createHash("sha256");
   for (const path of paths) {
     for (const file of files(join(root, path))) {
@@ -46,13 +46,14 @@ export const installManifest = ["package-lock.json"];
 
 const stampFile = (name) => join(root, "build/stamps", name);
 
-/** Whether `markDone(name, …)` was called with `paths` as they are now and `product` is still there. */
-export function isDone(name, paths, product) {
+/** Whether `markDone(name, of)` was called with the same fingerprint and `product` is still there. */
+export function isDone(name, of, product) {
   const stamp = stampFile(name);
-  return existsSync(join(root, product)) && existsSync(stamp) && readFileSync(stamp, "utf8") === fingerprint(paths);
+  return existsSync(join(root, product)) && existsSync(stamp) && readFileSync(stamp, "utf8") === of;
 }
 
-export function markDone(name, paths) {
+/** `of`: the fingerprint from before the work, so that what was edited meanwhile is done again. */
+export function markDone(name, of) {
   mkdirSync(dirname(stampFile(name)), { recursive: true });
-  writeFileSync(stampFile(name), fingerprint(paths));
+  writeFileSync(stampFile(name), of);
 }

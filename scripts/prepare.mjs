@@ -1,6 +1,6 @@
 // npm's prepare script: after any install in a clone, so that `npm ci` by hand and `npm start` agree on what is done.
 import { buildTypeScript } from "./build.mjs";
-import { installManifest, markDone } from "./lib.mjs";
+import { fingerprint, installManifest, markDone } from "./lib.mjs";
 
-markDone("install", installManifest);
+markDone("install", fingerprint(installManifest));
 await buildTypeScript();
