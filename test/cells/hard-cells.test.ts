@@ -23,6 +23,8 @@ test("a line of ten megabytes runs, and an error behind it is told by the part o
 test("a cell that is being compiled is interrupted: the next one runs and knows what earlier ones declared, not what this one did", async () => {
   const cell = kernel.execute(endless);
   const next = kernel.execute("kept.length", { stop_on_error: false });
+  // An interrupt comes by another channel, and could pass them.
+  await kernel.until(() => kernel.published.some(({ content }) => content["code"] === endless));
   await kernel.request("interrupt_request", {}, "control");
   expect((await cell).reply).toMatchObject({ status: "error", ename: "Interrupted" });
   expect((await next).reply).toMatchObject({ ename: "Aborted" });
