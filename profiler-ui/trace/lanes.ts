@@ -53,7 +53,7 @@ function streamOrder(stream: number): number {
 }
 
 /** Streams of all ranks together: each takes some kilobytes, however few spans it has. */
-const MOST_LANES = 4096;
+export const MOST_LANES = 4096;
 
 /**
  * Positions of the events of each rank and stream, by start time; of spans that start together the longest first.

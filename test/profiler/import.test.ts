@@ -137,6 +137,8 @@ describe("an imported trace", () => {
 
 describe("what is no trace", () => {
   const bomb = (): Uint8Array => gzipSync(Buffer.concat([Buffer.from('{"traceEvents":['), Buffer.alloc(40e6, 0x20)]));
+  const threads = (count: number): string =>
+    JSON.stringify(Array.from({ length: count }, (_, tid) => ({ ph: "X", name: "a", pid: tid, tid, ts: tid, dur: 1 })));
   const cases: readonly (readonly [string, string, () => string | Uint8Array | Promise<Uint8Array>])[] = [
     ["a text", "E_IMPORT_INVALID", () => "hello"],
     ["an empty file", "E_IMPORT_INVALID", () => ""],
@@ -146,6 +148,7 @@ describe("what is no trace", () => {
     ["an endless event", "E_IMPORT_INVALID", () => `{"traceEvents": [{"ph": "${"x".repeat(2 << 20)}`],
     ["a broken .gz", "E_IMPORT_INVALID", () => gzipSync(kinetoTrace(0)).subarray(0, 100)],
     ["a .gz that unpacks to hundreds of times its size", "E_IMPORT_TOO_LARGE", bomb],
+    ["a trace of more threads than can be drawn", "E_IMPORT_TOO_LARGE", () => threads(5000)],
     [
       "a damaged SQLite file",
       "E_IMPORT_INVALID",

@@ -1,6 +1,7 @@
 /** Spans of another tool's trace as they are read: columns that grow, texts as numbers. */
 
 import { RunError } from "../errors";
+import { MOST_LANES } from "../lanes";
 
 /** Spans of one import at most. */
 export const MOST_SPANS = 5_000_000;
@@ -115,6 +116,10 @@ export class SpanTable {
     const key = `${side}\n${owner}\n${thread}`;
     let number = this.#laneNumbers.get(key);
     if (number === undefined) {
+      if (this.lanes.length === MOST_LANES) {
+        const message = `the trace has more than ${MOST_LANES} threads and streams, which is the most that is drawn`;
+        throw new RunError("E_IMPORT_TOO_LARGE", message, { lanes: MOST_LANES });
+      }
       number = this.lanes.push({ side, owner, thread }) - 1;
       this.#laneNumbers.set(key, number);
     }
