@@ -82,7 +82,9 @@ export class ChromeReader {
         return this.#span(event, nsOf(event["dur"] ?? 0));
       case "B": {
         const key = threadKey(event);
-        this.#open.set(key, [...(this.#open.get(key) ?? []), event]);
+        const open = this.#open.get(key) ?? [];
+        open.push(event);
+        this.#open.set(key, open);
         return;
       }
       case "E": {
