@@ -1,5 +1,5 @@
 import { tinyMamba } from "../support/fixtures";
-import { childrenOf } from "./support/environment";
+import { childrenOf, temporaryFolder } from "./support/environment";
 import { KernelClient, result, stopKernels } from "./support/client";
 
 let kernel: KernelClient;
@@ -94,6 +94,22 @@ test("a generation stops within a step when its cell is interrupted, and the mod
   await kernel.request("interrupt_request", {}, "control");
   expect((await ended).reply).toMatchObject({ ename: "Interrupted" });
   expect(result(await kernel.execute('(await model.generate("The", { maxNewTokens: 5 })).tokens.length'))).toBe("5");
+});
+
+test("queries without end stop when their cell is interrupted, and take no later one's place", async () => {
+  const runs = JSON.stringify(temporaryFolder());
+  await kernel.execute(`import * as stateline from "stateline";
+    const small = await stateline.loadModel(${JSON.stringify(tinyMamba)});
+    const run = await stateline.profile(() => small.generate("The", { maxNewTokens: 20 }), { runs: ${runs} });`);
+  const { ended } =
+    await kernel.begin(`const all = "SELECT count(*) FROM events a, events b, events c, events d, events e";
+    const queries = Promise.all([run.sql(all, { timeoutMs: 1e9 }), run.sql(all, { timeoutMs: 1e9 })]);
+    setTimeout(() => console.log("begun"), 500);
+    await queries;`);
+  await kernel.request("interrupt_request", {}, "control");
+  expect((await ended).reply).toMatchObject({ ename: "Interrupted" });
+  const count = 'const { rows } = await run.sql("SELECT count(*) > 0 AS found FROM events", { timeoutMs: 5000 }); rows';
+  expect(result(await kernel.execute(count))).toBe("[ { found: true } ]");
 });
 
 test("a cell that cannot be interrupted is ended after a while, and says so", async () => {

@@ -1,6 +1,6 @@
 /** SQL on a run: the view `events` over its Parquet files, read only, bounded in rows, time and memory. */
 
-import { drawable } from "../display";
+import { cellHost, drawable } from "../display";
 import { htmlTable, textTable, type Table } from "../draw/table";
 import { abortSignal, checkOptions, integer, invalid, nonEmptyText } from "../options";
 import { answerQuery } from "./sql-processes";
@@ -25,6 +25,8 @@ export interface SqlResult {
 const SHOWN_ROWS = 40;
 
 /**
+ * Interrupting the cell that asks ends the query, too.
+ *
  * @throws RunError `E_SQL`, `E_SQL_TOO_LONG`, `E_SQL_TOO_LARGE`; AbortedError `E_ABORTED`
  * @example
  * await runSql(folder, "SELECT name, sum(dur_ns) / 1e6 AS ms FROM events GROUP BY name ORDER BY ms DESC");
@@ -36,7 +38,8 @@ export async function runSql(folder: string, sql: string, options?: SqlOptions):
     timeoutMs = 60_000,
     signal,
   } = checkOptions("sql", options, { maxRows: integer(1), timeoutMs: integer(1, 2 ** 31 - 1), signal: abortSignal });
-  return draw(await answerQuery({ folder, sql, maxRows }, timeoutMs, signal));
+  const signals = [signal, cellHost()?.signal].filter((one) => one !== undefined);
+  return draw(await answerQuery({ folder, sql, maxRows }, timeoutMs, AbortSignal.any(signals)));
 }
 
 function draw(result: SqlResult): SqlResult {
