@@ -17,7 +17,7 @@ export async function exportParquet(folder: string, path: string): Promise<void>
   const files = await eventFiles(folder);
   const [only] = files;
   if (only && files.length === 1) return copyFile(only, path);
-  const database = await openDatabase();
+  const database = await openDatabase({ memory_limit: "1GB" }); // what sorting takes beyond it goes to a file
   try {
     const source = files.length > 0 ? parquetSource(files) : emptyTable();
     await database.connection.run(
