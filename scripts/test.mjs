@@ -64,9 +64,11 @@ function native(preset) {
 function jest(env) {
   process.stdout.write("--- Jest\n");
   const report = join(results, "jest.json");
+  // Jest would leave a core to itself, and many tests wait for processes of their own.
+  const workers = `--maxWorkers=${Math.max(2, cpus().length - 1)}`;
   const ok = succeeds(
     process.execPath,
-    [bin("jest"), "--ci", "--json", `--outputFile=${report}`, "--testLocationInResults=false"],
+    [bin("jest"), "--ci", workers, "--json", `--outputFile=${report}`, "--testLocationInResults=false"],
     env,
   );
   if (!existsSync(report)) return count("Jest", 0, 1);
