@@ -3,11 +3,11 @@
 import { once } from "node:events";
 import type { RequestHandler, Response } from "express";
 import { FILE_TYPES } from "../trace/export/index";
+import { Turns } from "../trace/turns";
 import { RefusedError } from "./answers";
 import { validRunId } from "./guard";
 import { handle, ordinal } from "./handle";
 import type { RunCache } from "./run-cache";
-import { Turns } from "./turns";
 
 /** Milliseconds that a reader may leave a file lying. */
 const PATIENCE_MS = 60_000;

@@ -3,11 +3,11 @@
 import { buffersOf, BYTES_PER_EVENT } from "../trace/columns";
 import type { TraceFormat } from "../trace/export/index";
 import type { RunInfo, RunSource } from "../trace/run";
+import { Turns } from "../trace/turns";
 import { StatelineError } from "../trace/errors";
 import { encodeMarks } from "../trace/wire-format";
 import type { Answer, Question } from "./analysis";
 import { Analyst } from "./analyst";
-import { Turns } from "./turns";
 
 const KEEP_BYTES = 400e6;
 

@@ -13,6 +13,8 @@ import {
   type Model,
   type TokenPiece,
 } from "../../kernel/api/index";
+import { generate } from "../../kernel/api/model/generation";
+import type { GenerateJob, NativeEngine } from "../../kernel/api/native";
 import { golden, goldenCase, heldoutText, temporaryFolder, tinyMamba } from "../support/fixtures";
 
 const prompt = "Sherlock Holmes took";
@@ -91,6 +93,37 @@ test("a stop string ends the generation before it; a stop token ends it with it"
   const byToken = await model.generate(prompt, { maxNewTokens: 60, stopTokens: [dot] });
   expect(byToken.finish).toBe("stop");
   expect(byToken.tokens.at(-1)).toBe(dot);
+});
+
+test("where nobody listens JavaScript is seldom woken, and an abort tells all tokens made; a listener hears none behind it", async () => {
+  const abortedAfterTwo = async (onToken?: () => void): Promise<{ wait: number; tokens: unknown }> => {
+    const controller = new AbortController();
+    let wait = NaN;
+    const engine = {
+      generate({ newsIntervalMs }: GenerateJob, onTokens: (tokens: Int32Array) => void) {
+        wait = newsIntervalMs;
+        onTokens(Int32Array.of(1, 2));
+        controller.abort();
+        onTokens(Int32Array.of(3));
+        return Promise.resolve({ tokens: Int32Array.of(1, 2, 3, 4), finish: "cancelled" });
+      },
+      cancel: () => undefined,
+    } as unknown as NativeEngine;
+    const parts = { engine, tokenizer: undefined, stopTokens: [], maxTokens: 8, contextLength: Infinity };
+    const options = { signal: controller.signal, ...(onToken && { onToken }) };
+    const made = generate(parts, Int32Array.of(7), options, { request: -1 });
+    const { details } = await made.then(
+      () => new AbortedError("E_ABORTED", "not aborted"),
+      (error: AbortedError) => error,
+    );
+    return { wait, tokens: details["tokens"] };
+  };
+  const listener = jest.fn();
+  const [alone, heard] = [await abortedAfterTwo(), await abortedAfterTwo(listener)];
+  expect(alone.tokens).toEqual([1, 2, 3]);
+  expect(heard.tokens).toEqual([1, 2]);
+  expect(listener).toHaveBeenCalledTimes(2);
+  expect(alone.wait).toBeGreaterThan(10 * heard.wait);
 });
 
 test("an aborted generation rejects with the text so far, and the model goes on", async () => {

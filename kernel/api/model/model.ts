@@ -18,7 +18,7 @@ import {
   generateRules,
   type GenerateOptions,
   type Generation,
-  type Sequence,
+  type Occasion,
   type TokenPiece,
 } from "./generation";
 import { Session } from "../session/session";
@@ -292,7 +292,7 @@ export class Model {
     prompt: Prompt,
     tokens: Int32Array,
     options: GenerateOptions,
-    part: { readonly sequence?: Sequence; readonly onProgress?: (tokens: number) => void } = {},
+    part: Omit<Occasion, "request"> = {},
   ): Promise<Generation> {
     const recording = watcherOf(this);
     const request = recording?.nextRequest() ?? -1;

@@ -1,12 +1,13 @@
 /** The asking side of the processes that answer queries: how many there are, how long a query may take, who waits. */
 
 import { fork, type ChildProcess } from "node:child_process";
-import { on } from "node:events";
+import { on, once } from "node:events";
 import { join } from "node:path";
 
 import { aborted, RunError } from "../errors";
 import { packageRoot } from "../package-root";
 import type { SqlAnswer } from "../../../profiler-ui/trace/run";
+import { Turns } from "../../../profiler-ui/trace/turns";
 import type { Query, Reply } from "./sql-process";
 
 /** Queries that are answered at once; the others wait. */
@@ -15,54 +16,28 @@ const MOST_PROCESSES = 2;
 /** A process is kept for the next query, some time: it takes a quarter of a second to start. */
 const KEEP_MS = 10_000;
 
+const turns = new Turns(MOST_PROCESSES);
 const idle: ChildProcess[] = [];
-const waiting: (() => void)[] = [];
-let busy = 0;
 
 /**
  * @throws RunError `E_SQL`, `E_SQL_TOO_LONG`, `E_SQL_TOO_LARGE`; AbortedError `E_ABORTED`
  */
-export async function answerQuery(query: Query, timeoutMs: number, signal?: AbortSignal): Promise<SqlAnswer> {
-  await turn(signal);
+export async function answerQuery(query: Query, timeoutMs: number, signal: AbortSignal): Promise<SqlAnswer> {
   try {
-    return await ask(query, timeoutMs, signal);
-  } finally {
-    // Whoever waits takes this one's place.
-    const next = waiting.shift();
-    if (next) next();
-    else busy--;
+    return await turns.take(() => ask(query, timeoutMs, signal), signal);
+  } catch (error) {
+    throw signal.aborted ? aborted("sql", signal) : error;
   }
 }
 
-async function turn(signal: AbortSignal | undefined): Promise<void> {
-  if (signal?.aborted) throw aborted("sql", signal);
-  if (busy < MOST_PROCESSES) {
-    busy++;
-    return;
-  }
-  await new Promise<void>((resolve, reject) => {
-    const go = (): void => {
-      signal?.removeEventListener("abort", leave);
-      resolve();
-    };
-    const leave = (): void => {
-      waiting.splice(waiting.indexOf(go), 1);
-      reject(aborted("sql", signal));
-    };
-    waiting.push(go);
-    signal?.addEventListener("abort", leave, { once: true });
-  });
-}
-
-async function ask(query: Query, timeoutMs: number, signal: AbortSignal | undefined): Promise<SqlAnswer> {
+async function ask(query: Query, timeoutMs: number, signal: AbortSignal): Promise<SqlAnswer> {
   const child = take();
   const late = AbortSignal.timeout(timeoutMs);
-  const ended = signal ? AbortSignal.any([late, signal]) : late;
   let isReusable = false;
   let columns: readonly string[] = [];
   const rows: SqlAnswer["rows"][number][] = [];
   try {
-    const replies = on(child, "message", { close: ["disconnect"], signal: ended });
+    const replies = on(child, "message", { close: ["disconnect"], signal: AbortSignal.any([late, signal]) });
     child.send(query);
     for await (const [reply] of replies as AsyncIterable<[Reply]>) {
       if ("columns" in reply) columns = reply.columns;
@@ -75,12 +50,14 @@ async function ask(query: Query, timeoutMs: number, signal: AbortSignal | undefi
         return { columns, rows, truncated: reply.truncated };
       }
     }
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+    // By itself it ends only where it could not start.
+    if (child.exitCode !== null) throw new Error(`the process for queries ended with status ${child.exitCode}`);
     const message =
       "the query's process ended: it took more than 1.5 GB of memory, or the database failed; select less";
     throw new RunError("E_SQL_TOO_LARGE", message, { sql: query.sql });
   } catch (error) {
     if (error instanceof RunError) throw error;
-    if (signal?.aborted) throw aborted("sql", signal);
     if (!late.aborted) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new RunError("E_SQL", `SQL failed: ${reason}`, { sql: query.sql }, { cause: error });
