@@ -1,8 +1,8 @@
 /**
  * Literals of plain data that are longer than code is: tables that were pasted or written by a program.
  *
- * TypeScript takes some five seconds for a megabyte of numbers and twenty for one of objects. Of its types it learns no more
- * from a million elements than from one of each shape; so the compiler is given these in a call, and the call's value is
+ * TypeScript takes seconds for a megabyte of numbers, and longer for one of objects. Of its types it learns no more from a
+ * million elements than from one of each shape; so the compiler is given these in a call, and the call's value is
  * the literal as it stands in the cell.
  */
 
