@@ -5,7 +5,7 @@
 //   npm run bench -- --rounds 3 --save
 //   npm run bench -- --only scaling,overlap
 //
-// --save keeps the figures as bench/results/<date>-<machine>.json.
+// --save keeps the figures as bench/results/<date>-<machine>-<kernels>.json.
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { cpus, loadavg } from "node:os";
@@ -113,12 +113,11 @@ for (const name of wanted) figures[name] = await measurements[name]();
 if (values.save) {
   const date = new Date().toISOString().slice(0, 10);
   const machine = `${cpus()[0].model.trim()} × ${cpus().length}`;
-  const file = join(root, "bench/results", `${date}-${machine.toLowerCase().replace(/[^a-z0-9]+/g, "-")}.json`);
-  mkdirSync(join(root, "bench/results"), { recursive: true });
   const isa = (await stateline.doctor()).cpu.isa;
-  writeFileSync(
-    file,
-    `${JSON.stringify({ date, machine, isa, rounds, load, command: "npm run bench -- --save", ...figures }, null, 2)}\n`,
-  );
+  const name = `${date}-${machine}-${isa}`.toLowerCase().replace(/[^a-z0-9]+/g, "-");
+  const file = join(root, "bench/results", `${name}.json`);
+  const command = ["npm run bench --", ...process.argv.slice(2)].join(" ");
+  mkdirSync(join(root, "bench/results"), { recursive: true });
+  writeFileSync(file, `${JSON.stringify({ date, machine, isa, rounds, load, command, ...figures }, null, 2)}\n`);
   process.stdout.write(`kept in ${file}\n`);
 }
