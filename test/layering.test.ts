@@ -25,11 +25,12 @@ const mayImport: Record<string, readonly string[]> = {
   "profiler-ui/trace": [],
   "profiler-ui/server": ["profiler-ui/trace"],
   "profiler-ui/web": ["profiler-ui/trace"],
-  "kernel/api": ["profiler-ui/trace"],
+  "kernel/files": [],
+  "kernel/api": ["kernel/files", "profiler-ui/trace"],
   "kernel/cells": ["kernel/api", "profiler-ui/trace"],
   // The worker's messages are types that both processes share.
   "kernel/worker": ["kernel/cells"],
-  "kernel/jupyter": ["kernel/worker/messages", "profiler-ui/trace"],
+  "kernel/jupyter": ["kernel/worker/messages", "kernel/files", "profiler-ui/trace"],
   "kernel/cli": ["*"],
 };
 

@@ -7,7 +7,7 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
-import { DeviceError, fromNative } from "./errors";
+import { DeviceError, fromNative, reasonOf } from "./errors";
 import type { NativeAddon } from "./native";
 import { packageRoot } from "./package-root";
 
@@ -29,7 +29,7 @@ export function addon(): NativeAddon {
   } catch (error) {
     const converted = fromNative(error);
     if (converted !== error) throw converted;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     throw new DeviceError(
       "E_ADDON_BROKEN",
       `${path} cannot be loaded: ${reason}; run \`npm run install\` again`,

@@ -1,8 +1,8 @@
 /** Errors of the engine and its API: a subclass an area, a stable `code`, and the caller's stack on native failures. */
 
-import { RunError, StatelineError } from "../../profiler-ui/trace/errors";
+import { reasonOf, RunError, StatelineError } from "../../profiler-ui/trace/errors";
 
-export { RunError, StatelineError };
+export { reasonOf, RunError, StatelineError };
 
 /** A checkpoint directory, file, tensor or config that cannot be read or contradicts itself. */
 export class CheckpointError extends StatelineError {}

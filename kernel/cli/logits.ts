@@ -16,7 +16,7 @@ import {
   type ModelFlags,
   type OutputFlags,
 } from "./options";
-import { interruptible, note, printJson } from "./output";
+import { interruptible, note, printJson, writing } from "./output";
 
 /** Tokens a step; "once": all. */
 type Prefill = number | "once";
@@ -54,7 +54,7 @@ async function logits(flags: Flags, signal: AbortSignal): Promise<void> {
   await withModel(flags.model, { ...loadOptions(flags), maxTokens, signal }, async (model) => {
     const values = await model.logits(tokens, { chunk, signal });
     const out = resolve(flags.out);
-    await writeFloats(out, values);
+    await writing(out, () => writeFloats(out, values));
     const { vocabulary } = model.config;
     if (flags.json)
       printJson({ out, tokens: tokens.length, vocabulary, bytes: values.byteLength, loadMs: model.loadMs });

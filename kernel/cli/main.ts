@@ -3,6 +3,7 @@
 
 import { Command, CommanderError } from "commander";
 
+import { reasonOf } from "../../profiler-ui/trace/errors";
 import { packageVersion } from "../api/package-root";
 import { benchCommand } from "./bench";
 import { doctorCommand } from "./doctor";
@@ -68,7 +69,7 @@ function codeOf(error: unknown): unknown {
 }
 
 function lineOf(error: unknown): string {
-  const message = (error instanceof Error ? error.message : String(error)).replaceAll(/\s*\n\s*/g, " ");
+  const message = reasonOf(error).replaceAll(/\s*\n\s*/g, " ");
   const code = codeOf(error);
   return `stateline: ${message}${typeof code === "string" && code.startsWith("E_") ? ` (${code})` : ""}`;
 }

@@ -10,7 +10,7 @@ import { notebooks } from "./lazy";
 import { joined, type MultilineText, type Output } from "./notebook/format";
 import { isParameterName, type Parameters } from "./notebook/parameters";
 import { positiveInteger, withJson, type OutputFlags } from "./options";
-import { interruptible, note, printJson, printLine } from "./output";
+import { interruptible, note, printJson, printLine, writing } from "./output";
 
 interface Flags extends OutputFlags {
   readonly output?: string;
@@ -57,8 +57,13 @@ async function runNotebook(path: string, flags: Flags, signal: AbortSignal): Pro
       if (flags.json !== true) print(output);
     },
   });
-  await writing(files.output, (file) => writeNotebook(file, notebook));
-  await writing(files.html, async (file) => writeFile(file, await notebookHtml(notebook, basename(source, ".ipynb"))));
+  const { output, html } = files;
+  const code = "E_NOTEBOOK_NOT_WRITTEN";
+  if (output !== undefined) await writing(output, () => writeNotebook(output, notebook), code);
+  if (html !== undefined) {
+    const page = await notebookHtml(notebook, basename(source, ".ipynb"));
+    await writing(html, () => writeFile(html, page), code);
+  }
   const cells = notebook.cells.filter(({ execution_count: count }) => typeof count === "number").length;
   if (flags.json)
     printJson({
@@ -66,8 +71,8 @@ async function runNotebook(path: string, flags: Flags, signal: AbortSignal): Pro
       cells,
       seconds: (performance.now() - start) / 1000,
       failure: failure ?? null,
-      output: files.output ?? null,
-      html: files.html ?? null,
+      output: output ?? null,
+      html: html ?? null,
     });
   if (signal.aborted)
     throw new KernelError("E_ABORTED", `${path} was interrupted after ${cells} cells`, { path, cells });
@@ -101,12 +106,4 @@ function print(output: Output): void {
     case "execute_result":
       return printLine(joined((output.data["text/plain"] ?? "") as MultilineText));
   }
-}
-
-async function writing(file: string | undefined, write: (file: string) => Promise<void>): Promise<void> {
-  if (file === undefined) return;
-  await write(file).catch((error: unknown) => {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new KernelError("E_NOTEBOOK_NOT_WRITTEN", `cannot write ${file}: ${reason}`, { file });
-  });
 }

@@ -1,4 +1,8 @@
-/** Where a command writes: results on stdout, everything else on stderr, and what Ctrl+C does meanwhile. */
+/** Where a command writes: results on stdout or into a file, everything else on stderr, and what Ctrl+C does meanwhile. */
+
+import { writeFile } from "node:fs/promises";
+
+import { reasonOf, StatelineError } from "../../profiler-ui/trace/errors";
 
 /** One JSON object, the only thing on stdout. */
 export function printJson(value: unknown): void {
@@ -12,6 +16,20 @@ export function printLine(text: string): void {
 /** For people: figures and notices beside the result. */
 export function note(text: string): void {
   process.stderr.write(`${text}\n`);
+}
+
+/** Writes a file that an option names. @throws StatelineError `code` */
+export async function writing(file: string, write: () => Promise<void>, code = "E_FILE_NOT_WRITTEN"): Promise<void> {
+  await write().catch((error: unknown) => {
+    const message = `cannot write ${file}: ${reasonOf(error)}; name another file`;
+    throw new StatelineError(code, message, { file }, { cause: error });
+  });
+}
+
+/** The page of `--html`. @throws StatelineError `E_FILE_NOT_WRITTEN` */
+export async function writePage(file: string, html: string): Promise<void> {
+  await writing(file, () => writeFile(file, html));
+  note(`written to ${file}`);
 }
 
 /** Runs `work` with a signal that Ctrl+C and SIGTERM fire. A second one ends the process at once. */

@@ -1,6 +1,6 @@
 /** The connection file: which addresses to listen on and with which key messages are signed. */
 import { readFileSync } from "node:fs";
-import { StatelineError } from "../../profiler-ui/trace/errors";
+import { reasonOf, StatelineError } from "../../profiler-ui/trace/errors";
 
 /** A kernel that cannot be started, installed or reached. */
 export class KernelError extends StatelineError {}
@@ -33,7 +33,7 @@ export function readConnectionFile(path: string): ConnectionInfo {
   try {
     file = JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown>;
   } catch (error) {
-    refuse(`cannot be read (${error instanceof Error ? error.message : String(error)})`);
+    refuse(`cannot be read (${reasonOf(error)})`);
   }
   const text = (key: string, fallback: string): string => {
     const value = file[key] ?? fallback;

@@ -2,9 +2,11 @@
  * Inputs on disk: a folder with one file a session, one JSON line an input. Sessions are numbered; a file that is there
  * already belongs to another kernel, so two kernels that start at once get two numbers without a lock.
  */
-import { appendFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { reasonOf } from "../../profiler-ui/trace/errors";
+import { makeFolder } from "../files/make-folder";
 import type { Entry } from "./history";
 
 /** Older sessions are forgotten. */
@@ -68,7 +70,7 @@ export class HistoryStore {
     if (folder === undefined) return 1;
     let session = 1;
     this.#writing(() => {
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      makeFolder(folder, 0o700);
       const sessions = numbers(folder);
       for (const old of sessions.slice(0, -KEPT_SESSIONS)) rmSync(this.#file(old), { force: true });
       for (session = (sessions.at(-1) ?? 0) + 1; !create(this.#file(session)); session++);
@@ -108,7 +110,7 @@ export class HistoryStore {
       write();
     } catch (error) {
       this.#writable = false;
-      process.stderr.write(`kernel: history is not kept: ${error instanceof Error ? error.message : String(error)}\n`);
+      process.stderr.write(`kernel: history is not kept: ${reasonOf(error)}\n`);
     }
   }
 }

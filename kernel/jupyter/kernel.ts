@@ -2,6 +2,7 @@
  * The front of the kernel: owns the sockets, answers at all times, and has others do what takes time: a thread compiles
  * cells, a worker process runs them.
  */
+import { reasonOf } from "../../profiler-ui/trace/errors";
 import { CellProcess } from "./cell-process";
 import { Comms, isCommType } from "./comms";
 import { CompilerClient } from "./compiler-client";
@@ -138,7 +139,7 @@ export class Kernel {
       return await handler(message, this.#engine.parts);
     } catch (error) {
       // Never leave a request unanswered: clients wait for ever.
-      const evalue = error instanceof Error ? error.message : String(error);
+      const evalue = reasonOf(error);
       return { status: "error", ename: error instanceof Error ? error.name : "Error", evalue, traceback: [evalue] };
     }
   }

@@ -3,9 +3,11 @@
  *
  * Source: "Kernel specs" in jupyter-client's documentation, and jupyter_core's paths.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join, resolve } from "node:path";
+import { reasonOf } from "../../profiler-ui/trace/errors";
+import { makeFolder } from "../files/make-folder";
 import { KernelError } from "./connection";
 import { logoPng, logoSvg } from "./logo";
 
@@ -81,12 +83,12 @@ export function installKernel(folder: string, { name, displayName, program, env 
       folder: target,
     });
   try {
-    mkdirSync(target, { recursive: true });
+    makeFolder(target);
     writeFileSync(join(target, "logo-svg.svg"), logoSvg());
     for (const pixels of [32, 64]) writeFileSync(join(target, `logo-${pixels}x${pixels}.png`), logoPng(pixels));
     writeFileSync(join(target, SPEC_FILE), `${JSON.stringify(spec, undefined, 2)}\n`);
   } catch (error) {
-    throw new KernelError("E_KERNEL_FOLDER", `${target} cannot be written: ${messageOf(error)}`, { folder: target });
+    throw new KernelError("E_KERNEL_FOLDER", `${target} cannot be written: ${reasonOf(error)}`, { folder: target });
   }
   return target;
 }
@@ -106,7 +108,7 @@ export function uninstallKernel(folder: string, name: string): string {
   try {
     rmSync(target, { recursive: true });
   } catch (error) {
-    throw new KernelError("E_KERNEL_FOLDER", `${target} cannot be removed: ${messageOf(error)}`, { folder: target });
+    throw new KernelError("E_KERNEL_FOLDER", `${target} cannot be removed: ${reasonOf(error)}`, { folder: target });
   }
   return target;
 }
@@ -159,8 +161,4 @@ function readSpec(folder: string): Record<string, unknown> | undefined {
 function isOurs(spec: Record<string, unknown>): boolean {
   const argv: unknown = spec["argv"];
   return Array.isArray(argv) && argv.some((part) => /[\\/]kernel[\\/]jupyter[\\/]main\.js$/.test(String(part)));
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

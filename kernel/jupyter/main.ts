@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { reasonOf } from "../../profiler-ui/trace/errors";
 import { KernelError, readConnectionFile } from "./connection";
 import { Kernel } from "./kernel";
 import { watchParent } from "./parent-watch";
@@ -30,7 +31,7 @@ async function main(): Promise<void> {
 main().then(
   () => process.exit(0),
   (error: unknown) => {
-    process.stderr.write(`stateline kernel: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`stateline kernel: ${reasonOf(error)}\n`);
     process.exit(1);
   },
 );

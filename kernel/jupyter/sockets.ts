@@ -1,5 +1,6 @@
 /** The five sockets of a kernel. */
 import { Reply, Router, XPublisher } from "zeromq";
+import { reasonOf } from "../../profiler-ui/trace/errors";
 import { address, KernelError, type Channel, type ConnectionInfo } from "./connection";
 import type { Message, Outgoing, Wire } from "./wire";
 
@@ -29,11 +30,10 @@ export class Sockets {
     const bind = async (channel: Channel, socket: { bind(address: string): Promise<void> }): Promise<void> => {
       const where = address(connection, channel);
       await socket.bind(where).catch((error: unknown) => {
-        throw new KernelError(
-          "E_PORT_IN_USE",
-          `${channel} cannot listen on ${where}: ${error instanceof Error ? error.message : String(error)}`,
-          { channel, address: where },
-        );
+        throw new KernelError("E_PORT_IN_USE", `${channel} cannot listen on ${where}: ${reasonOf(error)}`, {
+          channel,
+          address: where,
+        });
       });
     };
     await Promise.all([

@@ -1,7 +1,7 @@
 /** The server's end of the analysis thread: starts it when first needed, and another when it has died. */
 
 import { Worker } from "node:worker_threads";
-import { StatelineError } from "../trace/errors";
+import { reasonOf, StatelineError } from "../trace/errors";
 import type { Answer, Reply, Request, Task } from "./analysis";
 import { builtPath } from "./package-folder";
 
@@ -70,7 +70,7 @@ export class Analyst {
       const message = `The analysis ended before its answer: ${reason}. Is there enough memory for this run?`;
       for (const { reject } of left) reject(new StatelineError("E_ANALYSIS_ENDED", message, { reason }));
     };
-    worker.on("error", (error) => ended(error instanceof Error ? error.message : String(error)));
+    worker.on("error", (error) => ended(reasonOf(error)));
     worker.on("exit", (code) => ended(`exit code ${code}`));
     return worker;
   }

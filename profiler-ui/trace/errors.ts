@@ -14,5 +14,10 @@ export class StatelineError extends Error {
   }
 }
 
+/** What went wrong, in its own words, for a message that says where. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** A run that cannot be found, read or written. */
 export class RunError extends StatelineError {}

@@ -1,5 +1,6 @@
 /** `/`: the runs, to open one or put two side by side. */
 
+import { reasonOf } from "../trace/errors";
 import { formatCount, formatSpeed, formatTime } from "../trace/format";
 import type { RunInfo } from "../trace/run";
 import { servedSpeed } from "../trace/served";
@@ -24,7 +25,7 @@ startPage(async () => {
     toast.replaceChildren(...content, close);
     toast.hidden = false;
   };
-  const failed = (error: unknown): void => say(error instanceof Error ? error.message : String(error));
+  const failed = (error: unknown): void => say(reasonOf(error));
   const imports = importer({
     begun: (files) => say(`Importing ${files.length === 1 ? (files[0]?.name ?? "") : `${files.length} files`}…`),
     done: (id) => {

@@ -1,5 +1,6 @@
 /** What people write about a run: its name, tags and notes, and the form that changes them. */
 
+import { reasonOf } from "../trace/errors";
 import type { RunInfo, RunNotes } from "../trace/run";
 import { annotateRun } from "./api";
 import { el } from "./dom";
@@ -33,7 +34,7 @@ export function notesEditor(run: RunInfo, onChange: (notes: RunNotes) => void): 
         dialog.close();
         onChange(saved);
       },
-      (error: unknown) => (problem.textContent = error instanceof Error ? error.message : String(error)),
+      (error: unknown) => (problem.textContent = reasonOf(error)),
     );
   });
   return [el("button", { type: "button", onclick: () => dialog.showModal() }, "Edit"), dialog];

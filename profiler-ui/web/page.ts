@@ -1,6 +1,6 @@
 /** What all pages share: the bar on top, the theme, the token out of the address, a state for every failure. */
 
-import { StatelineError } from "../trace/errors";
+import { reasonOf, StatelineError } from "../trace/errors";
 import type { RunInfo } from "../trace/run";
 import { fetchRun } from "./api";
 import { byId, el } from "./dom";
@@ -49,7 +49,7 @@ export function fail(host: HTMLElement, error: unknown): void {
       "section",
       { class: "state", role: "alert" },
       el("h2", {}, known?.code === "E_RUN_NOT_FOUND" ? "There is no such run" : "This did not work"),
-      el("p", {}, known?.message ?? (error instanceof Error ? error.message : String(error))),
+      el("p", {}, known?.message ?? reasonOf(error)),
       el("p", { class: "muted" }, el("code", {}, known?.code ?? "E_PAGE_FAILED")),
       el("p", {}, el("a", { href: location.href }, "Try again"), " · ", el("a", { href: "/" }, "All runs")),
     ),

@@ -1,5 +1,6 @@
 /** The tab that asks a run's events in SQL. */
 
+import { reasonOf } from "../trace/errors";
 import { formatCount, formatTime } from "../trace/format";
 import type { SqlAnswer } from "../trace/run";
 import { fetchSql } from "./api";
@@ -56,9 +57,7 @@ export function sqlView(id: string): HTMLElement {
     } catch (error) {
       answer = null;
       status.textContent = "";
-      result.replaceChildren(
-        el("p", { class: "problem", role: "alert" }, error instanceof Error ? error.message : String(error)),
-      );
+      result.replaceChildren(el("p", { class: "problem", role: "alert" }, reasonOf(error)));
     } finally {
       run.disabled = false;
       save.disabled = answer === null;

@@ -177,6 +177,21 @@ test.each<[string, string[], string]>([
     ["generate", ...model, ...prompt, "--record", "--runs", join(tinyMamba, "config.json")],
     "E_RUNS_NOT_WRITABLE",
   ],
+  [
+    "a folder of runs where the system makes none",
+    ["generate", ...model, ...prompt, "--record", "--runs", "/proc/absent/runs"],
+    "E_RUNS_NOT_WRITABLE",
+  ],
+  [
+    "a random model where the system makes no folder",
+    ["models", "make", "--like", "mamba-130m", "--out", "/proc/absent/model"],
+    "E_DIRECTORY_NOT_WRITABLE",
+  ],
+  [
+    "a random model in the place of a file",
+    ["models", "make", "--like", "mamba-130m", "--out", join(tinyMamba, "config.json")],
+    "E_DIRECTORY_NOT_WRITABLE",
+  ],
   ["a text that is not there", ["eval", ...model, "--file", "/absent"], "no such file"],
   ["an unknown instruction set", [...logits, ...model], "E_ISA"],
 ])("%s ends in one line and exit code 1", async (what, args, mention) => {
@@ -214,7 +229,7 @@ test("--debug shows the stack", async () => {
 test("logits that cannot be written leave nothing behind", async () => {
   const folder = temporaryFolder();
   const { code, stderr } = await cli(["logits", ...model, "--tokens", "1", "--out", join(folder, "absent/out.f32")]);
-  expect([code, stderr]).toEqual([1, expect.stringMatching(/^stateline: ENOENT[^\n]*absent[^\n]*\n$/)]);
+  expect([code, stderr]).toEqual([1, expect.stringMatching(/^stateline: [^\n]*absent[^\n]*\(E_FILE_NOT_WRITTEN\)\n$/)]);
   expect(readdirSync(folder)).toEqual([]);
 });
 

@@ -68,6 +68,7 @@ test.each([
   [["install", "--user", "--prefix", "x"], 2, /cannot be used with/],
   [["install", "--env", "novalue"], 2, /"novalue" is not KEY=VALUE/],
   [["install", "--prefix", "/dev/null"], 1, /cannot be written/],
+  [["install", "--prefix", "/proc/absent"], 1, /\/proc\/absent.* cannot be written: .*\(E_KERNEL_FOLDER\)/],
   [["uninstall", "--name", "none"], 1, /none does not exist; stateline kernel list/],
 ] as const)("stateline kernel %j is refused", async (args, code, message) => {
   const outcome = await cli(["kernel", ...args], { env: alone() });

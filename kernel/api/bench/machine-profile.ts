@@ -1,9 +1,10 @@
 /** What was measured once on this machine, kept in the user's cache folder so that it need not be measured again. */
 
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { readFile, rename, writeFile } from "node:fs/promises";
 import { cpus, homedir } from "node:os";
 import { join } from "node:path";
 
+import { makeFolder } from "../../files/make-folder";
 import { addon } from "../addon";
 import { packageVersion } from "../package-root";
 import { measureCurve, type AllReduceCurve, type AllReduceSetting } from "./all-reduce";
@@ -58,7 +59,7 @@ async function readCurves(file: string): Promise<Record<string, unknown>> {
 async function keep(file: string, curves: Record<string, unknown>): Promise<void> {
   const fresh = `${file}.${process.pid}`;
   try {
-    await mkdir(cacheFolder(), { recursive: true });
+    makeFolder(cacheFolder());
     await writeFile(fresh, JSON.stringify(curves, null, 1));
     await rename(fresh, file);
   } catch (error) {

@@ -4,7 +4,7 @@ import type { Stats } from "node:fs";
 import { open, readFile, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 
-import { CheckpointError } from "../errors";
+import { CheckpointError, reasonOf } from "../errors";
 import { shown } from "../options";
 import { duplicateName, isObject, strictText, type JsonObject } from "./json";
 import { readHeader, type StoredTensor } from "./safetensors";
@@ -181,7 +181,7 @@ export async function readJson(path: string): Promise<JsonObject> {
     value = JSON.parse(text);
     duplicate = duplicateName(text);
   } catch (error) {
-    throw new CheckpointError("E_JSON", `${path} is not valid JSON: ${error instanceof Error ? error.message : "?"}`, {
+    throw new CheckpointError("E_JSON", `${path} is not valid JSON: ${reasonOf(error)}`, {
       file: path,
     });
   }

@@ -5,7 +5,7 @@
  * own reader: tensors tile the data without gaps or overlap and end where the file ends.
  */
 
-import { CheckpointError } from "../errors";
+import { CheckpointError, reasonOf } from "../errors";
 import { shown } from "../options";
 import { duplicateName, isObject, strictText } from "./json";
 
@@ -92,7 +92,7 @@ export async function readHeader(file: string, fileBytes: number, readAt: ReadAt
     header = JSON.parse(text);
     duplicate = duplicateName(text);
   } catch (error) {
-    fail("HEADER_JSON", `header is not valid JSON (${error instanceof Error ? error.message : "?"})`);
+    fail("HEADER_JSON", `header is not valid JSON (${reasonOf(error)})`);
   }
   if (!isObject(header)) return fail("HEADER_JSON", "header is not a JSON object");
   if (duplicate !== undefined)

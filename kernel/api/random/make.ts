@@ -1,10 +1,11 @@
 /** Writes checkpoints with random weights of a published shape: what they compute means nothing, how fast they do it does. */
 
-import { mkdir, open, readdir, rename, rm, statfs, writeFile } from "node:fs/promises";
+import { open, readdir, rename, rm, statfs, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 
 import { formatBytes } from "../../../profiler-ui/trace/format";
-import { aborted, CheckpointError } from "../errors";
+import { makeFolder } from "../../files/make-folder";
+import { aborted, CheckpointError, reasonOf } from "../errors";
 import {
   abortSignal,
   callback,
@@ -73,8 +74,8 @@ const BLOCK = 1 << 20;
 /**
  * Writes config.json and the weights of a random model. The directory gets all of them or none.
  *
- * @throws OptionError `E_OPTION_…`, `E_UNKNOWN_SHAPE`; CheckpointError `E_DIRECTORY_NOT_EMPTY`, `E_DISK_FULL`;
- *   AbortedError `E_ABORTED`
+ * @throws OptionError `E_OPTION_…`, `E_UNKNOWN_SHAPE`; CheckpointError `E_DIRECTORY_NOT_EMPTY`,
+ *   `E_DIRECTORY_NOT_WRITABLE`, `E_DISK_FULL`; AbortedError `E_ABORTED`
  * @example
  * await makeModel({ like: "mamba-130m", layers: 2, out: "models/random" });
  */
@@ -103,13 +104,15 @@ export async function makeModel(options: MakeModelOptions): Promise<MadeModel> {
   };
   try {
     await rm(partial, { recursive: true, force: true });
-    await mkdir(partial, { recursive: true });
+    makeFolder(partial);
     await refuseFullDisk(partial, bytes);
     const generator = new Generator(seed);
     for (const shard of shards) await writeShard(partial, shard, dtype, generator, report);
     if (shards.length > 1) await writeJson(join(partial, "model.safetensors.index.json"), indexOf(shards, bytes));
     await writeJson(join(partial, "config.json"), configOf(shape, dtype));
     await moveInto(partial, directory);
+  } catch (error) {
+    throw isOfDisk(error) ? notWritable(directory, error) : error;
   } finally {
     await rm(partial, { recursive: true, force: true });
     view?.end();
@@ -120,7 +123,7 @@ export async function makeModel(options: MakeModelOptions): Promise<MadeModel> {
 async function refuseContents(directory: string): Promise<void> {
   const contents = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return [];
-    throw error;
+    throw notWritable(directory, error);
   });
   const [first] = contents;
   if (first === undefined) return;
@@ -129,6 +132,13 @@ async function refuseContents(directory: string): Promise<void> {
     `${directory} is not empty (it has ${first}); give another directory, or force to replace the model in it`,
     { directory, found: first },
   );
+}
+
+const isOfDisk = (error: unknown): boolean => error instanceof Error && "syscall" in error;
+
+function notWritable(directory: string, error: unknown): CheckpointError {
+  const message = `${directory} cannot be written: ${reasonOf(error)}; give another directory`;
+  return new CheckpointError("E_DIRECTORY_NOT_WRITABLE", message, { directory }, { cause: error });
 }
 
 async function refuseFullDisk(directory: string, needed: number): Promise<void> {
@@ -174,7 +184,7 @@ function writeJson(path: string, value: object): Promise<void> {
 
 /** The model of `from` takes the place of the one in `to`. config.json comes last: until then there is no model. */
 async function moveInto(from: string, to: string): Promise<void> {
-  await mkdir(to, { recursive: true });
+  makeFolder(to);
   const isModelFile = /^(config\.json|model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json)$/;
   for (const name of await readdir(to)) if (isModelFile.test(name)) await rm(join(to, name), { force: true });
   const names = (await readdir(from)).sort((a, b) => Number(a === "config.json") - Number(b === "config.json"));

@@ -1,11 +1,12 @@
 /** Writes a run as a file of another tool's format. */
 
-import { copyFile, mkdir, open } from "node:fs/promises";
+import { copyFile, open } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
 import type { EventColumns } from "../../../profiler-ui/trace/events";
 import { exportTrace, type TraceFormat } from "../../../profiler-ui/trace/export/index";
 import type { RunInfo } from "../../../profiler-ui/trace/run";
+import { makeFolder } from "../../files/make-folder";
 import { openDatabase } from "./duckdb";
 import { eventFiles } from "./folder";
 import { emptyTable, parquetSource } from "./parquet-reader";
@@ -13,7 +14,7 @@ import { literal, PARQUET } from "./schema";
 
 /** All events in one Parquet file. */
 export async function exportParquet(folder: string, path: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   const files = await eventFiles(folder);
   const [only] = files;
   if (only && files.length === 1) return copyFile(only, path);
@@ -46,7 +47,7 @@ export async function exportTraceFile(
 
 /** Waits for the disk after each piece, so that other work goes on. */
 async function writePieces(path: string, pieces: Iterable<Uint8Array>): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   const file = await open(path, "w");
   try {
     for (const piece of pieces) await file.writeFile(piece);

@@ -6,8 +6,9 @@ import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 
 import { RUN_FORMAT, type RunInfo } from "../../../profiler-ui/trace/run";
+import { makeFolder } from "../../files/make-folder";
 import { isObject } from "../checkpoint/json";
-import { RunError } from "../errors";
+import { reasonOf, RunError } from "../errors";
 import { shown } from "../options";
 import { knownOfRun, misfitOfRun } from "./run-shape";
 
@@ -41,7 +42,7 @@ export async function createRunFolder(
   base: string,
 ): Promise<{ readonly id: string; readonly folder: string }> {
   try {
-    await mkdir(root, { recursive: true });
+    makeFolder(root);
     for (let copy = 1; ; copy++) {
       const id = copy === 1 ? base : `${base}-${copy}`;
       const folder = folderOf(root, id);
@@ -53,7 +54,7 @@ export async function createRunFolder(
       }
     }
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     throw new RunError(
       "E_RUNS_NOT_WRITABLE",
       `cannot write runs to ${root}: ${reason}; set STATELINE_RUNS to a folder you can write`,

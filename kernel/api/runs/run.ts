@@ -15,7 +15,7 @@ import { collectivesTable, opsTable, phasesTable, ranksTable } from "../draw/sum
 import { runCharts, type RunCharts } from "../draw/charts";
 import { htmlFrame, htmlPicture, profilerLink } from "../draw/picture";
 import { escapeHtml, htmlTable, textTable, type Table } from "../draw/table";
-import { RunError } from "../errors";
+import { reasonOf, RunError } from "../errors";
 import { invalid, nonEmptyText, oneOf } from "../options";
 import { exportParquet, exportTraceFile } from "./export";
 import { readEvents } from "./parquet-reader";
@@ -125,7 +125,7 @@ export class Run {
       else await exportTraceFile(format, await this.events(), this.info, path);
     } catch (error) {
       if (error instanceof RunError) throw error;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = reasonOf(error);
       throw new RunError(
         "E_EXPORT",
         `cannot export ${this.id} to ${path}: ${reason}`,

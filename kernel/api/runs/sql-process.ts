@@ -5,6 +5,7 @@
 
 import type { DuckDBConnection } from "@duckdb/node-api";
 
+import { reasonOf } from "../../../profiler-ui/trace/errors";
 import { openDatabase, type Database } from "./duckdb";
 import { eventFiles } from "./folder";
 import { emptyTable, parquetSource } from "./parquet-reader";
@@ -114,7 +115,7 @@ setInterval(() => process.memoryUsage.rss() > MEMORY.most && end(), WATCH_MS);
 process.on("message", (query: Query) => {
   answer(query).catch((error: unknown) => {
     // DuckDB quotes what it cannot read, however long that is.
-    const refused = (error instanceof Error ? error.message : String(error)).slice(0, 2000);
+    const refused = reasonOf(error).slice(0, 2000);
     return reply({ refused }).catch(end);
   });
 });

@@ -4,7 +4,7 @@ import { fork, type ChildProcess } from "node:child_process";
 import { on, once } from "node:events";
 import { join } from "node:path";
 
-import { aborted, RunError } from "../errors";
+import { aborted, reasonOf, RunError } from "../errors";
 import { packageRoot } from "../package-root";
 import type { SqlAnswer } from "../../../profiler-ui/trace/run";
 import { Turns } from "../../../profiler-ui/trace/turns";
@@ -59,7 +59,7 @@ async function ask(query: Query, timeoutMs: number, signal: AbortSignal): Promis
   } catch (error) {
     if (error instanceof RunError) throw error;
     if (!late.aborted) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = reasonOf(error);
       throw new RunError("E_SQL", `SQL failed: ${reason}`, { sql: query.sql }, { cause: error });
     }
     const message = `the query took more than ${timeoutMs / 1000} s and was ended`;

@@ -1,10 +1,11 @@
 /** Keeping runs in order: what people write about one, taking one away, putting it back. */
 
 import { randomUUID } from "node:crypto";
-import { access, lstat, mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { access, lstat, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import type { RunNotes } from "../../../profiler-ui/trace/run";
+import { makeFolder } from "../../files/make-folder";
 import { isObject } from "../checkpoint/json";
 import { RunError } from "../errors";
 import { invalid } from "../options";
@@ -46,7 +47,7 @@ export async function removeRun(root: string, id: string): Promise<void> {
   if (status === "recording")
     throw new RunError("E_RUN_RECORDING", `run ${id} is still being recorded; delete it when it is done`, { id });
   const trash = join(root, TRASH);
-  await mkdir(trash, { recursive: true });
+  makeFolder(trash);
   if ((await lstat(trash)).isSymbolicLink())
     throw new RunError("E_RUNS_NOT_WRITABLE", `${trash} is a link; runs are deleted into a folder of their own`, {
       id,

@@ -8,7 +8,7 @@ import { open, rename, rm, writeFile } from "node:fs/promises";
 
 import { readHeader } from "../checkpoint/safetensors";
 import { isObject } from "../checkpoint/json";
-import { StatelineError } from "../errors";
+import { reasonOf, StatelineError } from "../errors";
 import type { StateArrays } from "../native";
 import type { ShardPlan } from "../plan/plan";
 import { fingerprint } from "./fingerprint";
@@ -37,7 +37,7 @@ export async function writeStateFile(
     version: VERSION,
     model: plan.model,
     fingerprint: await fingerprint(plan).catch((error: unknown) => {
-      throw fault("E_STATE_FILE", file, `cannot be written: ${error instanceof Error ? error.message : String(error)}`);
+      throw fault("E_STATE_FILE", file, `cannot be written: ${reasonOf(error)}`);
     }),
     tokens: tokens.join(","),
     sha256: await sha256(data),
@@ -53,7 +53,7 @@ export async function writeStateFile(
     await rename(partial, file);
   } catch (error) {
     await rm(partial, { force: true }).catch(() => undefined);
-    throw fault("E_STATE_FILE", file, `cannot be written: ${error instanceof Error ? error.message : String(error)}`);
+    throw fault("E_STATE_FILE", file, `cannot be written: ${reasonOf(error)}`);
   }
 }
 
@@ -63,12 +63,12 @@ export async function readStateFile(
   plan: ShardPlan,
 ): Promise<{ readonly tokens: readonly number[]; readonly arrays: StateArrays | undefined }> {
   const bytes = await readWhole(file).catch((error: unknown) => {
-    throw fault("E_STATE_FILE", file, `cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    throw fault("E_STATE_FILE", file, `cannot be read: ${reasonOf(error)}`);
   });
   const at = (offset: number, length: number): Promise<Uint8Array> =>
     Promise.resolve(bytes.subarray(offset, offset + length));
   const stored = await readHeader(file, bytes.length, at).catch((error: unknown) => {
-    throw fault("E_STATE_FILE", file, `is no saved session: ${error instanceof Error ? error.message : String(error)}`);
+    throw fault("E_STATE_FILE", file, `is no saved session: ${reasonOf(error)}`);
   });
   const dataBegin = 8 + Number(bytes.readBigUInt64LE(0));
   const header: unknown = JSON.parse(bytes.toString("utf8", 8, dataBegin));

@@ -2,6 +2,8 @@
 
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 
+import { reasonOf } from "../../../profiler-ui/trace/errors";
+
 /** What the thread is given. */
 export interface RenderThreadData {
   readonly source: string;
@@ -22,7 +24,7 @@ async function run({ source, variables }: RenderThreadData): Promise<void> {
   try {
     rendered = { text: new Template(source).render(variables) };
   } catch (error) {
-    rendered = { refused: error instanceof Error ? error.message : String(error) };
+    rendered = { refused: reasonOf(error) };
   }
   parentPort?.postMessage(rendered);
 }

@@ -8,7 +8,7 @@ import { join } from "node:path";
 
 import { readJsonIfPresent } from "../checkpoint/checkpoint";
 import { isObject, type JsonObject } from "../checkpoint/json";
-import { CheckpointError, OptionError } from "../errors";
+import { CheckpointError, OptionError, reasonOf } from "../errors";
 import { loadChatTemplates, type ChatMessage, type ChatOptions, type ChatTemplates } from "./chat";
 import type { EncodeThreadAnswer, EncodeThreadData } from "./encode-thread";
 import { onThread } from "./thread";
@@ -244,7 +244,7 @@ export async function loadTokenizer(directory: string): Promise<Tokenizer | unde
     made.decode(made.encode("A probe, since the library reads its parts only when they are used: é😀"));
     return made;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     throw new CheckpointError("E_TOKENIZER", `${path} cannot be used: ${reason}`, { file: path }, { cause: error });
   }
 }

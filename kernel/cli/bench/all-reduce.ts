@@ -1,14 +1,12 @@
 /** `stateline bench allreduce`: time and bandwidth by message size and wire type, and where a narrower one pays. */
 
-import { writeFile } from "node:fs/promises";
-
 import { Command } from "commander";
 
 import { formatBytes } from "../../../profiler-ui/trace/format";
 import type { AllReduceCurve } from "../../api/index";
 import { api } from "../lazy";
 import { positiveInteger, withJson, type OutputFlags } from "../options";
-import { interruptible, note, printJson, printLine } from "../output";
+import { interruptible, printJson, printLine, writePage } from "../output";
 import { showing } from "../showing";
 import { plotPage } from "./plot-page";
 
@@ -49,9 +47,7 @@ async function measure(flags: Flags, signal: AbortSignal): Promise<void> {
   );
   if (flags.json) printJson(curve);
   else printLine(plainText(curve));
-  if (flags.html === undefined) return;
-  await writeFile(flags.html, page(curve, plainText(curve)));
-  note(`written to ${flags.html}`);
+  if (flags.html !== undefined) await writePage(flags.html, page(curve, plainText(curve)));
 }
 
 function page(curve: AllReduceCurve, table: string): string {

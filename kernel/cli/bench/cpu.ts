@@ -1,6 +1,6 @@
 /** `stateline bench cpu`: where a step's time goes on this machine, and how near each op is to the machine's floor. */
 
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -10,7 +10,7 @@ import type { CpuBench, LoadOptions } from "../../api/index";
 import { api } from "../lazy";
 import { withModel } from "../model";
 import { positiveInteger, withJson, type OutputFlags } from "../options";
-import { interruptible, note, printJson, printLine } from "../output";
+import { interruptible, printJson, printLine, writePage } from "../output";
 import { showing } from "../showing";
 import { plotPage, type PlotChart } from "./plot-page";
 
@@ -50,9 +50,7 @@ async function measure(flags: Flags, signal: AbortSignal): Promise<void> {
     );
     if (flags.json) printJson(bench);
     else printLine(api().plainText(bench));
-    if (flags.html === undefined) return;
-    await writeFile(flags.html, page(bench));
-    note(`written to ${flags.html}`);
+    if (flags.html !== undefined) await writePage(flags.html, page(bench));
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }

@@ -1,14 +1,12 @@
 /** `stateline bench throughput`: tokens a second of batches of requests over context length, batch, ranks and wire type. */
 
-import { writeFile } from "node:fs/promises";
-
 import { Command, Option } from "commander";
 
 import type { ThroughputBench, ThroughputBenchOptions } from "../../api/index";
 import { setupText } from "../../api/bench/setup";
 import { api } from "../lazy";
 import { positiveInteger, positiveIntegers, withJson, wordsOf, type OutputFlags } from "../options";
-import { interruptible, note, printJson, printLine } from "../output";
+import { interruptible, printJson, printLine, writePage } from "../output";
 import { showing } from "../showing";
 import { plotPage, type PlotChart } from "./plot-page";
 
@@ -61,9 +59,8 @@ async function measure(flags: Flags, signal: AbortSignal): Promise<void> {
   );
   if (json) printJson(bench);
   else printLine(plainText(bench));
-  if (html === undefined) return;
-  await writeFile(html, plotPage(`Throughput of ${bench.model}`, chartsOf(bench), plainText(bench)));
-  note(`written to ${html}`);
+  if (html !== undefined)
+    await writePage(html, plotPage(`Throughput of ${bench.model}`, chartsOf(bench), plainText(bench)));
 }
 
 /** A chart a batch, a line a set-up. */

@@ -2,6 +2,7 @@
 
 import { readFile, writeFile } from "node:fs/promises";
 
+import { reasonOf } from "../../../profiler-ui/trace/errors";
 import { KernelError } from "../../jupyter/connection";
 
 /** Texts stand in files as one string or as a list of lines. */
@@ -56,7 +57,6 @@ export async function readNotebook(path: string): Promise<Notebook> {
   const refuse = (reason: string): never => {
     throw new KernelError("E_NOTEBOOK_UNREADABLE", `${path} ${reason}`, { path });
   };
-  const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
   const text = await readFile(path, "utf8").catch((error: unknown) => refuse(`cannot be read: ${reasonOf(error)}`));
   const parse = (): Partial<Record<keyof Notebook, unknown>> | null => {
     try {

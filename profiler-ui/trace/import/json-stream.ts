@@ -3,7 +3,7 @@
  * `{"traceEvents": [event, …], …}` or the bare array `[event, …`.
  */
 
-import { RunError } from "../errors";
+import { reasonOf, RunError } from "../errors";
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -132,7 +132,7 @@ export function parsed(text: string): Json {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw invalid(`${error instanceof Error ? error.message : String(error)} in ${JSON.stringify(text.slice(0, 60))}`);
+    throw invalid(`${reasonOf(error)} in ${JSON.stringify(text.slice(0, 60))}`);
   }
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Json;
   throw invalid(`${JSON.stringify(text.slice(0, 60))} is no object`);

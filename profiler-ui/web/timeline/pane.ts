@@ -3,6 +3,7 @@
  * The address keeps window, selection and hidden kinds.
  */
 
+import { reasonOf } from "../../trace/errors";
 import type { RankAlignment } from "../../trace/alignment";
 import type { RunInfo } from "../../trace/run";
 import { fetchCollectives } from "../api";
@@ -263,7 +264,7 @@ export class TimelinePane {
 
   /** Says what went wrong where the timeline is. */
   #say(error: unknown): void {
-    this.#trouble.textContent = error instanceof Error ? error.message : String(error);
+    this.#trouble.textContent = reasonOf(error);
     this.#trouble.hidden = false;
   }
 

@@ -4,7 +4,7 @@ import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import { createGunzip } from "node:zlib";
 
-import { RunError } from "../../errors";
+import { reasonOf, RunError } from "../../errors";
 
 /** Bytes of one file, unpacked. */
 const MOST_BYTES = 4e9;
@@ -31,7 +31,7 @@ export async function* contentOf(path: string, name: string): AsyncGenerator<Uin
     }
   } catch (error) {
     if (error instanceof RunError) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     throw new RunError("E_IMPORT_INVALID", `${name} cannot be unpacked: ${reason}`, { file: name }, { cause: error });
   } finally {
     file.destroy();
@@ -49,7 +49,7 @@ async function firstBytes(path: string, name: string): Promise<Buffer> {
       await file.close();
     }
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     throw new RunError("E_IMPORT_UNREADABLE", `cannot read ${name}: ${reason}`, { file: name }, { cause: error });
   }
 }

@@ -2,7 +2,7 @@
 
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 
-import { StatelineError } from "../../errors";
+import { reasonOf, StatelineError } from "../../errors";
 import { assembleRun, type ImportedRun } from "../../../../profiler-ui/trace/import/assemble";
 import { ChromeReader, type ForeignFile } from "../../../../profiler-ui/trace/import/chrome";
 import type { ReadFile } from "../../../../profiler-ui/trace/import/places";
@@ -82,7 +82,7 @@ if (!isMainThread) {
     (error: unknown) =>
       report({
         code: error instanceof StatelineError ? error.code : "E_IMPORT_INVALID",
-        message: error instanceof Error ? error.message : String(error),
+        message: reasonOf(error),
         details: error instanceof StatelineError ? error.details : {},
       }),
   );

@@ -5,7 +5,7 @@
 
 import initSqlJs, { type Database, type SqlValue } from "sql.js";
 
-import { RunError } from "../../errors";
+import { reasonOf, RunError } from "../../errors";
 import { STEP } from "../../../../profiler-ui/trace/kinds";
 import { STEP_NAME, type ForeignFile } from "../../../../profiler-ui/trace/import/chrome";
 import { collectiveOf, kindOfKernel, shortName } from "../../../../profiler-ui/trace/import/names";
@@ -37,7 +37,7 @@ export async function readNsys(
     return readTables(database, name, add);
   } catch (error) {
     if (error instanceof RunError) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     const message = `${name} is no SQLite export of nsys: ${reason}`;
     throw new RunError("E_IMPORT_INVALID", message, { file: name }, { cause: error });
   } finally {

@@ -1,9 +1,10 @@
 /** Files that come over HTTP, kept beside the runs until they are imported. What they are called is never part of a path. */
 
-import { mkdir, mkdtemp, open, rm } from "node:fs/promises";
+import { mkdtemp, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 
 import type { RunInfo, UploadedFile } from "../../../../profiler-ui/trace/run";
+import { makeFolder } from "../../../files/make-folder";
 import { aborted, RunError } from "../../errors";
 import { importFiles } from "./index";
 
@@ -13,7 +14,7 @@ export async function importUpload(
   body: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
 ): Promise<RunInfo> {
-  await mkdir(root, { recursive: true });
+  makeFolder(root);
   const folder = await mkdtemp(join(root, ".import-"));
   try {
     const stored = files.map(({ name }, number) => ({ path: join(folder, String(number)), name }));
