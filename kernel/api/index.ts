@@ -3,7 +3,8 @@
 export { loadModel, type LoadOptions } from "./model/load";
 export { Model, type LogitsOptions } from "./model/model";
 export type { GenerateOptions, Generation, TokenPiece } from "./model/generation";
-export { Session, type AppendOptions, type Snapshot } from "./session/session";
+export { Session, type SessionOptions } from "./session/session";
+export type { Snapshot } from "./session/snapshot";
 export { logprobTable, type Likelihood, type TokenLogprobs } from "./model/logprobs";
 export type { EmbeddingsOptions, HiddenStatesOptions } from "./model/hidden";
 export type { Perplexity, PerplexityOptions } from "./model/perplexity";

@@ -1,9 +1,30 @@
 /** Sequences that keep their state: equal to the reference's states, and to reading everything again. */
 
-import { readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 
-import { AbortedError, loadModel, type LoadOptions, type Model, type StateArrays } from "../../kernel/api/index";
+import * as fc from "fast-check";
+
+import {
+  AbortedError,
+  loadModel,
+  type LoadOptions,
+  type Model,
+  type Session,
+  type Snapshot,
+  type StateArrays,
+} from "../../kernel/api/index";
 import {
   degreesOf,
   difference,
@@ -134,7 +155,7 @@ test("a saved session goes on under another split, and in no other model", async
     };
     altered((copy) => copy.writeUInt8(copy.readUInt8(copy.length - 9) ^ 1, copy.length - 9));
     await refuses("E_STATE_CHECKSUM");
-    altered((copy) => copy.write('"version":"9"', copy.indexOf('"version":"1"')));
+    altered((copy) => copy.write('"version":"9"', copy.indexOf('"version":"2"')));
     await refuses("E_STATE_VERSION");
     writeFileSync(file, bytes);
     truncateSync(file, bytes.length - 4);
@@ -150,6 +171,183 @@ test("a saved session goes on under another split, and in no other model", async
       await expect(model.session().restore(file)).rejects.toMatchObject({ code: "E_STATE_MODEL" });
     });
   }
+});
+
+test.each(["mamba-tiny", "falcon-odd", "zamba-tiny"])(
+  "%s: sessions that are forked, gone back with, and carried between splits go on as if they had read everything",
+  async (name) => {
+    const { directory } = await goldenCase(name);
+    const options = { computeType: "f32", allReduce: "f32", threadsPerRank: 1 } as const;
+    const [one, four] = await Promise.all([
+      loadModel(directory, { ...options, maxTokens: 32 }),
+      loadModel(directory, { ...options, tensorParallel: name === "falcon-odd" ? 2 : 4, maxTokens: 24 }),
+    ]);
+    const file = join(temporaryFolder(), "session");
+    const step = fc.record({
+      act: fc.constantFrom("append", "append", "generate", "fork", "snapshot", "restore", "carry"),
+      // One token, and around the borders of the chunks of 24 and 32.
+      length: fc.constantFrom(1, 1, 2, 23, 24, 25, 31, 32, 33, 70),
+      at: fc.nat(9),
+    });
+    try {
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 14 }), async (steps) => {
+          const sessions: Session[] = [one.session()];
+          const moments: { readonly of: Snapshot; readonly tokens: readonly number[] }[] = [];
+          for (const [index, { act, length, at }] of steps.entries()) {
+            const which = at % sessions.length;
+            const session = sessions[which] ?? one.session();
+            const before = session.tokens;
+            const fresh = Array.from({ length }, (_, i) => (7 * i + 31 * index) % 97);
+            const moment = moments[at % moments.length];
+            if (act === "fork") sessions.push(session.fork());
+            else if (act === "snapshot") moments.push({ of: session.snapshot(), tokens: before });
+            else if (act === "carry") {
+              await session.save(file);
+              sessions[which] = (at % 2 === 0 ? one : four).session();
+              await sessions[which].restore(file);
+              expect(sessions[which].tokens).toEqual(before);
+            } else if (act === "restore") {
+              if (!moment) continue;
+              await session.restore(moment.of);
+              expect(session.tokens).toEqual(moment.tokens);
+            } else if (act === "append") {
+              await session.append(fresh);
+              expect(session.tokens).toEqual([...before, ...fresh]);
+            } else {
+              const { tokens } = await session.generate(fresh, { maxNewTokens: 1 + (at % 3), stopTokens: [] });
+              expect(session.tokens).toEqual([...before, ...fresh, ...tokens]);
+            }
+          }
+          for (const session of sessions) {
+            if (session.tokens.length === 0) continue;
+            const rest = { maxNewTokens: 3, stopTokens: [] };
+            const whole = await one.generate([...session.tokens], { ...rest, cache: false });
+            expect((await session.generate(undefined, rest)).tokens).toEqual(whole.tokens);
+          }
+        }),
+        { numRuns: 12 },
+      );
+    } finally {
+      await Promise.all([one.close(), four.close()]);
+    }
+  },
+);
+
+test("no bit of a saved session changes unseen, and no damage is taken for another model", async () => {
+  const { directory } = await goldenCase("mamba-tiny");
+  const file = join(temporaryFolder(), "session");
+  await withModel(directory, {}, async (model) => {
+    const session = model.session();
+    await session.append([11, 12, 13]);
+    await session.save(file);
+    const bytes = readFileSync(file);
+    const data = 8 + Number(bytes.readBigUInt64LE(0));
+    const damage = async (change: (copy: Buffer) => Buffer | void): Promise<void> => {
+      const copy = Buffer.from(bytes);
+      writeFileSync(file, change(copy) ?? copy);
+      await expect(session.restore(file)).rejects.toMatchObject({
+        code: expect.stringMatching(/^E_STATE_(FILE|VERSION|CHECKSUM)$/) as string,
+        details: { file },
+      });
+    };
+    for (let at = 0; at < bytes.length; at += at < data + 16 ? 1 : 997) {
+      await damage((copy) => void copy.writeUInt8(copy.readUInt8(at) ^ (1 << (at % 8)), at));
+    }
+    for (const length of [0, 7, 8, 9, data - 1, data, data + 1, bytes.length - 1]) {
+      await damage((copy) => copy.subarray(0, length));
+    }
+    await damage((copy) => Buffer.concat([copy, Buffer.alloc(1)]));
+    for (const declared of [0n, 1n, 2n ** 31n, 2n ** 63n, 2n ** 64n - 1n]) {
+      await damage((copy) => void copy.writeBigUInt64LE(declared));
+    }
+    await damage((copy) => copy.subarray(0, 8).swap64());
+    expect(session.tokens).toEqual([11, 12, 13]);
+    writeFileSync(file, bytes);
+    await session.restore(file);
+  });
+});
+
+test("a session is saved through a link and over a file, and neither over nor from what is no file", async () => {
+  const folder = temporaryFolder();
+  const at = (name: string): string => join(folder, name);
+  await withModel(tinyMamba, {}, async (model) => {
+    const session = model.session();
+    await session.append("Sherlock Holmes took");
+    writeFileSync(at("there"), "what was here before");
+    chmodSync(at("there"), 0o600);
+    symlinkSync("there", at("link"));
+    await session.save(at("link"));
+    expect(lstatSync(at("link")).isSymbolicLink()).toBe(true);
+    expect(statSync(at("there")).mode & 0o777).toBe(0o600);
+    await session.restore(at("there"));
+
+    mkdirSync(at("folder"));
+    execFileSync("mkfifo", [at("pipe")]);
+    for (const none of ["folder", "pipe"]) {
+      const refused = { code: "E_STATE_FILE", details: { file: at(none) } };
+      await expect(session.save(at(none))).rejects.toMatchObject(refused);
+      await expect(session.restore(at(none))).rejects.toMatchObject(refused);
+    }
+    await expect(session.save("")).rejects.toMatchObject({ code: "E_OPTION_INVALID" });
+    const aborted = { signal: AbortSignal.abort() };
+    await expect(session.save(at("new"), aborted)).rejects.toBeInstanceOf(AbortedError);
+    await expect(session.restore(at("there"), aborted)).rejects.toBeInstanceOf(AbortedError);
+    expect(readdirSync(folder).sort()).toEqual(["folder", "link", "pipe", "there"]);
+  });
+});
+
+test("a snapshot is taken by another load of its model, and by no other model", async () => {
+  const load = (name: string, tensorParallel = 1): Promise<Model> => loadModel(join(golden, name), { tensorParallel });
+  const [model, again, other] = await Promise.all([load("mamba-tiny"), load("mamba-tiny", 2), load("mamba-odd")]);
+  const session = model.session();
+  await session.append([1, 2, 3]);
+  const [same, different] = [again.session(), other.session()];
+  await same.restore(session.snapshot());
+  expect(same.tokens).toEqual([1, 2, 3]);
+  await expect(different.restore(session.snapshot())).rejects.toMatchObject({
+    code: "E_STATE_MODEL",
+    details: { model: "mamba-tiny" },
+  });
+  const { tokens, state } = session.snapshot();
+  for (const forged of [{}, undefined, 3, { tokens, state }, new URL("file:///tmp/session")]) {
+    const restored = different.restore(forged as unknown as Snapshot);
+    await expect(restored).rejects.toMatchObject({ code: "E_OPTION_INVALID", details: { name: "from" } });
+  }
+  expect(different.tokens).toEqual([]);
+  expect(() => (session.tokens as number[]).push(4)).toThrow("not extensible");
+  await different.append([5]); // the model goes on serving
+  await Promise.all([model.close(), again.close(), other.close()]);
+});
+
+test("calls of a session take turns, and who aborts while waiting waits no more", async () => {
+  await withModel(tinyMamba, {}, async (model) => {
+    const session = model.session();
+    await expect(session.append([5], { signal: AbortSignal.abort() })).rejects.toBeInstanceOf(AbortedError);
+    expect(session.tokens).toEqual([]);
+    await session.append([5, 6]);
+
+    const file = join(temporaryFolder(), "session");
+    const ended: string[] = [];
+    const leave = new AbortController();
+    const stop = new AbortController();
+    const long = session.generate([7], { maxNewTokens: 1_000_000, stopTokens: [], signal: stop.signal });
+    const waiting = session.append([8], { signal: leave.signal });
+    const behind = session.append([9]).then(() => session.save(file));
+    const all = Object.entries({ long, waiting, behind }).map(([name, call]) =>
+      call.catch(() => undefined).then(() => ended.push(name)),
+    );
+    expect(session.snapshot().tokens).toEqual([5, 6]);
+    leave.abort();
+    await expect(waiting).rejects.toMatchObject({ code: "E_ABORTED" });
+    stop.abort();
+    await expect(long).rejects.toMatchObject({ code: "E_ABORTED" });
+    await Promise.all(all);
+    expect(ended).toEqual(["waiting", "long", "behind"]);
+    const restored = model.session();
+    await restored.restore(file);
+    expect(restored.tokens).toEqual([5, 6, 9]);
+  });
 });
 
 test("a stop text ends the session's text, too; an abort leaves it as it was", async () => {

@@ -208,7 +208,8 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-function unreadable(path: string, error: unknown): CheckpointError {
+/** What a file that cannot be opened is told as. */
+export function unreadable(path: string, error: unknown): CheckpointError {
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === "ENOENT")
     return new CheckpointError("E_FILE_MISSING", `${path} is missing`, { file: path }, { cause: error });

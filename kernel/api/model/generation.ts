@@ -117,7 +117,7 @@ export interface Sequence {
   /** None: an empty state. */
   readonly state: NativeState | undefined;
   /** Tokens that `state` has seen, which the repetition penalty counts. */
-  readonly seen: readonly number[];
+  readonly seen: Int32Array;
   /** `state` has seen the prompt and all of `tokens` but the last. */
   ended(state: NativeState | undefined, tokens: Int32Array): void;
 }
@@ -192,7 +192,7 @@ export async function generate(
     chunk: Math.min(prompt.length, generator.maxTokens),
     maxNewTokens,
     sampling: samplingOf(options),
-    seenTokens: Int32Array.from(options.repetitionPenalty === undefined ? [] : (sequence?.seen ?? [])),
+    seenTokens: (options.repetitionPenalty === undefined ? undefined : sequence?.seen) ?? new Int32Array(),
     stopTokens: Int32Array.from(stopTokens),
     keepState: sequence !== undefined,
     useCache: options.cache ?? true,

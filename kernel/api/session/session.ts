@@ -5,22 +5,22 @@
  * a further prompt begins with. States are never written to, so snapshots and forks share them and cost nothing.
  */
 
+import { Turns } from "../../../profiler-ui/trace/turns";
 import { addon } from "../addon";
-import { aborted, OptionError, native } from "../errors";
+import { drawable } from "../display";
+import { aborted, OptionError, native, StatelineError } from "../errors";
 import type { ModelConfig } from "../families/family";
 import { samplingOf, generateRules, type GenerateOptions, type Generation, type Sequence } from "../model/generation";
 import { cancellable, newJob } from "../model/jobs";
 import { tokensOf, type Prompt } from "../model/prompt";
 import type { GenerateResult, NativeEngine, NativeState, StateArrays } from "../native";
-import { abortSignal, checkOptions } from "../options";
-import type { ShardPlan } from "../plan/plan";
-import type { Tokenizer } from "../text/tokenizer";
+import { abortSignal, checkOptions, invalid, nonEmptyText, type Rules } from "../options";
+import { fingerprint } from "./fingerprint";
+import { drawMoment, Snapshot, type SnapshotOwner } from "./snapshot";
 import { readStateFile, writeStateFile } from "./state-file";
 
 /** What a session needs of its model. */
-export interface SessionHost {
-  readonly plan: ShardPlan;
-  readonly tokenizer: Tokenizer | undefined;
+export interface SessionHost extends SnapshotOwner {
   readonly config: ModelConfig;
   readonly maxTokens: number;
   /** @throws StatelineError `E_CLOSED` */
@@ -28,28 +28,25 @@ export interface SessionHost {
   generate(prompt: Prompt, tokens: Int32Array, options: GenerateOptions, sequence: Sequence): Promise<Generation>;
 }
 
-/** A moment of a session, for `restore`: of any session of the same model. */
-export interface Snapshot {
-  /** All of the sequence. */
-  readonly tokens: readonly number[];
-  /** After all tokens but the last; none after fewer than two. */
-  readonly state: NativeState | undefined;
-}
-
-export interface AppendOptions {
+/** Of `append`, `save` and `restore`. */
+export interface SessionOptions {
+  /** Ends the call, or its waiting for those before it; it rejects with AbortedError. */
   readonly signal?: AbortSignal;
 }
 
+const rules: Rules<SessionOptions> = { signal: abortSignal };
+
 export class Session {
   readonly #host: SessionHost;
-  #now: Snapshot = { tokens: [], state: undefined };
+  #now: Snapshot;
   /** Calls work on the sequence one after another. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns: Turns = new Turns(1);
 
   /** Made by `model.session()`. */
-  constructor(host: SessionHost, from?: Snapshot) {
+  constructor(host: SessionHost, from: Snapshot = new Snapshot(host, new Int32Array(), undefined)) {
     this.#host = host;
-    if (from) this.#now = from;
+    this.#now = from;
+    drawable(this, () => drawMoment("session", this.#now));
   }
 
   /** All tokens so far: appended and generated. */
@@ -59,19 +56,20 @@ export class Session {
 
   /** The text so far, special tokens left out; undefined where the model has no tokenizer. */
   get text(): string | undefined {
-    return this.#host.tokenizer?.decode(this.#now.tokens);
+    return this.#now.text;
   }
 
   /**
-   * Reads a text or token ids: the cost of these tokens alone, however long the sequence is.
+   * Reads a text or token ids: the cost of these tokens alone, however long the sequence is, but for what attention layers
+   * look back on.
    *
    * @throws OptionError `E_PROMPT_EMPTY`, `E_TOKEN_RANGE`; AbortedError `E_ABORTED`, which leaves the session as it was
    */
-  async append(prompt: Prompt, options?: AppendOptions): Promise<void> {
-    const checked = checkOptions("append", options, { signal: abortSignal });
-    await this.#inTurn(async () => {
-      const tokens = await this.#encode(prompt, checked.signal);
-      this.#now = await this.#advance([...this.#now.tokens, ...tokens], checked.signal);
+  async append(prompt: Prompt, options?: SessionOptions): Promise<void> {
+    const checked = checkOptions("append", options, rules);
+    await this.#inTurn("append", checked.signal, async (signal) => {
+      const tokens = await this.#encode(prompt, signal);
+      this.#now = await this.#advance("append", joined(this.#now.ids, tokens), signal);
     });
   }
 
@@ -83,11 +81,10 @@ export class Session {
    */
   async generate(prompt?: Prompt, options?: GenerateOptions): Promise<Generation> {
     const checked = checkOptions("generate", options, generateRules);
-    return this.#inTurn(async () => {
-      const { tokens, state } = this.#now;
-      const added = prompt === undefined ? [] : await this.#encode(prompt, checked.signal);
-      const all = [...tokens, ...added];
-      const fed = Int32Array.from(all.slice(this.#seen()));
+    return this.#inTurn("generate", checked.signal, async (signal) => {
+      const { ids, state, seen } = this.#now;
+      const all = prompt === undefined ? ids : joined(ids, await this.#encode(prompt, signal));
+      const fed = all.subarray(seen);
       if (fed.length === 0) {
         throw new OptionError("E_PROMPT_EMPTY", "the session is empty; give a prompt, or append one first");
       }
@@ -95,54 +92,55 @@ export class Session {
       const ended = (kept: NativeState | undefined, made: Int32Array): void => {
         after = { state: kept, made: made.length };
       };
-      const generation = await this.#host.generate(prompt ?? fed, fed, checked, {
-        ...{ state, ended },
-        seen: tokens.slice(0, this.#seen()),
-      });
-      const whole = [...all, ...generation.tokens];
+      const sequence = { state, ended, seen: ids.subarray(0, seen) };
+      const generation = await this.#host.generate(prompt ?? fed, fed, checked, sequence);
+      const whole = joined(all, generation.tokens);
       // Behind a stop text the engine may have made tokens that are not the sequence's: it is read again without them.
       this.#now =
         after?.state && after.made === generation.tokens.length
-          ? { tokens: whole, state: after.state }
-          : await this.#advance(whole, checked.signal);
+          ? new Snapshot(this.#host, whole, after.state)
+          : await this.#advance("generate", whole, signal);
       return generation;
     });
   }
 
-  /** This moment, at no cost: states are shared, not copied. */
+  /** This moment, at no cost: states are shared, not copied. While a call runs, the moment before it. */
   snapshot(): Snapshot {
     return this.#now;
   }
 
-  /** A session that goes on from here on its own, at no cost. */
+  /** A session that goes on from here on its own, at no cost. While a call runs, from the moment before it. */
   fork(): Session {
     return new Session(this.#host, this.#now);
   }
 
   /**
-   * Writes the sequence and its state to a safetensors file, which any split of the same model can restore.
+   * Writes the sequence and its state to a safetensors file, which the same model can restore however it is split and
+   * whatever it computes in. A link is followed; a file that cannot be written whole is left as it was.
    *
-   * @throws StatelineError `E_STATE_FILE`
+   * @throws StatelineError `E_STATE_FILE`; AbortedError `E_ABORTED`
    */
-  async save(file: string): Promise<void> {
-    const { tokens, state } = this.#now;
-    const arrays = state && addon().stateArrays(state);
-    await writeStateFile(file, this.#host.plan, tokens, arrays);
+  async save(file: string, options?: SessionOptions): Promise<void> {
+    if (!nonEmptyText.accepts(file)) invalid("file", nonEmptyText.expected, file);
+    const checked = checkOptions("save", options, rules);
+    await this.#inTurn("save", checked.signal, async (signal) => {
+      const { ids, state } = this.#now;
+      await writeStateFile(file, this.#host.plan, ids, state && addon().stateArrays(state), signal);
+    });
   }
 
   /**
-   * Goes back to a snapshot, or to what `save` wrote.
+   * Goes back to a snapshot, or to what `save` wrote; a failure leaves the session as it was.
    *
-   * @throws StatelineError `E_STATE_FILE`, `E_STATE_VERSION`, `E_STATE_CHECKSUM`, `E_STATE_MODEL`
+   * @throws StatelineError `E_STATE_FILE`, `E_STATE_VERSION`, `E_STATE_CHECKSUM`, `E_STATE_MODEL`; AbortedError `E_ABORTED`
    */
-  async restore(from: Snapshot | string): Promise<void> {
-    await this.#inTurn(async () => {
-      if (typeof from !== "string") {
-        this.#now = from;
-        return;
-      }
-      const { tokens, arrays } = await readStateFile(from, this.#host.plan);
-      this.#now = { tokens, state: arrays && addon().stateOf(arrays) };
+  async restore(from: Snapshot | string, options?: SessionOptions): Promise<void> {
+    if (!(from instanceof Snapshot) && !nonEmptyText.accepts(from)) {
+      invalid("from", "a snapshot that a session gave, or a file's name", from);
+    }
+    const checked = checkOptions("restore", options, rules);
+    await this.#inTurn("restore", checked.signal, async (signal) => {
+      this.#now = typeof from === "string" ? await this.#read(from, signal) : await this.#own(from);
     });
   }
 
@@ -151,17 +149,26 @@ export class Session {
     return this.#now.state && addon().stateArrays(this.#now.state);
   }
 
-  /** Tokens that the state has seen. */
-  #seen(): number {
-    const { tokens, state } = this.#now;
-    return state ? tokens.length - 1 : 0;
+  async #read(file: string, signal: AbortSignal | undefined): Promise<Snapshot> {
+    const { tokens, arrays } = await readStateFile(file, this.#host.plan, signal);
+    return new Snapshot(this.#host, tokens, arrays && addon().stateOf(arrays));
   }
 
-  /** Feeds what the state has not seen of `tokens`, which begin with the session's own, but for the last. */
-  async #advance(tokens: readonly number[], signal: AbortSignal | undefined): Promise<Snapshot> {
-    const fed = Int32Array.from(tokens.slice(this.#seen(), -1));
-    const { state } = this.#now;
-    if (fed.length === 0) return { tokens, state };
+  /** The snapshot as one of this model, which may have been loaded more than once. */
+  async #own({ plan, ids, state }: Snapshot): Promise<Snapshot> {
+    const { plan: ours } = this.#host;
+    if (plan !== ours && (await fingerprint(plan)) !== (await fingerprint(ours))) {
+      const message = `the snapshot is of another model (${plan.model}), this one is ${ours.model}`;
+      throw new StatelineError("E_STATE_MODEL", message, { model: plan.model });
+    }
+    return new Snapshot(this.#host, ids, state);
+  }
+
+  /** Feeds what the state has not seen of `ids`, which begin with the session's own, but for the last. */
+  async #advance(what: string, ids: Int32Array, signal: AbortSignal | undefined): Promise<Snapshot> {
+    const { state, seen } = this.#now;
+    const fed = ids.subarray(seen, -1);
+    if (fed.length === 0) return new Snapshot(this.#host, ids, state);
     const engine = this.#host.engine();
     const tag = newJob();
     const job = {
@@ -177,24 +184,46 @@ export class Session {
       newsIntervalMs: 0,
       ...(state && { state }),
     };
-    let both: AbortSignal | undefined;
-    const run = (signals: AbortSignal | undefined): Promise<GenerateResult> => {
-      both = signals;
-      return native(() => engine.generate(job, () => undefined));
-    };
-    const result = await cancellable("append", signal, () => engine.cancel(tag.job), run);
-    if (!result.state || result.finish === "cancelled") throw aborted("append", both);
-    return { tokens, state: result.state };
+    const run = (): Promise<GenerateResult> => native(() => engine.generate(job, () => undefined));
+    const result = await cancellable(what, signal, () => engine.cancel(tag.job), run);
+    if (!result.state || result.finish === "cancelled") throw aborted(what, signal);
+    return new Snapshot(this.#host, ids, result.state);
   }
 
   #encode(prompt: Prompt, signal: AbortSignal | undefined): Promise<Int32Array> {
     // Begin tokens stand at the beginning only.
-    return tokensOf(prompt, this.#host, { special: this.#now.tokens.length === 0, ...(signal && { signal }) });
+    return tokensOf(prompt, this.#host, { special: this.#now.ids.length === 0, ...(signal && { signal }) });
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(work);
-    this.#last = turn.catch(() => undefined);
-    return turn;
+  /** `work` gets the signal of `own` and of the notebook's interrupt button; who aborts while waiting waits no more. */
+  async #inTurn<T>(
+    what: string,
+    own: AbortSignal | undefined,
+    work: (signal: AbortSignal | undefined) => Promise<T>,
+  ): Promise<T> {
+    return cancellable(
+      what,
+      own,
+      () => undefined,
+      async (signal) => {
+        let begun = false;
+        const begin = (): Promise<T> => {
+          begun = true;
+          return work(signal);
+        };
+        try {
+          return await this.#turns.take(begin, signal);
+        } catch (error) {
+          throw begun ? error : aborted(what, signal);
+        }
+      },
+    );
   }
+}
+
+function joined(before: Int32Array, after: ArrayLike<number>): Int32Array {
+  const all = new Int32Array(before.length + after.length);
+  all.set(before);
+  all.set(after, before.length);
+  return all;
 }
