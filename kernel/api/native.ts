@@ -261,9 +261,10 @@ export interface EngineMemory {
 
 /**
  * Why the prefix cache had nothing: the call went without it, the prompt has one token, nothing is kept, the prompt
- * parts from all that is known before the first kept state, or what would have served was dropped for lack of room.
+ * parts from all that is known before the first kept state, what would have served was dropped for lack of room, or
+ * the prompt begins a known one and ends before that one's first kept state.
  */
-export type CacheMiss = "bypassed" | "tooShort" | "empty" | "diverged" | "evicted";
+export type CacheMiss = "bypassed" | "tooShort" | "empty" | "diverged" | "evicted" | "noState";
 
 /** What the prefix cache holds now, and what it has done since the model was loaded. */
 export interface CacheStats {
@@ -288,7 +289,7 @@ export interface CacheStats {
   /** States that found no room. */
   readonly tooLarge: number;
   readonly misses: Readonly<Record<CacheMiss, number>>;
-  /** `token`: the first of that prompt which was not known. */
+  /** `token`: the first of that prompt which was not known; behind its last where all were. */
   readonly lastMiss?: { readonly reason: CacheMiss; readonly token: number };
 }
 

@@ -205,7 +205,7 @@ Napi::Value EngineObject::memory(const Napi::CallbackInfo& info) {
 
 Napi::Value EngineObject::cache_stats(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    constexpr const char* kReasons[kCacheMisses] = {"bypassed", "tooShort", "empty", "diverged", "evicted"};
+    constexpr const char* kReasons[kCacheMisses] = {"bypassed", "tooShort", "empty", "diverged", "evicted", "noState"};
     const CacheStatistics from = engine(info).cache_statistics();
     auto stats = Napi::Object::New(info.Env());
     const auto set = [](Napi::Object to, const char* name, int64_t value) { to.Set(name, static_cast<double>(value)); };

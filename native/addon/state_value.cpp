@@ -26,11 +26,13 @@ Napi::Float32Array array(Napi::Env env, const SequenceState& state, std::vector<
   size_t size = 0;
   for (const KeysValues* part = state.kv.get(); part; part = part->before.get()) size += (part->*values).size();
   auto array = Napi::Float32Array::New(env, size);
+  // The last part knows how many: one that came from JavaScript, which is the first, says 1.
+  const int64_t layers = state.kv ? state.kv->layers : 1;
   for (const KeysValues* part = state.kv.get(); part; part = part->before.get()) {
     if (part->tokens == 0) continue;
-    const int64_t run = static_cast<int64_t>((part->*values).size()) / part->layers;  // of a layer
+    const int64_t run = static_cast<int64_t>((part->*values).size()) / layers;  // of a layer
     const int64_t columns = run / part->tokens;
-    for (int64_t layer = 0; layer < part->layers; ++layer) {
+    for (int64_t layer = 0; layer < layers; ++layer) {
       std::copy_n((part->*values).data() + layer * run, run,
                   array.Data() + (layer * state.tokens + part->first) * columns);
     }

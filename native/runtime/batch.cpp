@@ -178,8 +178,9 @@ std::shared_ptr<SequenceState> Batch::keep_end(const Rank& rank, Seat& seat, Pla
       if (kept.state) return kept.state;
     }
     if (!seat.request->keeps_state()) return nullptr;
+    auto before = beginning_of(seat.request->input().state.get(), tokens);
     auto state = std::make_shared<SequenceState>(
-        make_sequence_state(spec_.shape, tokens, make_keys_values(spec_.shape, tokens)));
+        make_sequence_state(spec_.shape, tokens, make_keys_values(spec_.shape, tokens, std::move(before))));
     plan.keeps.push_back({seat.slot, state, state->kv});
     return state;
   } catch (...) {

@@ -32,7 +32,11 @@ class PrefixCache::Node {
   int64_t tokens = 0;              // since the root
   uint64_t hash = kHashSeed;       // of them
   int64_t used = 0;
-  int standing = 0;  // places
+  int standing = 0;  // places here and behind
+
+  void stand(int places) {
+    for (Node* node = this; node; node = node->parent) node->standing += places;
+  }
 
   // Tokens to compute anew if this state were gone.
   int64_t saves() const {
@@ -42,15 +46,15 @@ class PrefixCache::Node {
   }
 };
 
-PrefixCache::Place::Place(Node* node) : node_(node) { ++node_->standing; }
+PrefixCache::Place::Place(Node* node) : node_(node) { node_->stand(1); }
 PrefixCache::Place::Place(Place&& other) noexcept : node_(std::exchange(other.node_, nullptr)) {}
 PrefixCache::Place& PrefixCache::Place::operator=(Place&& other) noexcept {
-  if (node_) --node_->standing;
+  if (node_) node_->stand(-1);
   node_ = std::exchange(other.node_, nullptr);
   return *this;
 }
 PrefixCache::Place::~Place() {
-  if (node_) --node_->standing;
+  if (node_) node_->stand(-1);
 }
 
 PrefixCache::PrefixCache(const ModelShape& shape, int64_t budget, int64_t interval)
@@ -111,8 +115,10 @@ PrefixCache::Found PrefixCache::find(std::span<const int32_t> tokens) {
     miss(CacheMiss::too_short, 0);
   } else if (dropped || was_evicted(tokens.first(most))) {
     miss(CacheMiss::evicted, known);
+  } else if (kept_.empty()) {
+    miss(CacheMiss::empty, known);
   } else {
-    miss(kept_.empty() ? CacheMiss::empty : CacheMiss::diverged, known);
+    miss(known < most ? CacheMiss::diverged : CacheMiss::no_state, known);
   }
   return {Place(best), best->state, known > best->tokens && known < most ? known : 0};
 }
@@ -172,9 +178,10 @@ PrefixCache::Kept PrefixCache::keep(Place& place, std::span<const int32_t> edge)
 }
 
 bool PrefixCache::make_room(int64_t bytes) {
-  if (bytes > budget_) return false;
+  if (statistics_.bytes + bytes <= budget_) return true;
+  if (bytes_in_use() + bytes > budget_) return false;  // nobody's state is dropped for nothing
   while (statistics_.bytes + bytes > budget_) {
-    if (kept_.empty()) return false;  // what stands in the way is in use
+    if (kept_.empty()) return false;
     // All states of a model are of one size.
     const auto worth = [&](const Node* node) {
       return static_cast<double>(node->saves()) / static_cast<double>(clock_ - node->used + 1);
@@ -182,6 +189,21 @@ bool PrefixCache::make_room(int64_t bytes) {
     evict(**std::ranges::min_element(kept_, {}, worth));
   }
   return true;
+}
+
+int64_t PrefixCache::bytes_in_use() const {
+  int64_t bytes = 0;
+  std::vector<const Node*> open{root_.get()};
+  while (!open.empty()) {
+    const Node* node = open.back();
+    open.pop_back();
+    for (const auto& child : node->children) {
+      if (child->standing == 0) continue;
+      bytes += bytes_of(*child);
+      open.push_back(child.get());
+    }
+  }
+  return bytes;
 }
 
 void PrefixCache::evict(Node& node) {

@@ -17,9 +17,9 @@
 
 namespace stateline {
 
-// Why a lookup gave nothing.
-enum class CacheMiss : uint8_t { bypassed, too_short, empty, diverged, evicted };
-inline constexpr size_t kCacheMisses = 5;
+// Why a lookup gave nothing. no_state: all that could serve is known, but no state was kept in it.
+enum class CacheMiss : uint8_t { bypassed, too_short, empty, diverged, evicted, no_state };
+inline constexpr size_t kCacheMisses = 6;
 
 struct CacheStatistics {
   int64_t budget = 0;  // bytes
@@ -48,7 +48,7 @@ class PrefixCache {
 
   bool on() const { return budget_ > 0; }
 
-  // Where a sequence stands in the tree. A node that somebody stands on is not removed.
+  // Where a sequence stands in the tree. A node that somebody stands on or behind is not removed.
   class Place {
    public:
     Place() = default;
@@ -93,6 +93,8 @@ class PrefixCache {
  private:
   void miss(CacheMiss reason, int64_t token);
   bool make_room(int64_t bytes);
+  // That no eviction frees: of nodes which somebody stands on or behind, without their states.
+  int64_t bytes_in_use() const;
   void evict(Node& node);
   void prune(Node* node);
   int64_t bytes_of(const Node& node) const;

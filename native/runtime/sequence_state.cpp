@@ -27,6 +27,12 @@ std::shared_ptr<KeysValues> make_keys_values(const ModelShape& shape, int64_t to
   return kv;
 }
 
+std::shared_ptr<KeysValues> beginning_of(const SequenceState* state, int64_t tokens) {
+  auto part = state ? state->kv : nullptr;
+  while (part && part->tokens <= tokens - (part->first + part->tokens)) part = part->before;
+  return part;
+}
+
 SequenceState make_sequence_state(const ModelShape& shape, int64_t tokens, std::shared_ptr<KeysValues> kv) {
   SequenceState state;
   state.tokens = tokens;

@@ -39,6 +39,10 @@ SequenceState make_sequence_state(const ModelShape& shape, int64_t tokens, std::
 std::shared_ptr<KeysValues> make_keys_values(const ModelShape& shape, int64_t tokens,
                                              std::shared_ptr<KeysValues> before = nullptr);
 
+// What of `state` (may be null) those of `tokens` tokens go behind: the longest beginning of its chain whose last part
+// is longer than what is to come, so that a sequence that goes on and on copies little and has few parts.
+std::shared_ptr<KeysValues> beginning_of(const SequenceState* state, int64_t tokens);
+
 // Bytes of a state, and of a token's keys and values.
 int64_t state_bytes(const ModelShape& shape);
 int64_t key_value_bytes(const ModelShape& shape);

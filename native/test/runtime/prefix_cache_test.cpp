@@ -157,6 +157,66 @@ TEST("a lookup that finds nothing says why") {
   CHECK_EQUAL(reason_of(first).misses[static_cast<size_t>(CacheMiss::evicted)], 1);
 }
 
+TEST("the beginning of a known prompt that ends before a state was kept is told from one that parts from it") {
+  const RandomModel model;
+  RunningEngine engine(spec_of(model, 1, 100));
+  const auto known = random_tokens(20, kVocabulary, 1);
+  engine.generate(input(known, 24), options(1));
+  const auto beginning_of = [&](int64_t tokens) {
+    const int64_t cached =
+        engine.generate(input({known.begin(), known.begin() + tokens}, 24), options(1)).cached_tokens;
+    CHECK_EQUAL(cached, tokens > 8 ? 8 : 0);
+    return engine.engine().cache_statistics();
+  };
+  const auto before = beginning_of(8);
+  CHECK_EQUAL(before.last_miss, static_cast<int>(CacheMiss::no_state));
+  CHECK_EQUAL(before.last_miss_token, 8);
+  CHECK_EQUAL(beginning_of(9).hits, 1);
+}
+
+TEST("a prompt that is too long for the budget keeps as much of its beginning as finds room, and empties nothing") {
+  const RandomModel model(hybrid_model());
+  auto spec = spec_of(model, 2, 8);
+  const int64_t longest = spec.cache_bytes / key_value_bytes(spec.shape) + 40;
+  spec.shape.context = longest + 8;
+  RunningEngine engine(spec);
+  const auto tokens = random_tokens(longest, kVocabulary, 1);
+  const auto cached = [&] { return engine.generate(input(tokens, 24), options(1)).cached_tokens; };
+  CHECK_EQUAL(cached(), 0);
+  const auto statistics = engine.engine().cache_statistics();
+  CHECK(statistics.too_large > 0 && statistics.states > 0 && statistics.bytes <= statistics.budget);
+  CHECK(cached() > longest / 2);
+}
+
+TEST("a sequence that goes on again and again has its keys and values in few parts, which its states share") {
+  const RandomModel model(hybrid_model());
+  for (const int ranks : {1, 4}) {
+    RunningEngine engine(spec_of(model, ranks, 0));
+    auto wanted = options(1);
+    wanted.keep_state = true;
+    auto tokens = random_tokens(30, kVocabulary, 1);
+    auto job = input(tokens, 24);
+    auto last = engine.generate(job, wanted);
+    for (int turn = 0; turn < 40; ++turn) {
+      tokens.push_back(last.tokens.back());
+      if (turn % 7 == 0) tokens.push_back(turn);
+      job.tokens.assign(tokens.begin() + last.state->tokens, tokens.end());
+      job.state = last.state;
+      const KeysValues* first = last.state->kv.get();
+      while (first->before) first = first->before.get();
+      last = engine.generate(job, wanted);
+      int parts = 0;
+      const KeysValues* beginning = nullptr;
+      for (const KeysValues* part = last.state->kv.get(); part; part = part->before.get(), ++parts) beginning = part;
+      CHECK(parts <= 6);
+      CHECK(turn > 20 || beginning == first);  // until what came after is as long as it
+    }
+    auto alone = options(1);
+    alone.use_cache = false;
+    CHECK(engine.generate(input(tokens, 24), alone).tokens == last.tokens);
+  }
+}
+
 TEST("keys and values of a common beginning are kept once") {
   const RandomModel model(hybrid_model());
   RunningEngine engine(spec_of(model, 2, 1000));
