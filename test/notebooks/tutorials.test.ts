@@ -71,6 +71,24 @@ const tutorials: readonly (readonly [file: string, expectContent: (cells: readon
       expect(shown(cells, "application/vnd.plotly.v1+json")).toContain("in_proj");
     },
   ],
+  [
+    "03-tensor-parallelism.ipynb",
+    (cells) => {
+      const plain = shown(cells, "text/plain");
+      const bytes = (wire: string): number =>
+        Number(new RegExp(`all_reduce\\.out_proj +${wire} +\\d+ +(\\d+)`).exec(plain)?.[1]);
+      expect(bytes("int8") / bytes("f32")).toBeCloseTo(0.258, 3);
+      const perplexity = /perplexity ([\d.]+) in f32, ([\d.]+) in int8/.exec(plain)?.slice(1).map(Number);
+      const [before = 0, after = 0] = perplexity ?? [];
+      expect(Math.abs(after / before - 1)).toBeLessThan(0.005);
+      expect(plain).toMatch(
+        /auto: (no narrower type sums faster|\S+ sums \S+ faster or more from .* on), measured here on/,
+      );
+      expect(plain).toMatch(/ 8 +2 ranks, int8 .*×/);
+      expect(plain).toContain("the same text: true");
+      expect(shown(cells, "application/vnd.plotly.v1+json")).toContain("quantising");
+    },
+  ],
 ];
 
 test.each(tutorials)(
