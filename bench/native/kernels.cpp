@@ -173,7 +173,7 @@ int main(int count, char** arguments) {
                      });
             });
       }
-      for (const int64_t tokens : {1, 4, 16}) {  // weights larger than any cache here
+      for (const int64_t tokens : {1, 4, 8, 16}) {  // weights larger than any cache here
         products.push_back(std::make_unique<Product>(*device, type, tokens, 768, 50280));
         add("weights" + in + " " + std::to_string(tokens) + " rows", "GB/s", read,
             [&device, p = products.back().get()] {

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kActivationBytes = 512 << 10;  // at a time: half a usual second-level cache
 constexpr int64_t kLeastTiles = 8;               // a block, or long rows would read the weights too often
-constexpr int64_t kPage = 4096;                  // prefetchers of the hardware stop at its end
+constexpr int64_t kAhead = 8192;                 // two pages: prefetchers of the hardware stop at a page's end
 constexpr int64_t kSerialBytes = 64 << 10;       // of weights: less is done before another thread has woken
 constexpr int64_t kLeastShared = 4;              // tiles: fewer do not repay a block
 constexpr int64_t kMaxTile = 16;
@@ -150,7 +150,7 @@ Product Matmul::product_of(const PackedMatrix& matrix, int64_t panel, View<float
       .out = out.data + column,
       .out_stride = out.stride,
       .wide = nullptr,
-      .ahead = matrix.panel(panel) + kPage,
+      .ahead = matrix.panel(panel) + kAhead,
       .stride = kernels_.panel * 4,
   };
 }

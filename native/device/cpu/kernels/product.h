@@ -14,14 +14,12 @@ namespace stateline::cpu::STATELINE_ISA {
 template <int M>
 using Sums = vf[M][kPanelVectors];
 
-// Asks for weights that are wanted later. Measured on a Zen core that reads for itself and beside one that reads, too:
-// a batch of 8 gains 15 to 20 %. Cores with AVX-512 read at the machine's rate without.
-STATELINE_INLINE void prefetch(const void* w) {
-#if !STATELINE_AVX512
+// Asks for the weights of one word that are wanted later: a word of a panel is as many bytes as two vectors, which with
+// AVX-512 is two lines. Without, cores wait for memory and then compute, by turns: on Zen 5, 8 rows take 1.25 times as
+// long, 16 rows 1.5 times, 512 rows 1.05. One row is as fast either way.
+STATELINE_INLINE void prefetch(const char* w, int64_t stride) {
   __builtin_prefetch(w, 0, 2);
-#else
-  (void)w;
-#endif
+  if constexpr (kPanel * sizeof(float) > 64) __builtin_prefetch(w + stride / 2, 0, 2);
 }
 
 // What was loaded from w is not kept for the next use: it would push sums out of the registers.

@@ -55,7 +55,7 @@ struct AnyTile {
     const char* ahead = static_cast<const char*>(product.ahead);
 #pragma GCC unroll 4
     for (int64_t k = 0; k < product.words; ++k, a += M * kActivationWordsBf16, w += kPanel, ahead += product.stride) {
-      prefetch(ahead);
+      prefetch(ahead, product.stride);
       multiply_word<M, Widen>(a, w, wide, sums);
     }
     finish<M>(product, sums);

@@ -17,7 +17,7 @@ struct Tile {
     const char* ahead = static_cast<const char*>(product.ahead);
 #pragma GCC unroll 4
     for (int64_t k = 0; k < product.words; ++k, a += M, w += kPanel, ahead += product.stride) {
-      prefetch(ahead);
+      prefetch(ahead, product.stride);
       const vf left = load(w), right = load(w + kLanes);
 #pragma GCC unroll 14
       for (int i = 0; i < M; ++i) {

@@ -61,7 +61,7 @@ struct Tile {
       a += kActivationHeader * M;
       w += kPanel;
       for (int64_t k = 0; k < words; ++k, a += M * kActivationWordsInt8, w += kPanel, ahead += product.stride) {
-        prefetch(ahead);
+        prefetch(ahead, product.stride);
         multiply_word<M>(a, w, integers);
       }
 #pragma GCC unroll 14
