@@ -31,8 +31,14 @@ import { importRoute } from "./imports";
 import { lookOf } from "./look";
 import type { RunCache } from "./run-cache";
 
-/** @param viewKey Makes a key that opens runs. */
-export function apiRoutes(runs: RunCache, viewKey: (ids: readonly string[]) => string): Router {
+export interface ApiOptions {
+  /** Makes a key that opens runs. */
+  readonly viewKey: (ids: readonly string[]) => string;
+  /** Milliseconds that an upload may stand still. */
+  readonly uploadPatienceMs: number;
+}
+
+export function apiRoutes(runs: RunCache, { viewKey, uploadPatienceMs }: ApiOptions): Router {
   const router = Router();
   router.use((_request, response, next) => {
     response.set("Cache-Control", "no-store");
@@ -118,7 +124,7 @@ export function apiRoutes(runs: RunCache, viewKey: (ids: readonly string[]) => s
       response.json({ key: viewKey(ids) });
     }),
   );
-  router.post("/imports", importRoute(runs));
+  router.post("/imports", importRoute(runs, uploadPatienceMs));
   router.post("/runs/:id/sql", express.json({ limit: "64kb" }), handle(answerSql(runs)));
   router.get(
     "/compare",

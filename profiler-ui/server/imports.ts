@@ -1,8 +1,9 @@
-/** Traces that are dropped onto the page: bounded in size, number and time, one import at a time. */
+/** Traces that are dropped onto the page: bounded in size, number and time, one import at a time, which must go on. */
 
 import type { Request, RequestHandler } from "express";
 import type { UploadedFile } from "../trace/run";
 import { RefusedError } from "./answers";
+import { arriving } from "./arriving";
 import { handle, storeOf } from "./handle";
 import type { RunCache } from "./run-cache";
 
@@ -11,7 +12,8 @@ const MOST_BYTES = 2e9;
 const MOST_FILES = 64;
 const IMPORT_MS = 300_000;
 
-export function importRoute(runs: RunCache): RequestHandler {
+/** @param patienceMs How long an upload may stand still. */
+export function importRoute(runs: RunCache, patienceMs: number): RequestHandler {
   let busy = false;
   return handle(async (request, response) => {
     const store = storeOf(runs);
@@ -22,9 +24,12 @@ export function importRoute(runs: RunCache): RequestHandler {
     response.on("close", () => gone.abort());
     const late = AbortSignal.timeout(IMPORT_MS);
     try {
-      response.status(201).json(await store.importFiles(files, request, AbortSignal.any([late, gone.signal])));
+      const body = arriving(request, patienceMs);
+      response.status(201).json(await store.importFiles(files, body, AbortSignal.any([late, gone.signal])));
     } catch (error) {
       if (gone.signal.aborted) return;
+      // What was not read of the upload would be taken for the next request.
+      if (!request.complete) response.set("Connection", "close");
       if (!late.aborted) throw error;
       const message = `The import took more than ${IMPORT_MS / 60_000} minutes and was ended; \`stateline import\` takes its time.`;
       throw new RefusedError(413, "E_IMPORT_TOO_LARGE", message, {});

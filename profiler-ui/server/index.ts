@@ -23,6 +23,8 @@ export interface ServerOptions extends CacheLimits {
   readonly token?: string;
   /** Pages that may show a run's timeline in a frame: `http://localhost:*` and `http://127.0.0.1:*` unless given. */
   readonly frameOrigins?: readonly string[];
+  /** Milliseconds that an upload may stand still before others may import, 15 s unless given. */
+  readonly uploadPatienceMs?: number;
 }
 
 export interface ProfilerServer {
@@ -38,6 +40,8 @@ export interface ProfilerServer {
 
 /** Milliseconds that answers under way get when the server closes. */
 const GRACE_MS = 500;
+
+const UPLOAD_PATIENCE_MS = 15_000;
 
 /**
  * Serves the profiler until `close`.
@@ -60,7 +64,10 @@ export async function startServer(options: ServerOptions): Promise<ProfilerServe
   const runs = new RunCache(source, options);
   app.use(
     "/api",
-    apiRoutes(runs, (ids) => makeViewKey(token, ids)),
+    apiRoutes(runs, {
+      viewKey: (ids) => makeViewKey(token, ids),
+      uploadPatienceMs: options.uploadPatienceMs ?? UPLOAD_PATIENCE_MS,
+    }),
   );
   app.use(pageRoutes(runs));
   app.use(refuseUnknown);

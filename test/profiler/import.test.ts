@@ -1,5 +1,7 @@
 import { readdirSync, writeFileSync } from "node:fs";
+import { connect, type Socket } from "node:net";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { gzipSync } from "node:zlib";
 import type { Browser, Page } from "playwright-core";
 import { importRun } from "../../kernel/api/runs/import/index";
@@ -211,8 +213,13 @@ describe("an upload", () => {
     await server.close();
   });
 
-  const post = (named: unknown, body: string, headers: Record<string, string> = {}): Promise<Response> =>
-    fetch(`http://127.0.0.1:${server.port}/api/imports?files=${encodeURIComponent(JSON.stringify(named))}`, {
+  const post = (
+    named: unknown,
+    body: string,
+    headers: Record<string, string> = {},
+    { port }: ProfilerServer = server,
+  ): Promise<Response> =>
+    fetch(`http://127.0.0.1:${port}/api/imports?files=${encodeURIComponent(JSON.stringify(named))}`, {
       ...{ method: "POST", body, headers: { authorization: "Bearer secret", ...headers } },
     });
 
@@ -259,5 +266,38 @@ describe("an upload", () => {
     expect((await post("x", body)).status).toBe(400);
     expect((await post([{ name: "a.json", bytes: 3 }], "{} ")).status).toBe(422);
     expect(readdirSync(runs).filter((name) => name.startsWith("."))).toEqual([]);
+  });
+
+  test("that stands still, or drips, is refused and makes room for the next", async () => {
+    const impatient = await startServer({
+      source: new FolderRunSource(runs),
+      token: "secret",
+      uploadPatienceMs: 300,
+    });
+    const begin = (bytes: number): Socket => {
+      const socket = connect(impatient.port, "127.0.0.1");
+      const named = encodeURIComponent(JSON.stringify([{ name: "a.json", bytes }]));
+      socket.write(
+        `POST /api/imports?files=${named} HTTP/1.1\r\nHost: 127.0.0.1:${impatient.port}\r\n` +
+          `Authorization: Bearer secret\r\nContent-Length: ${bytes}\r\n\r\n`,
+      );
+      return socket;
+    };
+    try {
+      for (const drips of [false, true]) {
+        const socket = begin(100_000);
+        const dripping = drips ? setInterval(() => socket.write(" "), 50) : undefined;
+        // Until the server closes the connection.
+        const said = await text(socket);
+        clearInterval(dripping);
+        expect(said).toMatch(/^HTTP\/1\.1 408 /);
+        expect(said).toContain('"code":"E_IMPORT_STALLED"');
+        const body = kinetoTrace(0);
+        expect((await post([{ name: "a.json", bytes: body.length }], body, {}, impatient)).status).toBe(201);
+      }
+      expect(readdirSync(runs).filter((name) => name.startsWith("."))).toEqual([]);
+    } finally {
+      await impatient.close();
+    }
   });
 });
