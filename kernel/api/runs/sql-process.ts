@@ -10,6 +10,7 @@ import { openDatabase, type Database } from "./duckdb";
 import { eventFiles } from "./folder";
 import { emptyTable, parquetSource } from "./parquet-reader";
 import { literal } from "./schema";
+import { SQL_MEMORY } from "./sql-memory";
 
 export interface Query {
   readonly folder: string;
@@ -25,8 +26,6 @@ export type Reply =
   | { readonly truncated: boolean; readonly isWorn: boolean }
   | { readonly refused: string };
 
-/** What DuckDB may hold; what this process may, which ends above it; and above which it answers no other query. */
-const MEMORY = { database: "1GB", most: 1.5e9, worn: 0.7e9 };
 const WATCH_MS = 20;
 
 /** Characters of all rows, and of one reply. */
@@ -35,11 +34,11 @@ const REPLY_TEXT = 1e6;
 
 async function answer({ folder, sql, maxRows }: Query): Promise<void> {
   // DuckDB lets queries read its folder for temporary files, so there is none.
-  const database = await openDatabase({ temp_directory: "", memory_limit: MEMORY.database });
+  const database = await openDatabase({ temp_directory: "", memory_limit: SQL_MEMORY.database });
   try {
     await exposeEvents(database.connection, folder);
     const truncated = await select(database, sql, maxRows);
-    await reply({ truncated, isWorn: process.memoryUsage.rss() > MEMORY.worn });
+    await reply({ truncated, isWorn: process.memoryUsage.rss() > SQL_MEMORY.worn });
   } finally {
     database.close();
   }
@@ -111,7 +110,7 @@ const end = (): void => void process.kill(process.pid, "SIGKILL"); // a query un
 
 process.on("disconnect", end);
 process.on("SIGINT", () => undefined); // a terminal's is for the process that asks
-setInterval(() => process.memoryUsage.rss() > MEMORY.most && end(), WATCH_MS);
+setInterval(() => process.memoryUsage.rss() > SQL_MEMORY.most && end(), WATCH_MS);
 process.on("message", (query: Query) => {
   answer(query).catch((error: unknown) => {
     // DuckDB quotes what it cannot read, however long that is.

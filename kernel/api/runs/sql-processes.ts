@@ -7,7 +7,9 @@ import { join } from "node:path";
 import { aborted, reasonOf, RunError } from "../errors";
 import { packageRoot } from "../package-root";
 import type { SqlAnswer } from "../../../profiler-ui/trace/run";
+import { formatBytes } from "../../../profiler-ui/trace/format";
 import { Turns } from "../../../profiler-ui/trace/turns";
+import { SQL_MEMORY } from "./sql-memory";
 import type { Query, Reply } from "./sql-process";
 
 /** Queries that are answered at once; the others wait. */
@@ -53,8 +55,8 @@ async function ask(query: Query, timeoutMs: number, signal: AbortSignal): Promis
     if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
     // By itself it ends only where it could not start.
     if (child.exitCode !== null) throw new Error(`the process for queries ended with status ${child.exitCode}`);
-    const message =
-      "the query's process ended: it took more than 1.5 GB of memory, or the database failed; select less";
+    const most = formatBytes(SQL_MEMORY.most);
+    const message = `the query's process ended: it took more than ${most} of memory, or the database failed; select less`;
     throw new RunError("E_SQL_TOO_LARGE", message, { sql: query.sql });
   } catch (error) {
     if (error instanceof RunError) throw error;
