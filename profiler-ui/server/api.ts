@@ -1,7 +1,7 @@
 /**
  * What the pages ask for.
  *
- *     GET /api/runs                               RunInfo[], newest first
+ *     GET /api/runs                               RunListing[], newest first
  *     GET /api/runs/:id                           RunInfo
  *     PATCH /api/runs/:id {label, notes, tags}    RunNotes
  *     DELETE /api/runs/:id                        takes it away; POST /api/runs/:id/restore brings it back
@@ -22,6 +22,7 @@
 
 import express, { Router, type Request, type Response } from "express";
 import { COLLECTIVE_SORTS, type CollectiveQuery } from "../trace/collective-table";
+import { listingOf } from "../trace/listing";
 import type { Answer, Question } from "./analysis";
 import { RefusedError } from "./answers";
 import { validRunId } from "./guard";
@@ -54,7 +55,7 @@ export function apiRoutes(runs: RunCache, { viewKey, uploadPatienceMs }: ApiOpti
   };
   router.get(
     "/runs",
-    handle(async (_request, response) => void response.json(await runs.source.list())),
+    handle(async (_request, response) => void response.json((await runs.source.list()).map(listingOf))),
   );
   router.get(
     "/runs/:id",

@@ -6,14 +6,15 @@ import type { RunComparison } from "../trace/compare";
 import { RunError } from "../trace/errors";
 import type { EventColumns } from "../trace/events";
 import { spanText, type LaneInfo, type SpanKey } from "../trace/lane-view";
+import type { RunListing } from "../trace/listing";
 import type { Look } from "../trace/look";
 import type { Marks } from "../trace/marks";
 import type { RunInfo, RunNotes, SqlAnswer } from "../trace/run";
 import type { RunSummary } from "../trace/summary";
 import { decodeEvents, decodeMarks } from "../trace/wire-format";
 
-export function fetchRuns(): Promise<RunInfo[]> {
-  return json<RunInfo[]>("/api/runs");
+export function fetchRuns(): Promise<RunListing[]> {
+  return json<RunListing[]>("/api/runs");
 }
 
 export function fetchRun(id: string): Promise<RunInfo> {

@@ -6,6 +6,7 @@ import { formatBytes, formatCount, formatSpeed, formatTime } from "../trace/form
 import { KIND_LABELS } from "../trace/kinds";
 import { KIND_COLOURS } from "../trace/palette";
 import { agrees, type PairedOp } from "../trace/pairing";
+import type { RunListing } from "../trace/listing";
 import type { RunInfo } from "../trace/run";
 import { isBorneOut, isDifferent } from "../trace/verdict";
 import { fetchComparison, fetchRuns } from "./api";
@@ -68,8 +69,8 @@ function verdictText(verdict: string): HTMLElement {
 }
 
 /** The run to compare `run` with where nobody says: one of the same model and ranks, best with another wire. */
-function partnerOf(run: RunInfo | undefined, runs: readonly RunInfo[]): RunInfo | undefined {
-  const likeness = (other: RunInfo): number =>
+function partnerOf(run: RunListing | undefined, runs: readonly RunListing[]): RunListing | undefined {
+  const likeness = (other: RunListing): number =>
     !run
       ? 0
       : 4 * Number(other.model.name === run.model.name) +
@@ -78,11 +79,11 @@ function partnerOf(run: RunInfo | undefined, runs: readonly RunInfo[]): RunInfo 
   return runs.filter(({ id }) => id !== run?.id).sort((x, y) => likeness(y) - likeness(x))[0];
 }
 
-function chooser(runs: readonly RunInfo[], a: string | null, b: string | null): HTMLElement {
-  const named = (id: string | null): RunInfo | undefined => runs.find((run) => run.id === id);
+function chooser(runs: readonly RunListing[], a: string | null, b: string | null): HTMLElement {
+  const named = (id: string | null): RunListing | undefined => runs.find((run) => run.id === id);
   const second = named(b) ?? (named(a) ? partnerOf(named(a), runs) : runs[0]);
   const first = named(a) ?? partnerOf(second, runs);
-  const choice = (name: string, chosen: RunInfo | undefined): HTMLElement =>
+  const choice = (name: string, chosen: RunListing | undefined): HTMLElement =>
     el(
       "label",
       {},

@@ -2,8 +2,7 @@
 
 import { reasonOf } from "../trace/errors";
 import { formatCount, formatSpeed, formatTime } from "../trace/format";
-import type { RunInfo } from "../trace/run";
-import { servedSpeed } from "../trace/served";
+import type { RunListing } from "../trace/listing";
 import { deleteRun, fetchRuns, restoreRun } from "./api";
 import { byId, el, figure } from "./dom";
 import { importer } from "./import";
@@ -61,7 +60,7 @@ startPage(async () => {
 
 interface RunList {
   readonly nodes: readonly Node[];
-  readonly update: (runs: readonly RunInfo[]) => void;
+  readonly update: (runs: readonly RunListing[]) => void;
 }
 
 interface ListTools {
@@ -94,7 +93,7 @@ function emptyState(importButton: Node): HTMLElement {
   );
 }
 
-function listOf(first: readonly RunInfo[], { look, say, failed, importButton }: ListTools): RunList {
+function listOf(first: readonly RunListing[], { look, say, failed, importButton }: ListTools): RunList {
   let runs = first;
   const chosen: string[] = [];
   const count = el("p", { class: "muted", role: "status" });
@@ -133,7 +132,7 @@ function listOf(first: readonly RunInfo[], { look, say, failed, importButton }: 
         : el("p", { class: "state muted" }, `No run matches “${search.value}”.`),
     );
   };
-  const remove = async (run: RunInfo): Promise<void> => {
+  const remove = async (run: RunListing): Promise<void> => {
     try {
       await deleteRun(run.id);
       if (chosen.includes(run.id)) choose(run.id, false);
@@ -177,14 +176,14 @@ function listOf(first: readonly RunInfo[], { look, say, failed, importButton }: 
 }
 
 function runTable(
-  runs: readonly RunInfo[],
+  runs: readonly RunListing[],
   chosen: readonly string[],
   choose: (id: string, on: boolean) => void,
-  remove: (run: RunInfo) => void,
+  remove: (run: RunListing) => void,
 ): HTMLElement {
-  const firstToken = (run: RunInfo): number => servedSpeed(run.requests)?.firstTokenNs ?? NaN;
-  const decode = (run: RunInfo): number => servedSpeed(run.requests)?.decode ?? NaN;
-  const columns: Column<RunInfo>[] = [
+  const firstToken = (run: RunListing): number => run.firstTokenNs ?? NaN;
+  const decode = (run: RunListing): number => run.decode ?? NaN;
+  const columns: Column<RunListing>[] = [
     {
       label: "run",
       by: titleOf,
@@ -252,12 +251,11 @@ function runTable(
   return table(runs, { caption: "Recorded runs", columns });
 }
 
-function addressOf({ id }: RunInfo): string {
+function addressOf({ id }: RunListing): string {
   return `/runs/${encodeURIComponent(id)}`;
 }
 
-function textOf(run: RunInfo): string {
-  const requests = run.requests.map(({ prompt }) => prompt).join(" ");
+function textOf(run: RunListing): string {
   return [
     run.id,
     run.label,
@@ -269,7 +267,7 @@ function textOf(run: RunInfo): string {
     run.status,
     run.notes ?? "",
     ...(run.tags ?? []),
-    requests,
+    run.prompts,
   ]
     .join(" ")
     .toLowerCase();

@@ -1,34 +1,35 @@
 /** What a run was, in a line or two. */
 
 import { formatCount, formatShare, formatTime } from "../trace/format";
+import type { RunListing, RunName } from "../trace/listing";
 import type { RunInfo } from "../trace/run";
 import { el } from "./dom";
 
 /** "mamba-130m · 2 ranks · f32 · AllReduce int8" */
-export function titleOf(run: RunInfo): string {
+export function titleOf(run: RunName): string {
   return run.label || `${run.model.name}, ${ranksOf(run)}, ${wiresOf(run)}`;
 }
 
-export function ranksOf({ tensorParallel }: RunInfo): string {
+export function ranksOf({ tensorParallel }: RunName): string {
   return `${tensorParallel} ${tensorParallel === 1 ? "rank" : "ranks"}`;
 }
 
 /** "x_proj f32, out_proj int8"; "none" for a single rank. */
-export function wiresOf(run: RunInfo): string {
+export function wiresOf(run: RunName): string {
   if (run.tensorParallel < 2) return "none";
   const wires = Object.entries(run.allReduce).map(([op, wire]) => `${op} ${wire}`);
   return wires.length === 0 ? "none" : wires.join(", ");
 }
 
 /** "f32, int8": the wires without the ops, each once. */
-export function shortWiresOf(run: RunInfo): string {
+export function shortWiresOf(run: RunName): string {
   const all = Object.values(run.allReduce).flatMap((wires) => wires.split(", "));
   const wires = run.tensorParallel < 2 ? [] : [...new Set(all)];
   return wires.length === 0 ? "none" : wires.join(", ");
 }
 
 /** Date and time of the reader's place, to the second, which tells repetitions apart: 2026-03-01 12:00:07. */
-export function dateOf({ createdAt }: RunInfo): string {
+export function dateOf({ createdAt }: RunName): string {
   const date = new Date(createdAt);
   if (Number.isNaN(date.getTime())) return createdAt;
   const two = (value: number): string => String(value).padStart(2, "0");
@@ -38,7 +39,7 @@ export function dateOf({ createdAt }: RunInfo): string {
 }
 
 /** A mark for runs that are not whole. */
-export function statusBadge({ status, lost }: RunInfo): Node[] {
+export function statusBadge({ status, lost }: Pick<RunListing, "status" | "lost">): Node[] {
   const badges: Node[] = [];
   if (status === "interrupted")
     badges.push(
@@ -60,7 +61,7 @@ export function statusBadge({ status, lost }: RunInfo): Node[] {
   return badges;
 }
 
-export function tagBadges({ tags = [] }: RunInfo): Node[] {
+export function tagBadges({ tags = [] }: Pick<RunListing, "tags">): Node[] {
   return tags.map((tag) => el("span", { class: "badge tag" }, tag));
 }
 

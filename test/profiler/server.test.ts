@@ -226,7 +226,13 @@ describe("the profiler's server", () => {
   test("gives runs, summaries and comparisons as JSON", async () => {
     const json = async (path: string): Promise<unknown> =>
       JSON.parse((await ask(path, { headers: bearer })).body.toString());
-    expect(await json("/api/runs")).toEqual([int8.info, f16.info]);
+    const runs = (await json("/api/runs")) as Record<string, unknown>[];
+    expect(runs).toMatchObject([int8.info, f16.info].map(({ id, label, events }) => ({ id, label, events })));
+    // Of each as much as the list shows: neither machine nor clocks, of requests no answers.
+    const shown = Object.keys(f16.info).filter((name) => name in (runs[0] ?? {}));
+    expect(shown).toEqual(expect.not.arrayContaining(["machine", "clocks", "memory", "versions", "requests"]));
+    const [request] = f16.info.requests;
+    expect(runs[1]).toMatchObject({ prompts: request?.prompt, decode: request?.decodeTokensPerSecond });
     expect(await json("/api/runs/f16")).toEqual(f16.info);
     expect(await json("/api/runs/f16/summary")).toEqual(JSON.parse(JSON.stringify(summarise(f16.events))));
     expect(await json("/api/compare?a=f16&b=int8")).toMatchObject({
