@@ -20,12 +20,12 @@ export async function* arriving(
   let bytes = 0;
   for (;;) {
     const begin = performance.now();
-    const { done, value } = await within(pieces.next(), patienceMs - waited, patienceMs);
-    if (done) return;
+    const piece: IteratorResult<Uint8Array, undefined> = await within(pieces.next(), patienceMs - waited, patienceMs);
+    if (piece.done) return;
     waited += performance.now() - begin;
-    bytes += value.length;
+    bytes += piece.value.length;
     if (bytes >= PROGRESS) [waited, bytes] = [0, 0];
-    yield value;
+    yield piece.value;
   }
 }
 

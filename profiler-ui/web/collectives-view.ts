@@ -37,27 +37,43 @@ export interface CollectivesActions {
 }
 
 export class CollectivesView {
+  readonly #stragglers = el("div");
+  readonly #clocks = el("div");
   readonly #rows = el("div");
+  readonly #filters: Filters;
   readonly #status = el("p", { class: "muted", role: "status" });
   /** Start of the run's first span. */
   #origin = 0;
+  #alignment: readonly RankAlignment[] = [];
   #query: CollectiveQuery = ALL_BY_TIME;
 
   constructor(
     readonly id: string,
     readonly host: HTMLElement,
     readonly actions: CollectivesActions,
-  ) {}
+  ) {
+    this.#filters = filtersOf((change) => void this.#load({ ...change, offset: 0 }));
+  }
 
   async open(): Promise<void> {
     this.host.replaceChildren(el("p", { class: "muted" }, "Matching collectives across ranks…"));
     await this.#show();
   }
 
+  /** Shows the collectives that came while the run grew; what was chosen, sorted and reached by Tab stays. */
+  async renew(): Promise<void> {
+    await this.#show();
+    if (this.#query.corrected) this.actions.align(this.#alignment);
+  }
+
   async #show(): Promise<void> {
+    const query = this.#query;
     try {
-      const page = await fetchCollectives(this.id, this.#query);
-      if (page.rows.length === 0) {
+      const page = await fetchCollectives(this.id, query);
+      // Meanwhile others may have been asked for.
+      if (query !== this.#query) return;
+      const isNone = page.rows.length === 0 && !query.name && !query.class;
+      if (isNone) {
         this.host.replaceChildren(
           el(
             "p",
@@ -69,46 +85,34 @@ export class CollectivesView {
         );
         return;
       }
-      this.host.replaceChildren(
-        el("h2", {}, "Who waits for whom"),
-        ...stragglerSentence(page.stragglers),
-        stragglerTable(page.stragglers),
-        el("h2", {}, "Clocks"),
-        this.#clockPanel(page),
-        el("div", { class: "heading" }, el("h2", {}, "Every collective"), this.#filters(page), this.#status),
-        this.#rows,
-      );
+      if (!this.#rows.isConnected) {
+        this.host.replaceChildren(
+          el("h2", {}, "Who waits for whom"),
+          this.#stragglers,
+          el("h2", {}, "Clocks"),
+          this.#clocks,
+          el("div", { class: "heading" }, el("h2", {}, "Every collective"), this.#filters.element, this.#status),
+          this.#rows,
+        );
+      }
       this.#origin = page.originNs;
-      this.#fill(page);
+      this.#alignment = page.clock.alignment;
+      this.#filters.offer(page, query);
+      keepingFocus(this.host, () => {
+        this.#stragglers.replaceChildren(...stragglerSentence(page.stragglers), stragglerTable(page.stragglers));
+        this.#clocks.replaceChildren(this.#clockPanel(page));
+        this.#fill(page);
+      });
     } catch (error) {
       fail(this.host, error);
     }
   }
 
-  #filters({ names, classes }: CollectivePage): HTMLElement {
-    const choice = (label: string, values: readonly (readonly [string, string])[], change: (value: string) => void) => {
-      const select = el(
-        "select",
-        { "aria-label": label },
-        ...values.map(([value, text]) => el("option", { value }, text)),
-      );
-      select.addEventListener("change", () => change(select.value));
-      return select;
-    };
-    const options = names.map((name) => [name, name] as const);
-    const kinds = COLLECTIVE_CLASSES.map((name) => [name, `${name} (${formatCount(classes[name])})`] as const);
-    return el(
-      "span",
-      { class: "filters" },
-      choice("Op", [["", "all ops"], ...options], (name) => void this.#load({ name, offset: 0 })),
-      choice("Class", [["", "all classes"], ...kinds], (name) => void this.#load({ class: name, offset: 0 })),
-    );
-  }
-
   async #load(change: Partial<CollectiveQuery>): Promise<void> {
-    this.#query = { ...this.#query, ...change };
+    const query = (this.#query = { ...this.#query, ...change });
     try {
-      this.#fill(await fetchCollectives(this.id, this.#query));
+      const page = await fetchCollectives(this.id, query);
+      if (query === this.#query) keepingFocus(this.host, () => this.#fill(page));
     } catch (error) {
       fail(this.#rows, error);
     }
@@ -254,7 +258,7 @@ export class CollectivesView {
     toggle.addEventListener("change", () => {
       this.actions.align(toggle.checked ? alignment : null);
       this.#query = { ...ALL_BY_TIME, corrected: toggle.checked };
-      void this.#show().then(() => this.host.querySelector<HTMLElement>("#align")?.focus());
+      void this.#show();
     });
     const columns: Column<RankAlignment>[] = [
       { label: "rank", cell: ({ rank }) => String(rank) },
@@ -308,6 +312,49 @@ export class CollectivesView {
       ),
     );
   }
+}
+
+interface Filters {
+  readonly element: HTMLElement;
+  /** Offers the ops and classes of a run as it is now, and shows which of them are asked for. */
+  readonly offer: (page: CollectivePage, query: CollectiveQuery) => void;
+}
+
+function filtersOf(change: (change: Pick<Partial<CollectiveQuery>, "name" | "class">) => void): Filters {
+  const ops = el("select", { "aria-label": "Op" });
+  const classes = el("select", { "aria-label": "Class" });
+  ops.addEventListener("change", () => change({ name: ops.value }));
+  classes.addEventListener("change", () => change({ class: classes.value }));
+  const fill = (select: HTMLSelectElement, texts: ReadonlyMap<string, string>, chosen = ""): void => {
+    [...texts].forEach(([value, text], k) => {
+      // Those that stay are left alone: a list that is open stays open.
+      const option = select.options[k] ?? select.appendChild(el("option"));
+      option.value = value;
+      if (option.textContent !== text) option.textContent = text;
+    });
+    select.value = chosen;
+  };
+  return {
+    element: el("span", { class: "filters" }, ops, classes),
+    offer: ({ names, classes: counts }, query) => {
+      fill(ops, new Map([["", "all ops"], ...names.map((name) => [name, name] as const)]), query.name);
+      const counted = COLLECTIVE_CLASSES.map((name) => [name, `${name} (${formatCount(counts[name])})`] as const);
+      fill(classes, new Map([["", "all classes"], ...counted]), query.class);
+    },
+  };
+}
+
+/** Puts other elements in the place of those in `host`; the focus goes to the one that says what the focused one said. */
+function keepingFocus(host: HTMLElement, replace: () => void): void {
+  const focused = document.activeElement;
+  const alike = (): HTMLElement[] =>
+    [...host.querySelectorAll<HTMLElement>("button, input, [tabindex]")].filter(
+      ({ tagName, id, textContent }) =>
+        tagName === focused?.tagName && id === focused.id && textContent === focused.textContent,
+    );
+  const place = alike().findIndex((element) => element === focused);
+  replace();
+  if (place >= 0) alike()[place]?.focus({ preventScroll: true });
 }
 
 /** Ranks whose waits have room side by side. */

@@ -57,6 +57,14 @@ startPage(async () => {
       opTable(summary),
     );
   };
+  let collectives: CollectivesView | undefined;
+  const charts = el("div", { class: "charts" }, el("p", { class: "muted" }, "Adding up…"));
+  const analyse = (): void => {
+    fetchAnalysis(id).then(
+      (analysis) => charts.replaceChildren(...analysisView(analysis)),
+      (error: unknown) => fail(charts, error),
+    );
+  };
   const tabs = new Tabs([
     {
       name: "timeline",
@@ -67,27 +75,25 @@ startPage(async () => {
       name: "collectives",
       label: "Collectives",
       open: (panel) => {
-        const view = new CollectivesView(id, panel, {
+        collectives = new CollectivesView(id, panel, {
           show: (group, seq) => {
             tabs.show("timeline");
             void pane.showCollective(group, seq);
           },
           align: (alignment) => void pane.align(alignment),
         });
-        void view.open();
+        void collectives.open();
       },
+      renew: () => void collectives?.renew(),
     },
     {
       name: "analysis",
       label: "Analysis",
       open: (panel) => {
-        panel.replaceChildren(el("p", { class: "muted" }, "Adding up…"));
-        fetchAnalysis(id).then(
-          (analysis) =>
-            panel.replaceChildren(hiddenHeading("Analysis"), el("div", { class: "charts" }, ...analysisView(analysis))),
-          (error: unknown) => fail(panel, error),
-        );
+        panel.replaceChildren(hiddenHeading("Analysis"), charts);
+        analyse();
       },
+      renew: analyse,
     },
     { name: "sql", label: "SQL", open: (panel) => panel.replaceChildren(sqlView(id)) },
   ]);
@@ -131,6 +137,7 @@ startPage(async () => {
     describe();
     try {
       if (now.events > 0) await Promise.all([pane.load(), showTables()]);
+      tabs.renew();
       failures = 0;
     } catch (error) {
       if (++failures === MOST_FAILURES) throw error;

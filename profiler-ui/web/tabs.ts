@@ -8,6 +8,8 @@ export interface Tab {
   readonly label: string;
   /** Fills the panel, once. */
   readonly open: (panel: HTMLElement) => void;
+  /** Brings an open panel to what is known now. */
+  readonly renew?: () => void;
 }
 
 export class Tabs {
@@ -15,6 +17,8 @@ export class Tabs {
   readonly #buttons: readonly HTMLButtonElement[];
   readonly #panels: readonly HTMLElement[];
   readonly #opened = new Set<string>();
+  /** Open, but not of what is known now. */
+  readonly #stale = new Set<Tab>();
 
   constructor(readonly tabs: readonly [Tab, ...Tab[]]) {
     this.#panels = tabs.map(({ name }) =>
@@ -58,11 +62,21 @@ export class Tabs {
       if (!panel) return;
       panel.hidden = !isShown;
       if (isShown) this.#open(k);
+      if (isShown && this.#stale.delete(tab)) tab.renew?.();
     });
     const url = new URL(location.href);
     if (name === this.tabs[0].name) url.searchParams.delete("tab");
     else url.searchParams.set("tab", name);
     if (url.href !== location.href) history.replaceState(null, "", url);
+  }
+
+  /** Something else is known: the panel that is seen is renewed, the others when they are seen next. */
+  renew(): void {
+    this.tabs.forEach((tab, k) => {
+      if (!this.#opened.has(tab.name)) return;
+      if (this.#panels[k]?.hidden) this.#stale.add(tab);
+      else tab.renew?.();
+    });
   }
 
   #open(k: number): void {

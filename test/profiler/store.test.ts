@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { FolderRunSource } from "../../kernel/api/runs/source";
+import { reportCollectives } from "../../profiler-ui/trace/collective-table";
 import { pick } from "../../profiler-ui/trace/columns";
 import { formatCount } from "../../profiler-ui/trace/format";
 import { openRun } from "../../kernel/api/runs/open";
@@ -234,5 +235,39 @@ describe("keeping runs in order", () => {
       expect(await page.locator(".facts").first().innerText()).toContain(formatCount(f16.events.count)),
     );
     await eventually(async () => expect(await page.locator(".badge").count()).toBe(0));
+  });
+
+  test("the collectives and charts of a run that is recorded grow with it; filter, order and focus stay", async () => {
+    const half = Math.floor(f16.events.count / 2);
+    const first = pick(
+      f16.events,
+      Uint32Array.from({ length: half }, (_, i) => i),
+    );
+    const growing = { ...f16.info, id: "growing", label: "growing", status: "recording" as const };
+    await storeRun(root, { info: { ...growing, events: half }, events: first });
+    await page.goto(server.urlOf("/runs/growing?tab=analysis"));
+    const spans = page.getByRole("region", { name: "Time by op and rank", includeHidden: true });
+    await spans.waitFor({ state: "attached" });
+    await page.waitForSelector("[data-loaded]", { state: "attached" });
+    const halfTime = await spans.textContent();
+    await page.getByRole("tab", { name: "Collectives" }).click();
+    await page.getByLabel("Op", { exact: true }).selectOption("all_reduce.out_proj");
+    await page.getByRole("button", { name: "skew", exact: true }).click();
+    const sorted = page.locator("th[aria-sort=descending]");
+    await eventually(async () => expect(await sorted.innerText()).toBe("skew"));
+    const matched = page.getByText(/ matched by group and ordinal/);
+    const before = await matched.innerText();
+    await storeRun(root, { info: { ...growing, status: "complete" }, events: f16.events });
+    const outProj = reportCollectives(f16.events, f16.info.clocks).rows.filter(
+      ({ name }) => name === "all_reduce.out_proj",
+    );
+    await eventually(async () => expect(await matched.innerText()).toMatch(new RegExp(`^${outProj.length} matched`)));
+    expect(before).not.toContain(`${outProj.length} matched`);
+    expect(await page.getByLabel("Op", { exact: true }).inputValue()).toBe("all_reduce.out_proj");
+    expect(await sorted.innerText()).toBe("skew");
+    expect(await page.evaluate(() => document.activeElement?.textContent)).toBe("skew");
+    // What was not seen meanwhile is renewed when it is.
+    await page.getByRole("tab", { name: "Analysis" }).click();
+    await eventually(async () => expect(await spans.textContent()).not.toBe(halfTime));
   });
 });
