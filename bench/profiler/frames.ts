@@ -11,17 +11,12 @@
  * Of several rounds the medians are given. Another checkout, built, is measured by turns with this one.
  */
 
-import { spawn, type ChildProcess } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import type { CDPSession, Page } from "playwright-core";
 import { formatBytes, formatCount } from "../../profiler-ui/trace/format";
 import { median, quantile } from "../../profiler-ui/trace/quantiles";
-import { storeRun } from "../../test/profiler/support/stored-run";
-import { syntheticLargeRun } from "../../test/profiler/support/synthetic-run";
 import { launchChromium } from "../../test/support/chromium";
+import { peakOf, serve, storedRuns } from "./served-runs";
 
 interface FrameFigures {
   readonly events: number;
@@ -37,40 +32,8 @@ interface FrameFigures {
   readonly serverBytes: number;
 }
 
-/** A folder with the run `large`, made once. */
-async function storedRun(events: number): Promise<string> {
-  const folder = join("build/bench/runs", String(events));
-  if (!existsSync(join(folder, "large/run.json"))) {
-    process.stderr.write(`Storing ${formatCount(events)} events …\n`);
-    await storeRun(folder, syntheticLargeRun(events, { id: "large" }));
-  }
-  return folder;
-}
-
-interface Served {
-  readonly process: ChildProcess;
-  readonly url: string;
-}
-
-async function serve(checkout: string, folder: string): Promise<Served> {
-  const child = spawn(process.execPath, [join(checkout, "dist/kernel/cli/main.js"), "serve", folder, "--json"], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  for await (const line of createInterface({ input: child.stdout })) {
-    return { process: child, url: (JSON.parse(line) as { url: string }).url };
-  }
-  throw new Error("`stateline serve` ended before it listened.");
-}
-
-/** Peak of a process's memory, as Linux counts it. */
-function peakOf({ pid }: ChildProcess): number {
-  const path = `/proc/${pid}/status`;
-  const text = existsSync(path) ? readFileSync(path, "utf8") : "";
-  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(text)?.[1] ?? NaN) * 1024;
-}
-
 async function measureFrames(checkout: string, events: number): Promise<FrameFigures> {
-  const server = await serve(checkout, await storedRun(events));
+  const server = await serve(checkout, await storedRuns(events, [{ id: "large" }]));
   const browser = await launchChromium();
   try {
     const page = await browser.newPage({ viewport: { width: 1600, height: 1000 } });

@@ -22,10 +22,16 @@ export function cleaned(events: EventColumns): EventColumns {
 }
 
 function within<T extends Numbers>(column: T, least: number): T | Float64Array {
+  if (isNatural(column)) return column;
   // NaN fails both comparisons.
   const fits = (value: number): boolean => value >= least && value <= MOST;
   for (const value of column) {
     if (!fits(value)) return Float64Array.from(column, (one) => (fits(one) ? one : one > MOST ? MOST : least));
   }
   return column;
+}
+
+/** Whether the column's type holds whole numbers from 0 alone, none of them too large. */
+function isNatural(column: Numbers): boolean {
+  return column instanceof Uint8Array || column instanceof Uint16Array || column instanceof Uint32Array;
 }

@@ -1,7 +1,7 @@
 /** Collectives matched across ranks by their ordinal in a group: who came late, and how long the data then took. */
 
 import type { EventColumns } from "./events";
-import { quantile, Sample } from "./quantiles";
+import { Sample } from "./quantiles";
 
 /** One collective as all its ranks saw it. */
 export interface Collective {
@@ -108,9 +108,9 @@ export function summariseCollectives(events: EventColumns): CollectiveSummary[] 
       count: skew.count,
       wireBytes,
       meanSkewNs: skew.mean,
-      p99SkewNs: skew.count > 0 ? quantile(skew.sorted(), 0.99) : 0,
+      p99SkewNs: skew.quantiles(0.99)[0] || 0,
       meanTransferNs: transfer.mean,
-      p99TransferNs: transfer.count > 0 ? quantile(transfer.sorted(), 0.99) : 0,
+      p99TransferNs: transfer.quantiles(0.99)[0] || 0,
     }))
     .sort((a, b) => b.wireBytes - a.wireBytes);
 }

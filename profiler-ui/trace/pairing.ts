@@ -5,7 +5,7 @@ import { skewOf, transferOf, type Collective } from "./collectives";
 import { firstRank } from "./columns";
 import type { EventColumns } from "./events";
 import { STEP } from "./kinds";
-import { quantile, Sample } from "./quantiles";
+import { Sample } from "./quantiles";
 
 /** Differences (b - a) over the pairs of one op. */
 export interface PairedOp {
@@ -43,7 +43,7 @@ class Differences {
     const pairs = this.#all.count;
     return {
       pairs,
-      medianDifferenceNs: quantile(this.#all.sorted(), 0.5),
+      medianDifferenceNs: this.#all.quantiles(0.5)[0] ?? NaN,
       meanDifferenceNs: this.#all.mean,
       interval: bootstrapMean(this.#blocks()),
       fasterShare: this.#faster / pairs,
@@ -63,14 +63,18 @@ class Differences {
 /** Sums by a key. */
 class Blocks {
   readonly #sums = new Map<number, { sum: number; count: number }>();
+  /** What was added to last: neighbours are often of one block. */
+  #last = { key: NaN, block: { sum: 0, count: 0 } };
 
   add(value: number, key: number): void {
-    const block = this.#sums.get(key);
-    if (!block) this.#sums.set(key, { sum: value, count: 1 });
-    else {
-      block.sum += value;
-      block.count++;
+    if (key !== this.#last.key) {
+      const known = this.#sums.get(key);
+      const block = known ?? { sum: 0, count: 0 };
+      if (!known) this.#sums.set(key, block);
+      this.#last = { key, block };
     }
+    this.#last.block.sum += value;
+    this.#last.block.count++;
   }
 
   get size(): number {
@@ -205,21 +209,41 @@ function stepsOf(events: EventColumns): Map<number, Step> {
 }
 
 /** Spans of each rank, layer and op, by step, those of one step in order of time. Ops are numbered as in `names`. */
-function spansByPlace(events: EventColumns, names: readonly string[]): Map<number, number[]> {
-  const codes = events.name.texts.map((text) => names.indexOf(text));
-  const places = new Map<number, number[]>();
-  for (let i = 0; i < events.count; i++) {
+function spansByPlace(events: EventColumns, names: readonly string[]): Map<number, Uint32Array> {
+  const { count, rank, layer, step } = events;
+  const codes = Int16Array.from(events.name.texts, (text) => names.indexOf(text));
+  const numbers = new Map<number, number>();
+  const sizes: number[] = [];
+  // Counted, then filled in: lists that grow would take several times the memory.
+  const numberOf = new Uint32Array(count);
+  for (let i = 0; i < count; i++) {
     const name = codes[events.name.codes[i] ?? 0] ?? -1;
-    if (name < 0) continue;
     // 16 bits of rank, 16 of layer, 8 of name.
-    const place = ((events.rank[i] ?? 0) * 65536 + (events.layer[i] ?? 0) + 32768) * 256 + name;
-    const known = places.get(place);
-    if (known) known.push(i);
-    else places.set(place, [i]);
+    const place = name < 0 ? -1 : ((rank[i] ?? 0) * 65536 + (layer[i] ?? 0) + 32768) * 256 + name;
+    let number = numbers.get(place);
+    if (number === undefined) {
+      number = sizes.push(0) - 1;
+      numbers.set(place, number);
+    }
+    numberOf[i] = number;
+    sizes[number] = (sizes[number] ?? 0) + 1;
   }
-  const byStep = (i: number, j: number): number => (events.step[i] ?? 0) - (events.step[j] ?? 0);
-  for (const spans of places.values()) {
-    if (spans.some((i, k) => k > 0 && byStep(spans[k - 1] ?? 0, i) > 0)) spans.sort(byStep);
+  const lists = sizes.map((size) => new Uint32Array(size));
+  const used = new Uint32Array(sizes.length);
+  for (let i = 0; i < count; i++) {
+    const number = numberOf[i] ?? 0;
+    const at = used[number] ?? 0;
+    const list = lists[number];
+    if (list) list[at] = i;
+    used[number] = at + 1;
   }
-  return places;
+  numbers.delete(-1); // ops that the other run does not have
+  const byStep = (i: number, j: number): number => (step[i] ?? 0) - (step[j] ?? 0);
+  return new Map(
+    [...numbers].map(([place, number]): [number, Uint32Array] => {
+      const spans = lists[number] ?? new Uint32Array(0);
+      const isOrdered = spans.every((i, k) => k === 0 || byStep(spans[k - 1] ?? 0, i) <= 0);
+      return [place, isOrdered ? spans : spans.sort(byStep)];
+    }),
+  );
 }

@@ -6,7 +6,7 @@ import type { EventColumns } from "./events";
 import { IntervalBuilder, lengthOf, subtract, unite, type Intervals } from "./intervals";
 import { KINDS, kindIndex, STEP, type Kind } from "./kinds";
 import { buildLanes, isNested, type Lane } from "./lanes";
-import { quantile, Sample } from "./quantiles";
+import { Sample } from "./quantiles";
 
 /** Time of one kind of op on one rank. */
 export interface KindTime {
@@ -201,7 +201,7 @@ function summariseOps(events: EventColumns, lanes: readonly Lane[], stepNs: numb
     .flatMap((name, code): OpSummary[] => {
       const sample = durations[code];
       if (!sample || sample.count === 0 || name === STEP) return [];
-      const sorted = sample.sorted();
+      const [p50Ns = NaN, p99Ns = NaN] = sample.quantiles(0.5, 0.99);
       return [
         {
           name,
@@ -210,8 +210,8 @@ function summariseOps(events: EventColumns, lanes: readonly Lane[], stepNs: numb
           count: sample.count,
           totalNs: sample.sum,
           meanNs: sample.mean,
-          p50Ns: quantile(sorted, 0.5),
-          p99Ns: quantile(sorted, 0.99),
+          p50Ns,
+          p99Ns,
           share: stepNs === 0 ? 0 : sample.sum / stepNs,
           flops: flops[code] ?? 0,
           bytes: bytes[code] ?? 0,

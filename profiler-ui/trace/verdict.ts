@@ -2,7 +2,7 @@
 
 import { excludesZero } from "./bootstrap";
 import type { Compared, ComparedCollective, ComparedPhase, RunComparison } from "./compare";
-import { formatBytes, formatChange, formatShare, formatSpeed, formatTime } from "./format";
+import { formatBytes, formatChange, formatCount, formatShare, formatSpeed, formatTime } from "./format";
 import { agrees } from "./pairing";
 
 /** Differences below this share of the baseline are called none: repeated runs of one program differ by as much. */
@@ -16,7 +16,9 @@ export function verdictOf(facts: Facts): string {
     return "A run without events cannot be compared.";
   const speed = facts.phases.filter(({ tokensPerSecond: { a, b } }) => a > 0 && b > 0).map(speedClause);
   const first = speed.length > 0 ? speed.join("; ") : stepClause(facts.step);
-  return [`${capitalised(first)}.`, wireSentence(facts), ledgerSentence(facts)].filter(Boolean).join(" ");
+  return [`${capitalised(first)}.`, workSentence(facts), wireSentence(facts), ledgerSentence(facts)]
+    .filter(Boolean)
+    .join(" ");
 }
 
 function speedClause(phase: Facts["phases"][number]): string {
@@ -51,6 +53,21 @@ export function isBorneOut({ difference }: Compared, collectives: readonly Compa
   const end = (which: "low" | "high"): number =>
     parts.reduce((sum, { pairs, interval }) => sum + pairs * (interval?.[which] ?? NaN), 0);
   return difference < 0 ? end("high") < 0 : end("low") > 0;
+}
+
+/** Whether both runs had the same tokens to work on: only then do their totals compare. */
+export function isOfEqualWork(phases: Facts["phases"]): boolean {
+  return phases.every(({ tokens }) => tokens.difference === 0);
+}
+
+/** Says of totals that they are of unequal work. */
+function workSentence({ phases }: Facts): string {
+  if (isOfEqualWork(phases)) return "";
+  const unequal = phases.filter(({ tokens }) => tokens.difference !== 0);
+  const counts = unequal.map(
+    ({ phase, tokens }) => `${formatCount(tokens.a)} and ${formatCount(tokens.b)} tokens of ${phase}`,
+  );
+  return `The runs had unequal work, ${counts.join(", ")}: their totals do not compare, speeds and calls do.`;
 }
 
 function stepClause(step: Compared): string {

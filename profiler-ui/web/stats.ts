@@ -47,6 +47,17 @@ export function pairRow(stats: readonly PairStat[]): HTMLElement {
   );
 }
 
+/** The same row before its numbers are known. */
+export function pendingPairs(labels: readonly string[]): HTMLElement {
+  return el(
+    "dl",
+    { class: "stats pairs", "aria-hidden": "true" },
+    ...labels.map((label) =>
+      el("div", {}, el("dt", {}, label), el("dd", {}, figure("…")), el("dd", { class: "change" }, figure("…"))),
+    ),
+  );
+}
+
 /** Both values; a unit that they share stands once. */
 function pairFigures(a: string, b: string): Node[] {
   const unitOf = (text: string): string => text.slice(text.indexOf(" ") + 1);

@@ -873,6 +873,35 @@ describe("the comparison of two runs", () => {
     );
   });
 
+  test("shows each run's time as soon as it is added up, and what is still waited for, without moving the timelines", async () => {
+    const held = new Map<string, () => Promise<void>>();
+    await page.route(/\/api\/(compare|runs\/int8\/summary)/, (route) => {
+      held.set(new URL(route.request().url()).pathname, () => route.continue());
+    });
+    const release = async (path: string): Promise<void> => {
+      await eventually(() => Promise.resolve(expect([...held.keys()]).toContain(path)));
+      await held.get(path)?.();
+    };
+    await page.goto(server.urlOf("/compare?a=f16&b=int8"));
+    await page.waitForSelector("[data-loaded]");
+    const bars = (run: string): Promise<number> =>
+      page
+        .getByRole("region", { name: `Ranks of ${run}` })
+        .getByRole("img")
+        .count();
+    await eventually(async () => expect([await bars("A"), await bars("B")]).toEqual([2, 0]));
+    await eventually(async () => expect(await page.getByRole("status").allInnerTexts()).toContain("Adding up…"));
+    const timelines = page.getByRole("heading", { name: "Timelines on one scale" });
+    const place = await boxOf(timelines);
+    await release("/api/runs/int8/summary");
+    await page.getByText("Pairing the calls of both runs…").waitFor();
+    expect([await bars("A"), await bars("B")]).toEqual([2, 2]);
+    await release("/api/compare");
+    await page.waitForSelector(".verdict");
+    expect(await page.getByRole("progressbar", { name: "Comparing" }).count()).toBe(0);
+    expect(await boxOf(timelines)).toEqual(place);
+  });
+
   test("calls nothing a gain or a loss that pairs of calls do not bear out", async () => {
     const again = syntheticRun({ id: "again", label: "two ranks f16", seed: 12 });
     const other = await serve([f16, again]);

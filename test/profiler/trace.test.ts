@@ -5,7 +5,9 @@ import { buildLanes, spanAt } from "../../profiler-ui/trace/lanes";
 import { buildForest, busyIn, longestIn, visitVisible } from "../../profiler-ui/trace/level-of-detail";
 import { IntervalBuilder, lengthOf, subtract, unite, type Intervals } from "../../profiler-ui/trace/intervals";
 import { opsInView } from "../../profiler-ui/trace/ops-in-view";
+import { quantile, Sample } from "../../profiler-ui/trace/quantiles";
 import { kindTime, summarise } from "../../profiler-ui/trace/summary";
+import { isOfEqualWork } from "../../profiler-ui/trace/verdict";
 import { eventsOf } from "./support/events";
 import { syntheticLargeRun, syntheticRun } from "./support/synthetic-run";
 
@@ -355,6 +357,34 @@ describe("a comparison of two runs", () => {
   test("says in a sentence what the smaller wire type bought", () => {
     expect(comparison.verdict).toMatch(/The wire carries [\d.]+ \wB → [\d.]+ \wB \(−\d+\.\d %\)/);
     expect(comparison.wireBytes.ratio).toBeLessThan(0.7);
+  });
+
+  test("says of totals that they are of unequal work, and only then", () => {
+    const shorter = syntheticRun({ decodeSteps: 12, seed: 3 });
+    const { verdict, phases } = compareRuns(f16, shorter);
+    expect(verdict).toMatch(/unequal work, 24 and 12 tokens of decode: their totals do not compare/);
+    expect(isOfEqualWork(phases)).toBe(false);
+    expect(comparison.verdict).not.toContain("unequal");
+  });
+
+  test("finds quantiles as sorting does", () => {
+    const values = fc.array(fc.oneof(fc.integer({ min: 0, max: 9 }), fc.double({ noNaN: true })), { minLength: 1 });
+    fc.assert(
+      fc.property(
+        values,
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (all, x, y) => {
+          const sample = new Sample();
+          for (const value of all) sample.add(value);
+          const sorted = Float64Array.from(all).sort();
+          const shares = [Math.min(x, y), Math.max(x, y)];
+          expect(sample.quantiles(...shares).map((found) => found + 0)).toEqual(
+            shares.map((q) => quantile(sorted, q) + 0),
+          );
+        },
+      ),
+    );
   });
 
   test("calls no speed different that a fair coin could have made so", () => {

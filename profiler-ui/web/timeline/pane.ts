@@ -20,7 +20,7 @@ import { helpSheet } from "./help";
 import { attachKeys } from "./keys";
 import { HeldSpans } from "./held-spans";
 import { layoutLanes, type Arrangement } from "./layout";
-import { loadLanes, loadOverview, loadSketch, type Outline } from "./load";
+import { loadLanes, loadOverview, loadSketch } from "./load";
 import { Minimap } from "./minimap";
 import { readState, writeState } from "./permalink";
 import { csvOfSpans, pngOf } from "./save-view";
@@ -53,6 +53,8 @@ export class TimelinePane {
     this.#tables,
   );
   readonly #help = helpSheet();
+  /** Of each run, as far as it is known; the longest is the time scale of all. */
+  #lengths: number[] = [];
   #length = 1;
   #shown = false;
   /** The address's span until it is there: an overview may be without it. */
@@ -149,20 +151,28 @@ export class TimelinePane {
 
   /**
    * Loads what is drawn: all events of a run that is short enough; resolves when they are there. Every run begins at its
-   * first span, so that they compare. `onShown` is called when the whole of them is to be seen: what else is asked of the
-   * server should wait for it.
+   * first span, so that they compare. `onShown` is called for each when the whole of it is to be seen: what else is asked of
+   * the server should wait for it.
    */
-  async load(onShown: () => void = () => undefined): Promise<void> {
+  async load(onShown: (run: number) => void = () => undefined): Promise<void> {
     if (!this.#shown) {
       const sketches = await Promise.all(this.runs.map(({ id }) => loadSketch(id)));
-      this.#show(sketches, (sketch, changed) => new HeldSpans(sketch.lanes, 0, changed));
+      this.#lengths = sketches.map(({ length }) => length);
+      for (const [k, { lanes }] of sketches.entries()) this.#show(k, (onChange) => new HeldSpans(lanes, 0, onChange));
     }
-    const overviews = await Promise.all(this.runs.map(({ id }) => loadOverview(id)));
     const onError = (error: unknown): void => this.#say(error);
-    this.#show(overviews, ({ lanes, length, origin, isShort }, onChange, { id }) =>
-      isShort ? new HeldSpans(lanes, origin, onChange) : new ServedSpans({ id, length, onChange, onError }, lanes),
+    const overviews = await Promise.all(
+      this.runs.map(async ({ id }, k) => {
+        const overview = await loadOverview(id);
+        const { lanes, length, origin, isShort } = overview;
+        this.#lengths[k] = length;
+        this.#show(k, (onChange) =>
+          isShort ? new HeldSpans(lanes, origin, onChange) : new ServedSpans({ id, length, onChange, onError }, lanes),
+        );
+        onShown(k);
+        return overview;
+      }),
     );
-    onShown();
     const done = this.runs.map(() => 0);
     const loading = overviews.map(async (overview, k) => {
       const timeline = this.#timelines[k];
@@ -187,24 +197,19 @@ export class TimelinePane {
     void this.#fillTables();
   }
 
-  /** Shows runs as far as they are known; the window stays where it is. */
-  #show<T extends Outline>(
-    outlines: readonly T[],
-    spansOf: (outline: T, onChange: () => void, run: RunInfo) => Spans,
-  ): void {
+  /** Shows run `k` as far as it is known; the window stays where it is. */
+  #show(k: number, spansOf: (onChange: () => void) => Spans): void {
+    const shown = this.#timelines[k];
+    if (!shown) return;
     if (this.#shown) this.#writeAddress();
     this.#shown = true;
-    this.#length = Math.max(1, ...outlines.map(({ length }) => length));
-    this.#timelines.forEach((timeline, k) => {
-      const [outline, run] = [outlines[k], this.runs[k]];
-      if (outline && run)
-        this.#spans.set(
-          timeline,
-          spansOf(outline, () => this.#draw(timeline), run),
-        );
-      timeline.setLength(this.#length);
-      this.#draw(timeline);
-    });
+    this.#length = Math.max(1, ...this.#lengths);
+    for (const timeline of this.#timelines) timeline.setLength(this.#length);
+    this.#spans.set(
+      shown,
+      spansOf(() => this.#draw(shown)),
+    );
+    this.#draw(shown);
     this.#toolbar.setView({ from: 0, to: this.#length });
     this.#minimap.setLanes(this.#timelines[0]?.lanes ?? [], this.#length);
     this.#minimap.setView({ from: 0, to: this.#length });
