@@ -9,7 +9,7 @@ import { OptionError } from "../errors";
 import type { ModelConfig } from "../families/family";
 import type { CacheStats, EngineSpec } from "../native";
 
-/** A prompt of this length shall not fill more than half of the cache, nor cost more than 1/32 to read again. */
+/** The states of a prompt of this length shall not fill more than half of the cache, nor shall it cost more than 1/32 to read again. */
 const PROMPT = 2048;
 
 /** Bytes of one state: the convolution's inputs and the recurrence of every layer, in f32. */
