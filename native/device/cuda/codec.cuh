@@ -47,6 +47,15 @@ struct PlainWire {
 };
 
 struct Int8Wire {
+  // As the CPU's codec has them.
+  static constexpr float kMostScale = 0x1.020406p+121f;
+  __device__ static bool tiny(float most) { return most < 0x1p-100f; }
+  __device__ static float scale_of(float most) {
+    const float scale = __fdiv_rn(most, 127.0f);
+    if (!tiny(most)) return fminf(scale, kMostScale);
+    return __fmul_rn(scale, 127.0f) < most ? __uint_as_float(__float_as_uint(scale) + 1) : scale;
+  }
+
   __device__ static float decode(const WireMemory& part, const Group& group, int64_t index, int i) {
     return __fmul_rn(static_cast<float>(static_cast<const int8_t*>(part.values)[group.at + i]), part.scales[index]);
   }
@@ -77,9 +86,10 @@ struct Int8Wire {
     most = warp_max(most);
     poison = warp_sum(poison);
     const bool bad = poison != poison, plain = !bad && most > 0.0f;
-    // 127 / amax overflows for the tiniest groups, so those are enlarged first.
-    const float enlarge = most < 0x1p-100f ? 0x1p80f : 1.0f;
-    const float factor = plain ? __fdiv_rn(127.0f, __fmul_rn(most, enlarge)) : 0.0f;
+    const float scale = scale_of(most);
+    // 1 / scale overflows for the tiniest groups, so those are enlarged first.
+    const float enlarge = tiny(most) ? 0x1p80f : 1.0f;
+    const float factor = tiny(most) ? __fdiv_rn(1.0f, __fmul_rn(scale, enlarge)) : __fdiv_rn(127.0f, most);
     int8_t* values = static_cast<int8_t*>(out.values) + group.at;
     const auto put = [&](int i, float x) {
       values[i] = plain ? static_cast<int8_t>(__float2int_rn(__fmul_rn(__fmul_rn(x, enlarge), factor))) : int8_t{0};
@@ -93,7 +103,7 @@ struct Int8Wire {
       for (int i = lane; i < group.count; i += kWarpSize) put(i, get(i));
     }
     __syncwarp();  // `out` may be what others still decode
-    if (lane == 0) out.scales[index] = bad ? __uint_as_float(0x7fc00000u) : __fdiv_rn(most, 127.0f);
+    if (lane == 0) out.scales[index] = bad ? __uint_as_float(0x7fc00000u) : scale;
   }
 };
 

@@ -64,6 +64,58 @@ TEST("an abort reaches ranks that come to the collective later") {
   for (const auto& code : codes) CHECK_EQUAL(code, std::string("E_COLLECTIVE_ABORTED"));
 }
 
+TEST("an abort at any moment of any collective releases all ranks within a second, and after a reset sums are right") {
+  auto generator = random(4);
+  for (int round = 0; round < 60; ++round) {
+    const int ranks = 2 + static_cast<int>(generator() % 7);
+    auto options = small(ranks);
+    options.threads = generator() % 2 ? ranks : 1;  // ranks that sleep, and ranks that spin
+    options.two_shot_from = generator() % 2 ? 0 : 1 << 20;
+    Ranks group(options);
+    for (int again = 0; again < 3; ++again) {
+      const uint64_t shared_seed = generator();
+      const auto delay = std::chrono::microseconds(generator() % 3000);
+      std::atomic<int> wrong{0};
+      std::chrono::steady_clock::time_point aborted;
+      std::thread stranger([&] {
+        std::this_thread::sleep_for(delay);
+        aborted = std::chrono::steady_clock::now();
+        group.group().abort(std::make_exception_ptr(Error("E_TEST", "enough")));
+      });
+      const auto codes = group.run([&](Communicator& communicator) {
+        std::mt19937_64 same(shared_seed);
+        std::vector<float> values(3000);
+        for (;;) {
+          const auto columns = static_cast<int64_t>(1 + same() % 3000);
+          const View<float> view{values.data(), 1, columns, columns};
+          const Reduction reduction{static_cast<WireType>(1 + same() % 4), 100};
+          const int root = static_cast<int>(same() % ranks);
+          std::fill(values.begin(), values.end(), 1.0f);
+          switch (same() % 4) {
+            case 0:
+              communicator.broadcast(view, root, Op::all_reduce_out_proj);
+              break;
+            case 1:
+              communicator.reduce(view, root, reduction, Op::all_reduce_out_proj);
+              break;
+            case 2:
+              communicator.barrier();
+              break;
+            default:
+              communicator.all_reduce(view, reduction, Op::all_reduce_out_proj);
+              for (int64_t i = 0; i < columns; ++i) wrong += std::abs(values[i] - ranks) > 1e-3f;
+          }
+        }
+      });
+      stranger.join();
+      CHECK(seconds_since(aborted) < 1);
+      for (const auto& code : codes) CHECK_EQUAL(code, std::string("E_COLLECTIVE_ABORTED"));
+      CHECK_EQUAL(wrong.load(), 0);
+      group.group().reset();
+    }
+  }
+}
+
 TEST("a collective that some ranks do not come to ends after its time-out and names them") {
   auto options = small(4);
   options.timeout_ms = 30;

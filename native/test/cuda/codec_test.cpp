@@ -1,4 +1,5 @@
 #include <cmath>
+#include <limits>
 
 #include "test/cuda/fixture.h"
 #include "test/cuda/wire.h"
@@ -64,11 +65,12 @@ TEST("the CUDA codec gives the CPU codec's bits for every wire, group, odd width
   }
 }
 
-TEST("the CUDA codec keeps zeros, ties, subnormals, infinities and NaN as the CPU codec does") {
+TEST("the CUDA codec keeps zeros, ties, subnormals, the largest floats, infinities and NaN as the CPU codec does") {
   std::vector<float> edge(512, 0.0f);
   const float some[] = {127, -127, 2.5f, 3.5f, -2.5f, 0.5f, 0.49f, -0.0f, 126.5f};
   std::copy(std::begin(some), std::end(some), edge.begin());
   for (int i = 0; i < 100; ++i) edge[130 + i] = std::ldexp(static_cast<float>(i - 50), -149);
+  edge[500] = std::numeric_limits<float>::max();
   std::vector<float> poisoned = edge;
   poisoned[300] = std::nanf("");
   poisoned[400] = INFINITY;

@@ -44,6 +44,16 @@ STATELINE_INLINE void sum_halves(const uint16_t* const* parts, int count, float*
   }
 }
 
+// 127 steps of a scale reach `most` but never infinity. Below tiny() f32's own steps are too wide for the nearest one.
+constexpr float kMostScale = 0x1.020406p+121f;
+STATELINE_INLINE bool tiny(float most) { return most < 0x1p-100f; }
+STATELINE_INLINE float scale_of(float most) {
+  float scale = most / 127.0f;
+  if (!tiny(most)) return scale < kMostScale ? scale : kMostScale;
+  if (scale * 127.0f < most) scale = __builtin_nextafterf(scale, 1.0f);
+  return scale;
+}
+
 // One group; returns its scale.
 STATELINE_INLINE float encode_group(const float* in, int64_t n, int8_t* out) {
   vf amax = {}, poison = {};
@@ -59,16 +69,17 @@ STATELINE_INLINE float encode_group(const float* in, int64_t n, int8_t* out) {
     memset(out, 0, n);
     return bad != bad ? __builtin_nanf("") : 0.0f;
   }
-  // 127 / amax overflows for the tiniest groups, so those are enlarged first.
-  const float enlarge = most < 0x1p-100f ? 0x1p80f : 1.0f;
-  const vf factor = set(127.0f / (most * enlarge));
+  const float scale = scale_of(most);
+  // 1 / scale overflows for the tiniest groups, so those are enlarged first.
+  const float enlarge = tiny(most) ? 0x1p80f : 1.0f;
+  const vf factor = set(tiny(most) ? 1.0f / (scale * enlarge) : 127.0f / most);
   for (i = 0; i + kLanes <= n; i += kLanes) store_bytes(out + i, load(in + i) * enlarge * factor);
   if (i < n) {
     int8_t rest[kLanes];
     store_bytes(rest, load(in + i, n - i) * enlarge * factor);
     memcpy(out + i, rest, n - i);
   }
-  return most / 127.0f;
+  return scale;
 }
 
 }  // namespace
