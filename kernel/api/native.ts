@@ -338,6 +338,8 @@ export interface AllReduceTimerSpec {
   readonly wires: readonly { readonly wireType: WireType }[];
   /** Each takes all sizes and wires in turn. */
   readonly rounds: number;
+  /** Milliseconds after which no round begins; 0: all do. */
+  readonly mostMs: number;
 }
 
 export interface CudaInfo {
@@ -396,7 +398,7 @@ export interface NativeAddon {
   measureFloors(threads: number, job: number): Promise<Floors>;
   /** Maps the files, packs each rank's slices on its own threads; `onProgress` gets bytes done and total. */
   loadEngine(spec: EngineSpec, job: number, onProgress: (done: number, total: number) => void): Promise<NativeEngine>;
-  /** Nanoseconds of one AllReduce among ranks that are threads of this process: [sizes × wires × rounds]. */
+  /** Nanoseconds of one AllReduce among ranks that are threads of this process: [sizes × wires × rounds that were begun, one at least]. */
   measureAllReduce(spec: AllReduceTimerSpec, job: number): Promise<Float64Array>;
   /** Cancels a load or a measurement that is under way; it rejects E_ABORTED. */
   cancel(job: number): void;

@@ -60,8 +60,13 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     const { debug } = stateline.opts<{ debug?: boolean }>();
     process.stderr.write(`${debug ? stackOf(error) : lineOf(error)}\n`);
-    return codeOf(error) === "E_ABORTED" ? 130 : 1;
+    return exitCodeOf(codeOf(error));
   }
+}
+
+function exitCodeOf(code: unknown): number {
+  if (code === "E_ABORTED") return 130;
+  return code === "E_OPTION_INVALID" || code === "E_OPTION_UNKNOWN" ? 2 : 1;
 }
 
 function codeOf(error: unknown): unknown {

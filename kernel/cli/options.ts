@@ -86,6 +86,21 @@ export function positiveInteger(text: string): number {
   return numberIn(text, /^\d+$/, 1, Number.MAX_SAFE_INTEGER, "an integer of at least 1");
 }
 
+/** Any integer from `min` to `max`. */
+export function integerIn(min: number, max: number): (text: string) => number {
+  return (text) => numberIn(text, /^\d+$/, min, max, `an integer from ${min} to ${max}`);
+}
+
+/** "4096", "4K", "16M" or "1G", by powers of 1024 as nccl-tests read them; from `min` to `max` bytes. */
+export function bytesIn(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const [, digits = "", unit = ""] = /^(\d+)([KMG]?)B?$/i.exec(text) ?? [];
+    const value = Number(digits) * 1024 ** ["", "K", "M", "G"].indexOf(unit.toUpperCase());
+    if (digits !== "" && value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`Expected ${min} to ${max} bytes, as 4096, 4K or 16M.`);
+  };
+}
+
 export function integerFromZero(text: string): number {
   return numberIn(text, /^\d+$/, 0, Number.MAX_SAFE_INTEGER, "an integer of at least 0");
 }

@@ -1,6 +1,7 @@
 /** Where a command writes: results on stdout or into a file, everything else on stderr, and what Ctrl+C does meanwhile. */
 
-import { writeFile } from "node:fs/promises";
+import { access, constants, writeFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 
 import { reasonOf, StatelineError } from "../../profiler-ui/trace/errors";
 
@@ -24,6 +25,11 @@ export async function writing(file: string, write: () => Promise<void>, code = "
     const message = `cannot write ${file}: ${reasonOf(error)}; name another file`;
     throw new StatelineError(code, message, { file }, { cause: error });
   });
+}
+
+/** Before what takes minutes: whether the page of `--html` has a place. @throws StatelineError `E_FILE_NOT_WRITTEN` */
+export async function checkPage(file: string | undefined): Promise<void> {
+  if (file !== undefined) await writing(file, () => access(dirname(resolve(file)), constants.W_OK));
 }
 
 /** The page of `--html`. @throws StatelineError `E_FILE_NOT_WRITTEN` */

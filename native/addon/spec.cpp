@@ -130,6 +130,7 @@ AllReduceTimerSpec all_reduce_timer_spec(const Napi::Object& from) {
   spec.threads_per_rank = int_at(from, "threadsPerRank");
   spec.group = int_at(from, "group");
   spec.rounds = int_at(from, "rounds");
+  spec.most_ms = integer_at(from, "mostMs");
   for (const int32_t count : tokens_at(from, "values")) spec.values.push_back(count);
   for_each_object(array_at(from, "wires"), "wires",
                   [&](const Napi::Object& wire) { spec.wires.push_back(choice_at(wire, "wireType", kWireTypes)); });

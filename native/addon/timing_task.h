@@ -19,7 +19,7 @@ class TimingTask final : public PromiseTask {
   void start();
 
  private:
-  Napi::Value result(Napi::Env env) override;  // Float64Array [sizes × wires × rounds], nanoseconds
+  Napi::Value result(Napi::Env env) override;  // Float64Array as AllReduceTimer::run() has them
 
   Napi::Env env_;
   int64_t job_;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <system_error>
 #include <thread>
 
 #include "comm/message.h"
@@ -30,6 +31,7 @@ AllReduceTimerSpec checked(AllReduceTimerSpec spec) {
   check(spec.threads_per_rank >= 1, "threadsPerRank", "1 or more", spec.threads_per_rank);
   check(spec.group >= 1, "group", "1 or more", spec.group);
   check(spec.rounds >= 1, "rounds", "1 or more", spec.rounds);
+  check(spec.most_ms >= 0, "mostMs", "0 or more", spec.most_ms);
   check(!spec.values.empty(), "values", "at least one", 0);
   for (const int64_t count : spec.values) {
     check(count >= 1 && count <= kMostValues, "values", "1 to " + std::to_string(kMostValues), count);
@@ -50,30 +52,57 @@ InProcessOptions options_for(const AllReduceTimerSpec& spec) {
   return options;
 }
 
+// [rounds, each] as [each, rounds], without the round that woke the ranks and filled the caches, where there are
+// others.
+std::vector<double> by_round_last(std::vector<double> times, size_t each) {
+  if (times.size() > each) times.erase(times.begin(), times.begin() + static_cast<ptrdiff_t>(each));
+  const size_t rounds = times.size() / each;
+  std::vector<double> out(times.size());
+  for (size_t i = 0; i < times.size(); ++i) out[i % each * rounds + i / each] = times[i];
+  return out;
+}
+
+std::exception_ptr cancelled() {
+  return std::make_exception_ptr(Error("E_ABORTED", "measuring AllReduce was cancelled"));
+}
+
 }  // namespace
 
-AllReduceTimer::AllReduceTimer(AllReduceTimerSpec spec) : spec_(checked(std::move(spec))), group_(options_for(spec_)) {}
+AllReduceTimer::AllReduceTimer(AllReduceTimerSpec spec) : spec_(checked(std::move(spec))) {}
 
 std::vector<double> AllReduceTimer::run() {
-  std::vector<double> out(spec_.values.size() * spec_.wires.size() * spec_.rounds);
+  auto group = std::make_unique<InProcessGroup>(options_for(spec_));
+  {
+    std::lock_guard lock(mutex_);
+    group_ = std::move(group);
+    if (cancelled_) group_->abort(cancelled());
+  }
+  std::vector<double> times;
   std::mutex mutex;
   std::exception_ptr failure;
+  const auto fail = [&](std::exception_ptr error) {
+    group_->abort(error);
+    std::lock_guard lock(mutex);
+    if (!failure) failure = error;
+  };
   const auto rank = [&](int index) {
     try {
       Recorder recorder;  // off
-      measure(*group_.join(index, recorder), out);
+      measure(*group_->join(index, recorder), times);
     } catch (...) {
-      const std::exception_ptr error = std::current_exception();
-      group_.abort(error);
-      std::lock_guard lock(mutex);
-      if (!failure) failure = error;
+      fail(std::current_exception());
     }
   };
   {
     std::vector<std::jthread> threads;
-    for (int index = 0; index < spec_.ranks; ++index) threads.emplace_back(rank, index);
+    try {
+      for (int index = 0; index < spec_.ranks; ++index) threads.emplace_back(rank, index);
+    } catch (const std::system_error& refused) {  // those that run wait for this one
+      fail(std::make_exception_ptr(
+          Error("E_THREADS", std::string("the system starts no more threads: ") + refused.what())));
+    }
   }
-  if (!failure) return out;
+  if (!failure) return by_round_last(std::move(times), spec_.values.size() * spec_.wires.size());
   try {
     std::rethrow_exception(failure);
   } catch (const CollectiveAborted& aborted) {
@@ -82,7 +111,9 @@ std::vector<double> AllReduceTimer::run() {
 }
 
 void AllReduceTimer::cancel() {
-  group_.abort(std::make_exception_ptr(Error("E_ABORTED", "measuring AllReduce was cancelled")));
+  std::lock_guard lock(mutex_);
+  cancelled_ = true;
+  if (group_) group_->abort(cancelled());
 }
 
 int AllReduceTimer::repeats(int64_t values) const {
@@ -90,23 +121,30 @@ int AllReduceTimer::repeats(int64_t values) const {
   return static_cast<int>(std::clamp(static_cast<double>(kValuesATiming / values), 1.0, most));
 }
 
-// The round before the first touches memory and wakes the ranks.
-void AllReduceTimer::measure(Communicator& communicator, std::vector<double>& out) const {
-  std::vector<float> values(std::ranges::max(spec_.values));
-  for (int round = -1; round < spec_.rounds; ++round) {
-    size_t at = 0;
+void AllReduceTimer::measure(Communicator& communicator, std::vector<double>& times) {
+  const bool decides = communicator.rank() == 0;
+  std::vector<float> contribution(std::ranges::max(spec_.values)), values(contribution.size());
+  for (size_t i = 0; i < contribution.size(); ++i) {
+    contribution[i] = static_cast<float>(static_cast<int>((i * 37 + communicator.rank()) % 255) - 127);
+  }
+  const int64_t start = monotonic_ns();
+  for (int round = 0; round <= spec_.rounds; ++round) {
+    if (round > 0 && spec_.most_ms > 0) {
+      if (decides) over_ = monotonic_ns() - start > spec_.most_ms * 1'000'000;
+      communicator.barrier();
+      if (over_) return;
+    }
     for (const int64_t count : spec_.values) {
-      const int times = repeats(count);
+      const int repeated = repeats(count);
       for (const WireType wire : spec_.wires) {
-        for (int64_t i = 0; i < count; ++i) values[i] = static_cast<float>((i * 37 + communicator.rank()) % 255 - 127);
+        std::copy_n(contribution.begin(), count, values.begin());
         communicator.barrier();
         const int64_t begin = monotonic_ns();
-        for (int i = 0; i < times; ++i) {
+        for (int i = 0; i < repeated; ++i) {
           communicator.all_reduce({values.data(), 1, count, count}, {wire, spec_.group}, Op::all_reduce_out_proj);
         }
         const auto took = static_cast<double>(monotonic_ns() - begin);
-        if (communicator.rank() == 0 && round >= 0) out[at + round] = took / times;
-        at += spec_.rounds;
+        if (decides) times.push_back(took / repeated);
       }
     }
   }

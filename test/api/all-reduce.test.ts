@@ -1,10 +1,22 @@
 /** What the AllReduces of a model send, and what is computed meanwhile. */
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { execFile, execFileSync } from "node:child_process";
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 
 import { crossover } from "../../kernel/api/bench/crossover";
-import { benchAllReduce, loadModel, profile, type LoadOptions, type Progress, type Run } from "../../kernel/api/index";
+import {
+  benchAllReduce,
+  loadModel,
+  profile,
+  type AllReduceChoice,
+  type LoadOptions,
+  type Progress,
+  type Run,
+} from "../../kernel/api/index";
+import { tuneAllReduce } from "../../kernel/api/model/all-reduce";
+import { packageRoot } from "../../kernel/api/package-root";
 import { temporaryFolder, tinyMamba } from "../support/fixtures";
 
 const runs = temporaryFolder();
@@ -107,6 +119,84 @@ describe("auto", () => {
   });
 });
 
+describe("a kept measurement that", () => {
+  const good = { wireType: "int8", fromBytes: 65536, gain: 1.5 };
+  const setting = { tensorParallel: 2, threadsPerRank: 1, computeType: "bf16" } as const;
+  const tune = (group = 128): Promise<AllReduceChoice> => tuneAllReduce({ outProj: "auto", group }, setting);
+  const groupsIn = (file: string): (string | undefined)[] =>
+    Object.keys(JSON.parse(readFileSync(file, "utf8")) as object)
+      .map((key) => key.split(", ").at(-1))
+      .sort();
+  let key: string, curve: object, folder: string, file: string;
+
+  const enter = (): void => {
+    folder = process.env["STATELINE_CACHE"] = temporaryFolder();
+    file = join(folder, "all-reduce.json");
+  };
+  beforeAll(async () => {
+    enter();
+    await tune();
+    [[key, curve] = ["", {}]] = Object.entries(JSON.parse(readFileSync(file, "utf8")) as Record<string, object>);
+  });
+  beforeEach(enter);
+  afterAll(() => delete process.env["STATELINE_CACHE"]);
+
+  const changed = (change: object): string => JSON.stringify({ [key]: { ...curve, ...change } });
+  test.each<[string, () => string]>([
+    ["names a wire that there is not", () => changed({ crossover: { ...good, wireType: "int4" } })],
+    ["begins at no size", () => changed({ crossover: { ...good, fromBytes: 0 } })],
+    ["begins at half a byte", () => changed({ crossover: { ...good, fromBytes: 1.5 } })],
+    ["gains nothing", () => changed({ crossover: { ...good, gain: -2 } })],
+    ["was made at no time", () => changed({ crossover: good, measured: "<b>" })],
+    ["is nested more deeply than can be written", () => `{"a":${"[".repeat(200_000)}${"]".repeat(200_000)}}`],
+    ["is of another machine", () => JSON.stringify({ "0.1.0, another CPU": curve })],
+  ])("%s is made again", async (_, text) => {
+    writeFileSync(file, text());
+    expect((await tune()).reason).toMatch(/^auto: (f16|bf16|int8|no narrower type) sums/);
+    const again = JSON.parse(readFileSync(file, "utf8")) as Record<string, { measured?: string }>;
+    expect(again[key]?.measured).toMatch(new Date().toISOString().slice(0, 10));
+  });
+
+  test("is a pipe or a device is not waited for, and is replaced", async () => {
+    execFileSync("mkfifo", [file]);
+    await tune();
+    expect(lstatSync(file).isFile()).toBe(true);
+    rmSync(file);
+    symlinkSync("/dev/zero", file);
+    await tune();
+    expect(lstatSync(file).isFile()).toBe(true);
+  });
+
+  test("cannot be written is made once a process, and leaves nothing behind", async () => {
+    mkdirSync(join(file, "taken"), { recursive: true });
+    const first = await tune();
+    expect(await tune()).toEqual(first);
+    expect(readdirSync(folder)).toEqual(["all-reduce.json"]);
+  });
+
+  test("several loads want is made once, others beside it stay", async () => {
+    const choices = await Promise.all([tune(), tune(1), tune(), tune(2)]);
+    expect(choices[0]).toEqual(choices[2]);
+    expect(groupsIn(file)).toEqual(["group 1", "group 128", "group 2"]);
+  });
+
+  test("two processes write at once is whole at the end", async () => {
+    const program = (groups: number[]): string => `
+      const { machineCurve } = require(${JSON.stringify(join(packageRoot(), "dist/kernel/api/bench/machine-profile.js"))});
+      void Promise.all(${JSON.stringify(groups)}.map((group) => machineCurve({ ranks: 2, threadsPerRank: 1, group })));`;
+    await Promise.all(
+      [
+        [3, 4],
+        [5, 6],
+      ].map((groups) => promisify(execFile)(process.execPath, ["-e", program(groups)], { env: process.env })),
+    );
+    const found = groupsIn(file); // who writes between the other's reading and writing is measured again next time
+    expect(found.length).toBeGreaterThanOrEqual(2);
+    expect(["group 3", "group 4", "group 5", "group 6"]).toEqual(expect.arrayContaining(found));
+    expect(readdirSync(folder)).toEqual(["all-reduce.json"]);
+  });
+});
+
 test("a narrower wire pays from where it wins at every larger size, by a margin that is not noise", () => {
   const points = (times: Record<"f32" | "bf16" | "int8", number[]>): Parameters<typeof crossover>[0] =>
     Object.entries(times).flatMap(([wireType, list]) =>
@@ -143,6 +233,10 @@ test("the benchmark counts bandwidth as nccl-tests do, and can be aborted", asyn
   await expect(benchAllReduce({ ranks: 1 })).rejects.toMatchObject({
     code: "E_OPTION_INVALID",
     message: "ranks must be an integer from 2 to 64, got 1",
+  });
+  jest.spyOn(process, "availableMemory").mockReturnValueOnce(1e9);
+  await expect(benchAllReduce({ ranks: 64 })).rejects.toMatchObject({
+    message: "maxBytes must be at most 3875968 for 64 ranks in the memory that is free here, got 16777216",
   });
   await expect(benchAllReduce({ minBytes: 4096, maxBytes: 1024 })).rejects.toMatchObject({
     message: "maxBytes must be at least minBytes = 4096, got 1024",

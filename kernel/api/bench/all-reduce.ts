@@ -1,12 +1,12 @@
 /** How fast an AllReduce among ranks of this process is, by message size and wire type. */
 
-import { formatBytes, formatNumber } from "../../../profiler-ui/trace/format";
+import { formatNumber } from "../../../profiler-ui/trace/format";
 import { addon } from "../addon";
 import { drawable } from "../display";
 import { htmlTable, textTable, type Table } from "../draw/table";
 import { native } from "../errors";
 import { cancellable, newJob } from "../model/jobs";
-import type { WireType } from "../native";
+import type { AllReduceTimerSpec, WireType } from "../native";
 import { abortSignal, callback, checkOptions, integer, invalid, type Rules } from "../options";
 import { cellProgress, type Progress } from "../progress";
 import { defaultThreads } from "../threads";
@@ -79,13 +79,25 @@ export async function benchAllReduce(options?: AllReduceBenchOptions): Promise<A
   const checked = checkOptions("benchAllReduce", options, rules);
   const { ranks = 2, group = 128, minBytes = KIB, maxBytes = 16 * KIB * KIB, rounds = 5, signal } = checked;
   if (maxBytes < minBytes) invalid("maxBytes", `at least minBytes = ${minBytes}`, maxBytes);
+  // Of each rank two messages on the wire, what it sums and what it began with; two sums beside.
+  const most = Math.floor(process.availableMemory() / (4 * ranks + 2));
+  if (maxBytes > most)
+    invalid("maxBytes", `at most ${most} for ${ranks} ranks in the memory that is free here`, maxBytes);
   const threadsPerRank = checked.threadsPerRank ?? defaultThreads(ranks);
   const sizes: number[] = [];
   for (let bytes = minBytes; bytes <= maxBytes; bytes *= 2) sizes.push(Math.ceil(bytes / 4));
   const view = checked.onProgress ? undefined : cellProgress("measuring AllReduce");
   const report = checked.onProgress ?? ((progress: Progress): void => view?.update(progress));
   try {
-    const curve = await measureCurve({ ranks, threadsPerRank, group }, sizes, rounds, signal, report);
+    const setting = { ranks, threadsPerRank, group };
+    const points: AllReducePoint[] = [];
+    const total = 4 * sizes.reduce((sum, values) => sum + values, 0);
+    let done = 0;
+    for (const values of sizes) {
+      points.push(...(await measurePoints(setting, [values], { rounds, mostMs: 0 }, signal)));
+      report({ done: (done += 4 * values), total });
+    }
+    const curve = { ...setting, points, crossover: crossover(points) };
     const table = curveTable(curve);
     return drawable(curve, () => ({ "text/plain": textTable(table), "text/html": htmlTable(table) }));
   } finally {
@@ -96,61 +108,56 @@ export async function benchAllReduce(options?: AllReduceBenchOptions): Promise<A
 /** What an AllReduce's time depends on, beside its size. */
 export type AllReduceSetting = Pick<AllReduceCurve, "ranks" | "threadsPerRank" | "group">;
 
-/** `sizes`: values a message. All wires of a size take turns in each round. */
-export async function measureCurve(
+/** Of the sizes that are measured together. */
+export type Effort = Pick<AllReduceTimerSpec, "rounds" | "mostMs">;
+
+/** `sizes`: values a message. All sizes and wires take turns in each round. */
+export async function measurePoints(
   setting: AllReduceSetting,
   sizes: readonly number[],
-  rounds: number,
-  signal: AbortSignal | undefined,
-  onProgress?: (progress: Progress) => void,
-): Promise<AllReduceCurve> {
-  const total = 4 * sizes.reduce((sum, values) => sum + values, 0);
-  const points: AllReducePoint[] = [];
-  let done = 0;
-  for (const values of sizes) {
-    points.push(...(await measureSize(setting, values, rounds, signal)));
-    onProgress?.({ done: (done += 4 * values), total });
-  }
-  return { ...setting, points, crossover: crossover(points) };
-}
-
-async function measureSize(
-  setting: AllReduceSetting,
-  values: number,
-  rounds: number,
+  effort: Effort,
   signal: AbortSignal | undefined,
 ): Promise<AllReducePoint[]> {
   const { job } = newJob();
   const wires = wireTypes.map((wireType) => ({ wireType }));
-  const spec = { ...setting, rounds, values: Int32Array.of(values), wires };
+  const spec = { ...setting, ...effort, values: Int32Array.from(sizes), wires };
   const times = await cancellable(
     "measuring AllReduce",
     signal,
     () => addon().cancel(job),
     () => native(() => addon().measureAllReduce(spec, job)),
   );
-  return wireTypes.map((wireType, wire) => {
-    const sorted = times.slice(wire * rounds, (wire + 1) * rounds).sort();
-    const ns = ((sorted[(rounds - 1) >> 1] ?? 0) + (sorted[rounds >> 1] ?? 0)) / 2;
-    const bytes = 4 * values;
-    const algbw = bytes / ns;
-    return {
-      wireType,
-      values,
-      bytes,
-      microseconds: ns / 1000,
-      bestMicroseconds: (sorted[0] ?? ns) / 1000,
-      algbw,
-      busbw: (algbw * 2 * (setting.ranks - 1)) / setting.ranks,
-    };
-  });
+  const rounds = times.length / (sizes.length * wires.length);
+  return sizes.flatMap((values, size) =>
+    wireTypes.map((wireType, wire) => {
+      const at = (size * wires.length + wire) * rounds;
+      return point(setting, values, wireType, times.slice(at, at + rounds).sort());
+    }),
+  );
+}
+
+/** `sorted`: nanoseconds of each round. */
+function point({ ranks }: AllReduceSetting, values: number, wireType: WireType, sorted: Float64Array): AllReducePoint {
+  const { length } = sorted;
+  const ns = ((sorted[(length - 1) >> 1] ?? 0) + (sorted[length >> 1] ?? 0)) / 2;
+  const bytes = 4 * values;
+  const algbw = bytes / ns;
+  return {
+    wireType,
+    values,
+    bytes,
+    microseconds: ns / 1000,
+    bestMicroseconds: (sorted[0] ?? ns) / 1000,
+    algbw,
+    busbw: (algbw * 2 * (ranks - 1)) / ranks,
+  };
 }
 
 function curveTable(curve: AllReduceCurve): Table {
   return {
     title: `AllReduce of ${curve.ranks} ranks in one process, ${curve.threadsPerRank} threads a rank`,
     columns: [
-      { title: "size (f32)", align: "right" },
+      { title: "size (f32), bytes", align: "right" },
       { title: "values", align: "right" },
       { title: "type" },
       { title: "time, µs", align: "right" },
@@ -158,7 +165,7 @@ function curveTable(curve: AllReduceCurve): Table {
       { title: "busbw, GB/s", align: "right" },
     ],
     rows: curve.points.map(({ bytes, values, wireType, microseconds, algbw, busbw }) => [
-      formatBytes(bytes),
+      String(bytes),
       String(values),
       wireType,
       formatNumber(microseconds),
@@ -171,5 +178,5 @@ function curveTable(curve: AllReduceCurve): Table {
 
 function crossoverText(found: Crossover | null): string {
   if (!found) return "no narrower type beats f32 at these sizes";
-  return `${found.wireType} beats f32 from ${formatBytes(found.fromBytes)} on: ${formatNumber(found.gain)}× at least, by the fastest rounds (the table has medians)`;
+  return `${found.wireType} beats f32 from ${found.fromBytes} bytes on: ${formatNumber(found.gain)}× at least, by the fastest rounds (the table has medians)`;
 }

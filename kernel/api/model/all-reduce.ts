@@ -66,8 +66,8 @@ export interface Tuning {
 }
 
 /**
- * What "auto" takes: a narrower wire only where this machine was measured to sum faster with it, and never one that
- * rounds more than the arithmetic does of its own accord, so that f32 stays f32.
+ * What "auto" takes: a narrower wire only from the size on where this machine was measured to sum faster with it, and none in
+ * f32 arithmetic, which rounds nothing else that far.
  */
 export async function tuneAllReduce(option: AllReduceOption, tuning: Tuning): Promise<AllReduceChoice> {
   const { tensorParallel: ranks, threadsPerRank, computeType, signal } = tuning;

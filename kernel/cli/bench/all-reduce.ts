@@ -2,11 +2,10 @@
 
 import { Command } from "commander";
 
-import { formatBytes } from "../../../profiler-ui/trace/format";
 import type { AllReduceCurve } from "../../api/index";
 import { api } from "../lazy";
-import { positiveInteger, withJson, type OutputFlags } from "../options";
-import { interruptible, printJson, printLine, writePage } from "../output";
+import { bytesIn, integerIn, withJson, type OutputFlags } from "../options";
+import { checkPage, interruptible, printJson, printLine, writePage } from "../output";
 import { showing } from "../showing";
 import { plotPage } from "./plot-page";
 
@@ -20,19 +19,21 @@ interface Flags extends OutputFlags {
   readonly html?: string;
 }
 
+const messageBytes = bytesIn(4, 256 * 1024 * 1024);
+
 export function allReduceBenchCommand(): Command {
   const command = new Command("allreduce")
     .description("AllReduce among ranks of this process by size and wire type, as nccl-tests count it")
-    .option("--tp <ranks>", "ranks", positiveInteger, 2)
-    .option("--threads-per-rank <threads>", "of the engine in question (default: cores / ranks)", positiveInteger)
+    .option("--tp <ranks>", "ranks", integerIn(2, 64), 2)
+    .option("--threads-per-rank <threads>", "of the engine in question (default: cores / ranks)", integerIn(1, 1024))
     .option(
       "--quantisation-group <values>",
       "values that share a scale on an int8 wire (default: 128)",
-      positiveInteger,
+      integerIn(1, 65536),
     )
-    .option("--min-bytes <bytes>", "smallest message, of its values as f32 (default: 1024)", positiveInteger)
-    .option("--max-bytes <bytes>", "largest message (default: 16777216)", positiveInteger)
-    .option("--rounds <rounds>", "timings of each; the median counts (default: 5)", positiveInteger)
+    .option("--min-bytes <bytes>", "smallest message, of its values as f32, as 1024 or 1K (default: 1K)", messageBytes)
+    .option("--max-bytes <bytes>", "largest message; each is twice the one before (default: 16M)", messageBytes)
+    .option("--rounds <rounds>", "timings of each; the median counts (default: 5)", integerIn(1, 1000))
     .option("--html <file>", "also write a page with the curve and its numbers");
   return withJson(command).action((flags: Flags) => interruptible((signal) => measure(flags, signal)));
 }
@@ -40,6 +41,7 @@ export function allReduceBenchCommand(): Command {
 async function measure(flags: Flags, signal: AbortSignal): Promise<void> {
   const { tp: ranks, threadsPerRank, quantisationGroup: group, minBytes, maxBytes, rounds } = flags;
   const { benchAllReduce, plainText } = api();
+  await checkPage(flags.html);
   const given = { threadsPerRank, group, minBytes, maxBytes, rounds };
   const options = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const curve = await showing("measuring AllReduce", (onProgress) =>
@@ -76,7 +78,7 @@ function page(curve: AllReduceCurve, table: string): string {
     yaxis: { type: "log", title: { text: title } },
     ...line,
   });
-  const where = crossover ? `; dotted: ${crossover.wireType} pays from ${formatBytes(crossover.fromBytes)} on` : "";
+  const where = crossover ? `; dotted: ${crossover.wireType} pays from ${crossover.fromBytes} bytes on` : "";
   return plotPage(
     `AllReduce of ${curve.ranks} ranks in one process`,
     [

@@ -10,7 +10,7 @@ import type { CpuBench, LoadOptions } from "../../api/index";
 import { api } from "../lazy";
 import { withModel } from "../model";
 import { positiveInteger, withJson, type OutputFlags } from "../options";
-import { interruptible, printJson, printLine, writePage } from "../output";
+import { checkPage, interruptible, printJson, printLine, writePage } from "../output";
 import { showing } from "../showing";
 import { plotPage, type PlotChart } from "./plot-page";
 
@@ -40,6 +40,7 @@ export function cpuBenchCommand(): Command {
 }
 
 async function measure(flags: Flags, signal: AbortSignal): Promise<void> {
+  await checkPage(flags.html);
   const scratch = await mkdtemp(join(tmpdir(), "stateline-bench-"));
   try {
     const model = flags.model ?? (await randomModel(flags.like, join(scratch, flags.like), signal));

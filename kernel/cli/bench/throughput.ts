@@ -6,7 +6,7 @@ import type { ThroughputBench, ThroughputBenchOptions } from "../../api/index";
 import { setupText } from "../../api/bench/setup";
 import { api } from "../lazy";
 import { positiveInteger, positiveIntegers, withJson, wordsOf, type OutputFlags } from "../options";
-import { interruptible, printJson, printLine, writePage } from "../output";
+import { checkPage, interruptible, printJson, printLine, writePage } from "../output";
 import { showing } from "../showing";
 import { plotPage, type PlotChart } from "./plot-page";
 
@@ -53,6 +53,7 @@ export function throughputBenchCommand(): Command {
 async function measure(flags: Flags, signal: AbortSignal): Promise<void> {
   const { model, tp: ranks, compute: computeType, json, html, ...rest } = flags;
   const { benchThroughput, plainText } = api();
+  await checkPage(html);
   const options = Object.entries({ ...rest, ranks, computeType }).filter(([, value]) => value !== undefined);
   const bench = await showing("measuring", (onProgress) =>
     benchThroughput(model, { ...Object.fromEntries(options), signal, onProgress }),
