@@ -43,7 +43,7 @@ void Batch::submit(std::shared_ptr<Request> request) {
   }
   waiting_.push_back(std::move(request));
   if (scheduled_) return;
-  queue_.submit(shared_from_this());
+  queue_.take_turns(shared_from_this());
   scheduled_ = true;
 }
 
@@ -51,14 +51,21 @@ void Batch::cancel(int64_t job) {
   std::shared_ptr<Request> waiting;
   {
     std::lock_guard lock(mutex_);
-    for (const Seat& seat : seats_) {
-      if (seat.request->input().tag.job == job) seat.request->cancel();
+    const auto is_it = [&](const auto& request) { return request->input().tag.job == job; };
+    const auto seat = std::ranges::find_if(seats_, is_it, &Seat::request);
+    if (seat != seats_.end()) {
+      seat->request->cancel();
+      if (running_) return;
+      waiting = std::move(seat->request);
+      if (seat->place) cache_.leave(std::move(seat->place));
+      free_.push_back(seat->slot);
+      seats_.erase(seat);
+    } else {
+      const auto found = std::ranges::find_if(waiting_, is_it);
+      if (found == waiting_.end()) return;
+      waiting = std::move(*found);
+      waiting_.erase(found);
     }
-    const auto found =
-        std::ranges::find_if(waiting_, [&](const auto& request) { return request->input().tag.job == job; });
-    if (found == waiting_.end()) return;
-    waiting = std::move(*found);
-    waiting_.erase(found);
   }
   waiting->settle(nullptr);  // its result says that it was cancelled
 }
@@ -86,8 +93,17 @@ void Batch::settle(std::exception_ptr error) {
       failed = drop_all();
       cache_.clear();  // some states may be half written
     }
-    scheduled_ = !waiting_.empty();  // behind the jobs that wait
-    if (scheduled_) queue_.submit(shared_from_this());
+    running_ = false;
+    begun_ = !seats_.empty();
+    scheduled_ = begun_ || !waiting_.empty();
+    try {
+      if (scheduled_) queue_.take_turns(shared_from_this());
+    } catch (...) {  // closed meanwhile
+      error = std::current_exception();
+      failed = drop_all();
+      cache_.clear();
+      begun_ = scheduled_ = false;
+    }
   }
   for (const auto& request : failed) request->settle(error);
 }
@@ -114,7 +130,7 @@ void Batch::run(Rank& rank) {
   sent_[rank.index()] = rank.sent();  // other jobs sent, too
   for (uint32_t turn = 0;; ++turn) {
     Plan& next = plans_[turn & 1];
-    const bool more = rank.decides() && plan(rank, next);
+    const bool more = rank.decides() && !(turn >= kTurn && queue_.others_wait()) && plan(rank, next);
     const Order order = rank.agree({.stop = !more});
     if (rank.decides()) account();
     if (order.stop) break;
@@ -131,6 +147,7 @@ bool Batch::plan(Rank& rank, Plan& plan) {
   plan.segments.clear();
   plan.rows.clear();
   std::lock_guard lock(mutex_);
+  running_ = true;
   leave(rank);
   admit(plan);
   keep_ends(rank, plan);  // no request begins with a state in the step that writes it
@@ -190,7 +207,7 @@ std::shared_ptr<SequenceState> Batch::keep_end(const Rank& rank, Seat& seat, Pla
 }
 
 void Batch::admit(Plan& plan) {
-  while (!free_.empty() && !waiting_.empty() && !queue_.others_wait()) {
+  while (!free_.empty() && !waiting_.empty()) {
     Seat& seat = seats_.emplace_back();
     seat.request = std::move(waiting_.front());
     waiting_.pop_front();

@@ -2,7 +2,8 @@
 // in what is left of the longest step, the next of the prompts of those that do not yet, so that a long prompt holds
 // nobody up (continuous batching: Orca, OSDI 2022; chunked prefills among decodes: arXiv 2308.16369).
 //
-// To the queue a batch is one job, which ends when nobody waits, or when other jobs do.
+// To the queue a batch is one job, which ends when nobody waits. Where other jobs wait, it makes way for one of them
+// every few steps, its sequences as they are.
 #pragma once
 
 #include <array>
@@ -26,7 +27,7 @@ class Batch final : public Job, public std::enable_shared_from_this<Batch> {
   // --- any thread ---
   // Throws E_CLOSED, and E_QUEUE_FULL when too many wait.
   void submit(std::shared_ptr<Request> request);
-  // A request that runs ends after the step it is in, one that waits at once.
+  // A request that runs ends after the step it is in, one that waits, or while another job runs, at once.
   void cancel(int64_t job);
   // Waiting requests are settled with E_CLOSED, running ones go on.
   void close();
@@ -35,9 +36,11 @@ class Batch final : public Job, public std::enable_shared_from_this<Batch> {
   // --- the ranks' threads ---
   void run(Rank& rank) override;
   void settle(std::exception_ptr error) override;
+  bool begun() const override { return begun_; }
 
  private:
   static constexpr size_t kMostWaiting = 1 << 16;
+  static constexpr uint32_t kTurn = 8;  // steps, while another job waits
 
   // A request in a slot.
   struct Seat {
@@ -112,7 +115,10 @@ class Batch final : public Job, public std::enable_shared_from_this<Batch> {
   PrefixCache cache_;
   std::deque<std::shared_ptr<Request>> waiting_;
   bool scheduled_ = false;  // in the queue, running, or about to be settled
+  bool running_ = false;    // or about to be settled
   bool closed_ = false;
+
+  std::atomic<bool> begun_{false};  // between two turns, with requests in their middle
 };
 
 }  // namespace stateline

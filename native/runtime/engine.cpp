@@ -73,6 +73,7 @@ Engine::~Engine() {
   batch_->close();
   queue_.close();
   queue_.cancel_running();
+  batch_->Job::cancel();  // which may be between two turns
   for (std::thread& thread : threads_) thread.join();
 }
 

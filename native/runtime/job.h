@@ -46,6 +46,8 @@ class Job {
   // Any thread: the job ends after the step it is in.
   void cancel() { cancelled_ = true; }
   bool stopped() const { return stopped_; }
+  // It has made way for others in its middle: what it did is not lost when the queue closes.
+  virtual bool begun() const { return false; }
   virtual void settle(std::exception_ptr error) { settled_(std::move(error)); }
 
  protected:
@@ -53,7 +55,7 @@ class Job {
   // first token; `observe` what is behind each layer before that. False when the job was cancelled.
   template <class Each>
   bool prefill(Rank& rank, Each each, const LayerObserver* observe = nullptr) {
-    rank.begin_sequence(0, input_.state.get());
+    rank.begin_sequence(rank.slot_of_jobs(), input_.state.get());
     const std::span<const int32_t> tokens = input_.tokens;
     for (size_t first = 0; first < tokens.size(); first += input_.chunk) {
       const Order order = rank.agree({.stop = cancelled_});
@@ -62,7 +64,7 @@ class Job {
         return false;
       }
       const auto ids = tokens.subspan(first, std::min<size_t>(input_.chunk, tokens.size() - first));
-      const Segment all{.length = static_cast<int32_t>(ids.size())};
+      const Segment all{.slot = rank.slot_of_jobs(), .length = static_cast<int32_t>(ids.size())};
       const StepLabel label{all.length, 1, input_.tag.cell, input_.tag.request, Phase::prefill};
       rank.step(
           ids, {&all, 1}, label, order.record,

@@ -28,6 +28,13 @@ void JobQueue::submit(std::shared_ptr<Job> job) {
   changed_.notify_all();
 }
 
+void JobQueue::take_turns(std::shared_ptr<Job> job) {
+  std::lock_guard lock(mutex_);
+  if (closed_) throw ClosedError();
+  queue_.insert(queue_.begin() + (current_ || queue_.empty() ? 0 : 1), std::move(job));
+  changed_.notify_all();
+}
+
 void JobQueue::cancel(int64_t job) {
   std::shared_ptr<Job> queued;
   {
@@ -56,7 +63,10 @@ void JobQueue::close() {
   {
     std::lock_guard lock(mutex_);
     closed_ = true;
-    queued.swap(queue_);
+    const auto begun =
+        std::stable_partition(queue_.begin(), queue_.end(), [](const auto& job) { return job->begun(); });
+    queued.assign(begun, queue_.end());
+    queue_.erase(begun, queue_.end());
     changed_.notify_all();
   }
   for (const auto& job : queued) job->settle(std::make_exception_ptr(ClosedError()));
@@ -64,8 +74,7 @@ void JobQueue::close() {
 
 Job* JobQueue::take(int64_t ordinal) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return closed_ || (ordinal_ == ordinal && (current_ || !queue_.empty())); });
-  if (ordinal_ != ordinal) return nullptr;  // closed while others still work on the last job
+  changed_.wait(lock, [&] { return ordinal_ == ordinal && (closed_ || current_ || !queue_.empty()); });
   if (!current_ && !queue_.empty()) {
     current_ = std::move(queue_.front());
     queue_.pop_front();

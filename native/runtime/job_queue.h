@@ -1,5 +1,5 @@
-// Jobs in the order they came. All ranks work on one job at a time: the first to ask starts it, the last to leave
-// settles it.
+// Jobs in the order they came, but for one that takes turns with the others. All ranks work on one job at a time: the
+// first to ask starts it, the last to leave settles it.
 #pragma once
 
 #include <condition_variable>
@@ -22,16 +22,19 @@ class JobQueue {
   // --- any thread ---
   // Throws E_CLOSED after close().
   void submit(std::shared_ptr<Job> job);
+  // For a job that comes again: behind the one that runs or else comes next, however many wait. Throws E_CLOSED after
+  // close().
+  void take_turns(std::shared_ptr<Job> job);
   // A running job ends after the step it is in, a queued one at once; a number that is neither has ended already.
   void cancel(int64_t job);
   void cancel_running();
   // Whether a job waits behind the running one.
   bool others_wait();
-  // Settles queued jobs with E_CLOSED; the running one goes on. Idempotent.
+  // Settles queued jobs with E_CLOSED; the running one goes on, and so does one that has begun. Idempotent.
   void close();
 
   // --- the ranks' threads ---
-  // Waits for job number `ordinal`, counted from 0; null when the queue is closed.
+  // Waits for job number `ordinal`, counted from 0; null when the queue is closed and empty.
   Job* take(int64_t ordinal);
   // The calling rank is through with the job it took, by `error` if it failed.
   void leave(std::exception_ptr error);

@@ -85,7 +85,7 @@ Rank::Rank(Shared& shared, Recorder& recorder, const TensorTable& tensors, int i
       head_group_(join_head_group(shared, index, *device_, recorder)),
       repeats_(shared.back_end->repeats(*device_, *communicator_)),
       weights_(load_weights(*device_, tensors, shared.spec.shape, shared.spec.compute_type, index, progress)),
-      states_(*device_, shared.spec.shape, weights_, shared.spec.slots),
+      states_(*device_, shared.spec.shape, weights_, shared.spec.slots + 1),
       workspace_(*device_, shared.spec.shape, weights_, shared.spec.max_tokens),
       tools_{*device_,          *communicator_,
              recorder,          workspace_,

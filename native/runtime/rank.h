@@ -61,6 +61,8 @@ class Rank {
   const EngineSpec& spec() const { return shared_.spec; }
   Communicator& communicator() { return *communicator_; }
 
+  // Behind those of the batch, whose sequences wait while a job runs.
+  int slot_of_jobs() const { return spec().slots; }
   // The slot's sequence starts anew, from `state` if there is one.
   void begin_sequence(int slot, const SequenceState* state);
 

@@ -58,6 +58,24 @@ class MarkingJob final : public Job {
   std::atomic<bool>& ran_;
 };
 
+// Waits in its middle.
+class WaitingJob final : public Job {
+ public:
+  WaitingJob(JobInput input, std::promise<void>& begun, std::future<void> go_on, Settled settled)
+      : Job(std::move(input), std::move(settled)), begun_(begun), go_on_(std::move(go_on)) {}
+
+  void run(Rank& rank) override {
+    prefill(rank, [](Step&, View<const float>, int64_t) {});
+    if (!rank.decides()) return;
+    begun_.set_value();
+    go_on_.wait();
+  }
+
+ private:
+  std::promise<void>& begun_;
+  std::future<void> go_on_;
+};
+
 }  // namespace
 
 TEST("requests of all lengths side by side give the tokens each gives alone, for every family and split") {
@@ -157,6 +175,98 @@ TEST("a request that is cancelled or whose listener throws ends alone") {
   CHECK(cancelled.request->result().finish == Finish::cancelled);
   steady.settled.get();
   CHECK(steady.request->result().tokens == expected);
+}
+
+TEST("a request comes between jobs that keep coming") {
+  constexpr int kAtOnce = 3, kMost = 300;
+  const RandomModel model;
+  RunningEngine engine(spec_of(model, 2, 2));
+  std::atomic<int> ran{0}, ended{0};
+  std::atomic<bool> enough{false}, unused{false};
+  std::function<void()> again = [&] {
+    if (enough || ++ran > kMost) {
+      ++ended;
+      return;
+    }
+    JobInput tokens = prompt(100, 50);
+    engine.engine().submit(
+        std::make_shared<MarkingJob>(std::move(tokens), unused, [&](std::exception_ptr) { again(); }));
+  };
+  for (int i = 0; i < kAtOnce; ++i) again();
+  submit_request(engine.engine(), prompt(9, 1), options(3)).settled.get();
+  const int before = ran;
+  enough = true;
+  while (ended < kAtOnce) std::this_thread::yield();
+  CHECK(before <= 3 * kAtOnce);
+}
+
+TEST("a long generation makes way for jobs every few steps, and goes on with the same tokens as requests join it") {
+  constexpr int kJobs = 5;
+  for (const auto& shape : {RandomModelOptions{}, hybrid_model()}) {
+    const RandomModel model(shape);
+    RunningEngine engine(spec_of(model, 2, 2));
+    const auto expected = engine.generate(prompt(9, 1), options(150, 1)).tokens;
+    const auto joining = engine.generate(prompt(30, 2), options(3)).tokens;
+    std::promise<void> begun, go_on;
+    std::atomic<int> heard{0}, at_job[kJobs];
+    auto first = submit_request(engine.engine(), prompt(9, 1), options(150, 1), [&](int32_t) {
+      if (++heard != 3) return;
+      begun.set_value();
+      go_on.get_future().wait();
+    });
+    begun.get_future().wait();
+    std::vector<std::future<void>> jobs;
+    std::atomic<bool> unused{false};
+    for (std::atomic<int>& at : at_job) {
+      jobs.push_back(submit(engine.engine(), [&](Job::Settled settled) {
+        return std::make_shared<MarkingJob>(prompt(60, 3), unused, [&, settled](std::exception_ptr error) {
+          at = heard.load();
+          settled(error);
+        });
+      }));
+    }
+    auto second = submit_request(engine.engine(), prompt(30, 2), options(3));
+    go_on.set_value();
+    for (auto& job : jobs) job.get();
+    CHECK(at_job[0] <= 12);
+    for (int i = 1; i < kJobs; ++i) CHECK(at_job[i] > at_job[i - 1] && at_job[i] <= at_job[i - 1] + 10);
+    second.settled.get();
+    CHECK(heard < 150);
+    CHECK(second.request->result().tokens == joining);
+    first.settled.get();
+    CHECK(first.request->result().tokens == expected);
+  }
+}
+
+TEST(
+    "while a job runs, a request that made way is cancelled at once, and the others end with their text after a "
+    "close") {
+  const RandomModel model;
+  RunningEngine engine(spec_of(model, 2, 3));
+  const auto expected = engine.generate(prompt(9, 1), options(40)).tokens;
+  std::promise<void> begun, running, go_on;
+  auto first = submit_request(engine.engine(), prompt(9, 1), options(40), [&, heard = 0](int32_t) mutable {
+    if (++heard == 3) begun.set_value();
+    if (heard == 3) running.get_future().wait();
+  });
+  auto second = submit_request(engine.engine(), prompt(9, 2), options(kForever));
+  begun.get_future().wait();
+  std::promise<void> in_job;
+  auto job = submit(engine.engine(), [&](Job::Settled settled) {
+    return std::make_shared<WaitingJob>(prompt(9, 3), in_job, go_on.get_future(), std::move(settled));
+  });
+  running.set_value();
+  in_job.get_future().wait();
+  engine.engine().cancel(2);
+  CHECK(second.settled.wait_for(std::chrono::seconds(0)) == std::future_status::ready);
+  CHECK(second.request->result().finish == Finish::cancelled);
+  std::promise<void> closed;
+  engine.engine().close([&] { closed.set_value(); });
+  go_on.set_value();
+  closed.get_future().wait();
+  job.get();
+  first.settled.get();
+  CHECK(first.request->result().tokens == expected);
 }
 
 TEST("jobs that wait come between requests that keep coming") {
@@ -301,8 +411,8 @@ TEST("a model whose file was cut under it refuses every request, those that wait
 }
 
 TEST(
-    "thousands of requests from four threads with random cancels all end, each with a right beginning, and leave no "
-    "memory behind") {
+    "thousands of requests from four threads with random cancels, jobs between them, all end, each with a right "
+    "beginning, and leave no memory behind") {
   const char* asked = std::getenv("STATELINE_STRESS_REQUESTS");
   const int each_half = (asked ? std::atoi(asked) : kStressRequests) / 8;  // of a client
   const RandomModel model;
@@ -311,24 +421,40 @@ TEST(
   RunningEngine engine(spec);
   std::vector<std::vector<int32_t>> expected;
   for (int i = 0; i < 4; ++i) expected.push_back(engine.generate(prompt(3 + 9 * i, i), options(6)).tokens);
-  std::atomic<int> wrong{0}, whole{0};
+  std::atomic<int> wrong{0}, whole{0}, jobs{0};
   const auto serve = [&](int client, int half) {
     std::mt19937 generator(2 * client + half);
-    const int first = (2 * client + half) * (each_half + 5) + 10;
+    const int first = (2 * client + half) * (each_half + 5) + 10, number_of_job = -2 - client;
+    std::atomic<bool> unused{false};
     for (int i = 0; i < each_half; i += 5) {
       std::vector<Submitted> requests;
+      std::future<void> job;  // the requests make way for it
+      if (generator() % 4 == 0) {
+        JobInput tokens = prompt(40, number_of_job);
+        job = submit(engine.engine(), [&](Job::Settled settled) {
+          return std::make_shared<MarkingJob>(std::move(tokens), unused, std::move(settled));
+        });
+      }
       for (int k = 0; k < 5; ++k) {
         JobInput job = prompt(3 + 9 * client, client);
         job.tag.job = first + i + k;
         requests.push_back(submit_request(engine.engine(), std::move(job), options(6)));
         if (generator() % 3 == 0) engine.engine().cancel(first + i + static_cast<int>(generator() % (k + 1)));
       }
+      if (job.valid() && generator() % 2 == 0) engine.engine().cancel(number_of_job);
       for (auto& each : requests) {
         each.settled.get();
         const auto& tokens = each.request->result().tokens;
         const auto& right = expected[client];
         if (tokens.size() > right.size() || !std::equal(tokens.begin(), tokens.end(), right.begin())) ++wrong;
         if (tokens.size() == right.size()) ++whole;
+      }
+      if (!job.valid()) continue;
+      try {
+        job.get();
+        ++jobs;
+      } catch (const Error& error) {
+        if (error.code != "E_ABORTED") ++wrong;
       }
     }
   };
@@ -341,6 +467,7 @@ TEST(
   }
   CHECK_EQUAL(wrong.load(), 0);
   CHECK(whole > 2 * each_half);
+  CHECK(jobs > each_half / 10);
   CHECK(bytes[1] - bytes[0] < 64 << 10);
 }
 
