@@ -114,16 +114,16 @@ class Step {
   // again.
   std::span<const TopLogit> largest(View<const float> row, int64_t k, std::vector<TopLogit>& room) const;
 
-  // Only on the rank that decides.
-  int32_t sample(Sampler& sampler, View<const float> logits, int64_t ordinal);
-  int32_t sample(Sampler& sampler, std::span<const TopLogit> largest, int64_t ordinal);
+  // Only on the rank that decides. The span is that of the one who gets the token, whoever else the step serves.
+  int32_t sample(Sampler& sampler, View<const float> logits, int64_t ordinal, Served whom);
+  int32_t sample(Sampler& sampler, std::span<const TopLogit> largest, int64_t ordinal, Served whom);
 
  private:
   View<float> embed(const Table& table, View<float> out);
   static Work work_of(const Matrix& weight, int64_t tokens);
   Work dt_proj_work(MixerHeads heads) const;
   Work scan_work(MixerHeads heads, int64_t channels) const;
-  int32_t sampled(int32_t token, int64_t bytes);
+  int32_t sampled(int32_t token, int64_t bytes, Served whom);
   void matmul(Op op, const Matrix& weight, View<const float> in, View<float> out);
 
   // Calls run(segments) for those up to each cut in turn, and `reached` between.

@@ -83,7 +83,8 @@ void Request::take_from(Step& step, Logits logits) {
     return;
   }
   try {
-    const int32_t token = step.sample(sampler_, logits, static_cast<int64_t>(result_.tokens.size()));
+    const int32_t token = step.sample(sampler_, logits, static_cast<int64_t>(result_.tokens.size()),
+                                      {.cell = input_.tag.cell, .request = input_.tag.request});
     const int64_t now = monotonic_ns();
     if (first) {
       first_token_ = now;

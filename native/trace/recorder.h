@@ -29,7 +29,13 @@ struct Work {
   }
 };
 
-// Whom a step's spans belong to.
+// Whom a span belongs to; -1: nobody, or several.
+struct Served {
+  int32_t cell = -1;
+  int32_t request = -1;
+};
+
+// What a step's spans share.
 struct StepLabel {
   int32_t tokens = 0;
   int32_t sequences = 0;

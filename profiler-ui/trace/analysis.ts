@@ -231,16 +231,20 @@ function latenciesOf(events: EventColumns, info: RunInfo): Distribution[] {
   const first = firstRank(events);
   const step = events.name.texts.indexOf(STEP);
   const decode = events.phase.texts.indexOf("decode");
+  const sampled = sampledIn(events, first);
   const lastEnd = new Map<number, number>();
   const between: number[] = [];
   for (let i = 0; i < events.count; i++) {
     if (events.name.codes[i] !== step || events.rank[i] !== first) continue;
     const end = (events.startNs[i] ?? 0) + (events.durNs[i] ?? 0);
-    const request = events.request[i] ?? -1;
-    const before = lastEnd.get(request);
-    // A decode step gives one token; the token before it came at the end of the request's step before.
-    if (before !== undefined && events.phase.codes[i] === decode) between.push(end - before);
-    lastEnd.set(request, end);
+    // A step gives each request that it samples for one token, where others' prompts are read in it, too. Of a step that
+    // does not say, only a decode step is known to give one.
+    const requests = sampled.get(events.step[i] ?? -1);
+    for (const request of requests ?? [events.request[i] ?? -1]) {
+      const before = lastEnd.get(request);
+      if (before !== undefined && (requests || events.phase.codes[i] === decode)) between.push(end - before);
+      lastEnd.set(request, end);
+    }
   }
   return [
     distribution(
@@ -249,6 +253,21 @@ function latenciesOf(events: EventColumns, info: RunInfo): Distribution[] {
     ),
     distribution("inter-token latency", between),
   ].filter(({ count }) => count > 0);
+}
+
+/** By step: the requests that got a token in it, where its spans say so. */
+function sampledIn(events: EventColumns, rank: number): Map<number, number[]> {
+  const sample = events.name.texts.indexOf("sample");
+  const requests = new Map<number, number[]>();
+  for (let i = 0; i < events.count; i++) {
+    const request = events.request[i] ?? -1;
+    if (events.name.codes[i] !== sample || events.rank[i] !== rank || request < 0) continue;
+    const step = events.step[i] ?? -1;
+    const list = requests.get(step);
+    if (list) list.push(request);
+    else requests.set(step, [request]);
+  }
+  return requests;
 }
 
 function distribution(label: string, values: readonly number[]): Distribution {

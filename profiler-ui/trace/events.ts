@@ -11,7 +11,8 @@ export interface TextColumn {
 
 /**
  * One entry an event, sorted by `startNs`. Times are nanoseconds from the run's start; a double holds them exactly
- * for 104 days. `layer`, `seq`, `group`, `cell` and `request` are -1 where there is none.
+ * for 104 days. `layer`, `seq`, `group`, `cell` and `request` are -1 where there is none, or several: of a step that
+ * serves several requests, the `sample` events alone say whose token each is.
  */
 export interface EventColumns {
   readonly count: number;

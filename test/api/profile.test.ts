@@ -15,6 +15,7 @@ import {
   type Run,
 } from "../../kernel/api/index";
 import { drawn } from "../../kernel/api/display";
+import { analyse } from "../../profiler-ui/trace/analysis";
 import { startCli } from "../support/cli";
 import { temporaryFolder, tinyMamba } from "../support/fixtures";
 
@@ -129,6 +130,18 @@ test("a run knows its requests, and its spans say which they served", async () =
     { request: 0, steps: 3 },
     { request: 1, steps: 4 },
   ]);
+});
+
+test("of steps that several requests share, each token's span says whose it is", async () => {
+  const run = await profile(() => model.generate(["It was", prompt, [1, 2, 3]], { maxNewTokens: 5, cache: false }), {
+    runs,
+  });
+  const { rows } = await run.sql(
+    "SELECT request, count(*) AS tokens FROM events WHERE name = 'sample' GROUP BY request ORDER BY request",
+  );
+  expect(rows).toEqual([0, 1, 2].map((request) => ({ request, tokens: 5 })));
+  const latency = analyse(await run.events(), run.info).latencies.find(({ label }) => label === "inter-token latency");
+  expect(latency?.count).toBe(3 * 4);
 });
 
 test("models that open and close inside are recorded; ranks are those of the models that worked, in turn", async () => {

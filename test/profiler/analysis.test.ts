@@ -103,6 +103,29 @@ describe("the numbers behind the charts", () => {
     expect(latencies[0]?.p50Ns).toBe(run.info.requests[0] && run.info.requests[0].ttftMs * 1e6);
   });
 
+  test("count each request's tokens of steps that they share, also where a prompt is read beside them", () => {
+    const steps: readonly (readonly [phase: string, requests: readonly number[]])[] = [
+      ["prefill", [0]],
+      ["decode", [0]],
+      ["prefill", [0, 1]], // request 1 joins
+      ["decode", [0, 1]],
+      ["decode", [1]], // request 0 has left
+      ["prefill", []], // the first part of request 2's prompt, alone
+      ["prefill", [2]],
+      ["decode", [2]],
+    ];
+    const rows = steps.flatMap(([phase, requests], step): EventRow[] => {
+      const request = requests.length === 1 ? requests[0] : -1;
+      const shared = { phase, step, stream: 2 };
+      return [
+        { ...shared, name: "step", start: 100 * step, dur: 80, ...(request === undefined ? {} : { request }) },
+        ...requests.map((one) => ({ ...shared, name: "sample", start: 100 * step + 60 + one, dur: 1, request: one })),
+      ];
+    });
+    const [between] = analyse(eventsOf(rows), { ...run.info, requests: [] }).latencies;
+    expect(between).toMatchObject({ label: "inter-token latency", count: 6, maxNs: 100, p50Ns: 100 });
+  });
+
   test("map the mean time of every op and layer, a phase at a time", () => {
     const { layers } = analyse(
       eventsOf([
