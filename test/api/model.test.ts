@@ -59,6 +59,38 @@ test("several prompts give what each gives alone, with one that fails or an abor
   expect(await model.generate(prompt, sampling)).toMatchObject({ tokens: alone[0]?.tokens });
 });
 
+test("an abort of several prompts tells what each has, and a wrong one among them is named by its place", async () => {
+  const prompts = [prompt, "It was", [5, 6, 7]];
+  const pieces = prompts.map((): TokenPiece[] => []);
+  const controller = new AbortController();
+  const onToken = (piece: TokenPiece): void => {
+    pieces[piece.prompt ?? -1]?.push(piece);
+    if (pieces.every(({ length }) => length >= 3)) controller.abort(new Error("enough"));
+  };
+  const options = { maxNewTokens: 1_000_000, stopTokens: [], onToken, signal: controller.signal };
+  const error: unknown = await model.generate(prompts, options).catch((reason: unknown) => reason);
+  expect(error).toMatchObject({
+    code: "E_ABORTED",
+    cause: { message: "enough" },
+    details: {
+      prompts: pieces.map((own) => ({
+        tokens: own.map(({ token }) => token),
+        text: own.map(({ text }) => text).join(""),
+      })),
+    },
+  });
+
+  await expect(model.generate(["It was", ""])).rejects.toMatchObject({
+    code: "E_PROMPT_EMPTY",
+    message: "prompts[1]: the prompt is empty; give at least one character",
+    details: { index: 1 },
+  });
+  await expect(model.generate([[1], [2], [1e6]])).rejects.toMatchObject({
+    code: "E_TOKEN_RANGE",
+    details: { index: 2 },
+  });
+});
+
 test("a stream gives every token with the text that generate gives, also to several readers at once", async () => {
   const options = { maxNewTokens: 40, temperature: 0.9, seed: 3 };
   const read = async (): Promise<{ tokens: number[]; text: string }> => {
@@ -169,6 +201,17 @@ test("an abort ends the wait within a fraction of a second, whatever the model i
     expect(performance.now() - begin).toBeLessThan(2000);
   }
   await expect(model.generate(prompt, { signal: AbortSignal.abort() })).rejects.toBeInstanceOf(AbortedError);
+});
+
+test("a stream is left while its next token is waited for, behind others that take their time", async () => {
+  const others = Array.from({ length: model.settings.slots }, () => model.stream(prompt, { maxNewTokens: 1_000_000 }));
+  await Promise.all(others.map((one) => one.next()));
+  const waiting = model.stream(prompt);
+  const next = waiting.next();
+  await model.tokenizer?.encodeLong(prompt); // by now it is in the queue
+  expect(await waiting.return()).toEqual({ value: undefined, done: true });
+  expect(await next).toEqual({ value: undefined, done: true });
+  await Promise.all(others.map((one) => one.return()));
 });
 
 test("leaving a stream's loop ends its generation", async () => {

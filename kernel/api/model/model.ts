@@ -4,7 +4,7 @@ import { formatBytes } from "../../../profiler-ui/trace/format";
 import { drawable, type MimeBundle } from "../display";
 import { escapeHtml, htmlTable, textTable, type Table } from "../draw/table";
 import { drawTensor, drawTensors } from "../draw/tensor";
-import { native, StatelineError } from "../errors";
+import { AbortedError, native, StatelineError } from "../errors";
 import type { ModelConfig } from "../families/family";
 import type { CacheStats, EngineMemory, NativeEngine } from "../native";
 import { abortSignal, checkOptions, integer } from "../options";
@@ -33,7 +33,7 @@ import { drawCache } from "./cache";
 import { cancellable, newJob, together } from "./jobs";
 import { modelClosing, modelOpened, watcherOf } from "./live";
 import { perplexity, perplexityRules, type Perplexity, type PerplexityOptions } from "./perplexity";
-import { isPromptList, tokensOf, type Prompt } from "./prompt";
+import { isPromptList, tokensOf, tokensOfEach, type Prompt } from "./prompt";
 
 export interface LogitsOptions {
   /** Tokens a step; all chunks give the same logits. As many as fit unless given. */
@@ -111,46 +111,80 @@ export class Model {
   }
 
   /**
-   * Generates from one prompt, or from each of several side by side: none changes what another gets.
+   * Generates from one prompt, or from each of several side by side: none changes what another gets, unless `allReduce`
+   * takes different types for messages of different sizes.
    *
-   * @throws OptionError; AbortedError `E_ABORTED`
+   * Calls share the engine's steps with all others of this model: up to `maxSequences` run, the next wait in the order
+   * they came. `logits`, `perplexity` and the like take turns with them.
+   *
+   * @throws OptionError; StatelineError `E_QUEUE_FULL` when 65,536 requests wait already; AbortedError `E_ABORTED`, with
+   * the tokens and text so far in `details`, those of several prompts in `details.prompts`
    */
   generate(prompt: Prompt, options?: GenerateOptions): Promise<Generation>;
   generate(prompts: readonly Prompt[], options?: GenerateOptions): Promise<Generation[]>;
   async generate(prompts: Prompt | readonly Prompt[], options?: GenerateOptions): Promise<Generation | Generation[]> {
     const checked = checkOptions("generate", options, generateRules);
-    const list = isPromptList(prompts) ? prompts : [prompts];
-    const tokens: Int32Array[] = [];
-    for (const prompt of list) tokens.push(await tokensOf(prompt, this, checked));
-    if (!isPromptList(prompts)) return this.#generate(prompts, tokens[0] ?? new Int32Array(), checked);
+    if (!isPromptList(prompts)) return this.#generate(prompts, await tokensOf(prompts, this, checked), checked);
+    const tokens = await tokensOfEach(prompts, this, checked);
     const { onToken } = checked;
     const total = tokens.length * (checked.maxNewTokens ?? 128);
     const view = onToken ? undefined : cellProgress(`generating with ${this.name}`);
     const made = tokens.map(() => 0);
+    const parts: Pick<Generation, "tokens" | "text">[] = tokens.map(() => ({ tokens: [], text: "" }));
     try {
-      return await together(tokens, checked.signal, (ids, index, signal) => {
+      return await together(tokens, checked.signal, async (ids, index, signal) => {
         const listener = onToken && { onToken: (piece: TokenPiece) => onToken({ ...piece, prompt: index }) };
         const onProgress = (count: number): void => {
           made[index] = count;
           view?.update({ done: made.reduce((sum, each) => sum + each), total });
         };
-        return this.#generate(prompts[index] ?? ids, ids, { ...checked, signal, ...listener }, { onProgress });
+        const options = { ...checked, signal, ...listener };
+        try {
+          const generation = await this.#generate(prompts[index] ?? ids, ids, options, { onProgress });
+          parts[index] = { tokens: generation.tokens, text: generation.text };
+          return generation;
+        } catch (error) {
+          if (error instanceof AbortedError) Object.assign(parts[index] ?? {}, error.details);
+          throw error;
+        }
       });
+    } catch (error) {
+      if (!(error instanceof AbortedError)) throw error;
+      throw new AbortedError(error.code, error.message, { prompts: parts }, { cause: error.cause });
     } finally {
       view?.end();
     }
   }
 
   /**
-   * Tokens as they come, each with the text it completed. Leaving the loop ends the generation.
+   * Tokens as they come, each with the text it completed. Leaving the loop ends the generation, and so does `return()`,
+   * also while a token is waited for.
    *
-   * @throws OptionError; AbortedError `E_ABORTED`, by the iterator
+   * The generation begins when the first token is asked for. It does not wait for a slow loop: tokens that were not
+   * taken yet stay in memory, at most `maxNewTokens`.
+   *
+   * @throws what `generate` throws, by the iterator
    * @example
    * for await (const { text } of model.stream("Sherlock Holmes took")) process.stdout.write(text);
    */
-  async *stream(prompt: Prompt, options?: GenerateOptions): AsyncGenerator<TokenPiece, void, undefined> {
-    const checked = checkOptions("stream", options, generateRules);
+  stream(prompt: Prompt, options?: GenerateOptions): AsyncGenerator<TokenPiece, void, undefined> {
     const left = new AbortController();
+    const pieces = this.#stream(prompt, options, left);
+    // A generator's own return() would wait behind a next() for the token that nobody wants any more.
+    const end = pieces.return.bind(pieces);
+    pieces.return = (value) => {
+      left.abort();
+      return end(value);
+    };
+    return pieces;
+  }
+
+  async *#stream(
+    prompt: Prompt,
+    options: GenerateOptions | undefined,
+    left: AbortController,
+  ): AsyncGenerator<TokenPiece, void, undefined> {
+    const checked = checkOptions("stream", options, generateRules);
     const pieces: TokenPiece[] = [];
     let done = false;
     let wake = (): void => undefined;
@@ -171,11 +205,12 @@ export class Model {
     });
     try {
       for (;;) {
-        for (let piece = pieces.shift(); piece; piece = pieces.shift()) yield piece;
+        for (const piece of pieces.splice(0)) yield piece;
+        if (pieces.length > 0) continue;
         if (done) break;
         await new Promise<void>((resolve) => (wake = resolve));
       }
-      await finished;
+      if (!left.signal.aborted) await finished;
     } finally {
       left.abort();
       await settled;

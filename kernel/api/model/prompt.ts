@@ -47,6 +47,29 @@ export async function tokensOf(prompt: Prompt, reader: PromptReader, options: En
   throw new OptionError("E_PROMPT_EMPTY", "the prompt is empty; give at least one token", { prompt: shown(prompt) });
 }
 
+/**
+ * Token ids of each of several prompts.
+ *
+ * @throws what `tokensOf` throws, naming the prompt's place in the list
+ */
+export async function tokensOfEach(
+  prompts: readonly Prompt[],
+  reader: PromptReader,
+  options: EncodeOptions,
+): Promise<Int32Array[]> {
+  const all: Int32Array[] = [];
+  for (const [index, prompt] of prompts.entries()) {
+    try {
+      all.push(await tokensOf(prompt, reader, options));
+    } catch (error) {
+      if (!(error instanceof OptionError)) throw error;
+      const message = `prompts[${index}]: ${error.message}`;
+      throw new OptionError(error.code, message, { ...error.details, index }, { cause: error });
+    }
+  }
+  return all;
+}
+
 function isChat(prompt: Exclude<Prompt, string>): prompt is ChatPrompt {
   return typeof prompt === "object" && prompt !== null && "messages" in prompt;
 }
