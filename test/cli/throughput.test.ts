@@ -15,6 +15,10 @@ test("a row each context, batch, ranks and wire, with the speed-up over the firs
   const args = ["bench", "throughput", "--model", tinyMamba, ...quick, "--wires", "f32,f16,int8", "--html", page];
   const bench = await cliJson<ThroughputBench>(args);
   expect(bench).toMatchObject({ model: "tiny-mamba", computeType: "bf16", newTokens: 4, rounds: 2 });
+  expect([bench.date, bench.machine]).toEqual([
+    expect.stringMatching(/^\d{4}-\d\d-\d\d$/),
+    expect.stringMatching(/ × \d+$/),
+  ]);
   expect(bench.points.map(({ context, batch, ranks, wireType }) => `${context} ${batch} ${ranks} ${wireType}`)).toEqual(
     ["8 1", "8 3", "40 1", "40 3"].flatMap((load) =>
       ["1 null", "2 f32", "2 f16", "2 int8"].map((setup) => `${load} ${setup}`),
@@ -47,6 +51,25 @@ test("a row each context, batch, ranks and wire, with the speed-up over the firs
       "Numbers",
     ]);
     await expect(tab.locator("pre").textContent()).resolves.toMatch(/^ +40 +3 +2 ranks, int8 /m);
+    // The contexts that were measured, and no other number, stand on the axis.
+    await expect(tab.locator("#chart0 .xtick text").allTextContents()).resolves.toEqual(["8", "40"]);
+  } finally {
+    await browser.close();
+  }
+});
+
+test("of one context the page has one chart, over the batches", async () => {
+  const page = join(temporaryFolder(), "batches.html");
+  const args = ["--contexts", "8", "--batches", "1,2,4", "--new-tokens", "2", "--rounds", "1", "--tp", "1"];
+  const { code } = await cli(["bench", "throughput", "--model", tinyMamba, ...args, "--html", page]);
+  expect(code).toBe(0);
+  const browser = await launchChromium();
+  try {
+    const tab = await browser.newPage();
+    await tab.goto(pathToFileURL(page).href);
+    await expect(tab.locator("h2").allTextContents()).resolves.toEqual(["Prompts of 8 tokens", "Numbers"]);
+    await expect(tab.locator(".xtick text").allTextContents()).resolves.toEqual(["1", "2", "4"]);
+    await expect(tab.locator(".scatterlayer .point").count()).resolves.toBe(3);
   } finally {
     await browser.close();
   }
@@ -79,11 +102,12 @@ test("progress counts tokens to the end, and the figures draw themselves as a ta
   expect(plainText(bench)).toMatch(/^ +6 +2 +1 rank .* 1\.00×\n +6 +2 +2 ranks, auto .*×\n/m);
 });
 
-test("an abort between two measurements ends the bench", async () => {
+test("an abort ends the bench, and says that it was the bench", async () => {
   const controller = new AbortController();
   const onProgress = (): void => controller.abort(new Error("enough"));
   await expect(benchThroughput(tinyMamba, { ...small, signal: controller.signal, onProgress })).rejects.toMatchObject({
     code: "E_ABORTED",
+    message: "benchThroughput was aborted",
     cause: { message: "enough" },
   });
 });

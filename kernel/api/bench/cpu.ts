@@ -1,7 +1,7 @@
 /** Where a step's time goes on this CPU, op by op, and how near each op is to what the machine could do. */
 
 import { mkdtemp, rm } from "node:fs/promises";
-import { cpus, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { formatRate, formatShare, formatTime } from "../../../profiler-ui/trace/format";
@@ -16,6 +16,7 @@ import type { CpuComputeType, Floors } from "../native";
 import { abortSignal, callback, checkOptions, integer, invalid, type Rules } from "../options";
 import { cellProgress, type Progress } from "../progress";
 import { recorded } from "../runs/profile";
+import { occasion, type Occasion } from "./setup";
 import { opSamples, opTimes, type OpSample, type OpTime, type Workload } from "./op-times";
 
 export interface CpuBenchOptions {
@@ -26,10 +27,7 @@ export interface CpuBenchOptions {
 }
 
 /** Ops beside the floors of the machine they ran on, measured in the same rounds. */
-export interface CpuBench {
-  readonly date: string;
-  readonly machine: string;
-  readonly isa: string;
+export interface CpuBench extends Occasion {
   readonly model: string;
   readonly computeType: CpuComputeType;
   readonly ranks: number;
@@ -77,12 +75,9 @@ export async function benchCpu(model: Model, options?: CpuBenchOptions): Promise
     await rm(scratch, { recursive: true, force: true });
   }
   const floors = medians(measured);
-  const { isa, cores } = addon().cpuInfo();
   const against = { floors, computeType, statesPerToken: layers * inner * states };
   const bench: CpuBench = {
-    date: new Date().toISOString().slice(0, 10),
-    machine: `${cpus()[0]?.model.trim() ?? "unknown"} × ${cores}`,
-    isa,
+    ...occasion(),
     model: model.name,
     ...{ computeType, ranks, threadsPerRank, rounds, floors },
     ops: workloads.flatMap(({ name }, i) => opTimes(name, samples[i] ?? [], against)),

@@ -4,13 +4,14 @@ import { formatBytes, formatNumber, formatTime } from "../../../profiler-ui/trac
 import { median } from "../../../profiler-ui/trace/quantiles";
 import { drawable } from "../display";
 import { htmlTable, textTable, type Table } from "../draw/table";
+import { AbortedError } from "../errors";
 import { loadModel, type LoadOptions } from "../model/load";
 import type { Model } from "../model/model";
 import type { ComputeType } from "../native";
 import { abortSignal, callback, checkOptions, integer, invalid, listOf, oneOf, type Rules } from "../options";
 import { cellProgress, type Progress } from "../progress";
 import { defaultThreads } from "../threads";
-import { setupText, type ThroughputSetup, type WireOption } from "./setup";
+import { occasion, setupText, type Occasion, type ThroughputSetup, type WireOption } from "./setup";
 
 export interface ThroughputBenchOptions {
   /** Tokens of each prompt; 128, 512 and 2048 unless given. */
@@ -53,12 +54,14 @@ export interface ThroughputPoint extends ThroughputSetup {
   readonly speedUp: number;
 }
 
-export interface ThroughputBench {
+/** What `stateline bench throughput --json` prints. */
+export interface ThroughputBench extends Occasion {
   readonly model: string;
   readonly computeType: ComputeType;
   readonly threadsPerRank: number;
   readonly newTokens: number;
   readonly rounds: number;
+  /** By context, then batch, then ranks and wire, in the order of the options. */
   readonly points: readonly ThroughputPoint[];
 }
 
@@ -120,9 +123,14 @@ export async function benchThroughput(directory: string, options?: ThroughputBen
     }
     const points = loads.flatMap((one, at) => pointsOf(one, setups, timings[at] ?? []));
     const { computeType: type } = first.settings;
-    const bench = { model: first.name, computeType: type, threadsPerRank, newTokens, rounds, points };
+    const settings = { computeType: type, threadsPerRank, newTokens, rounds };
+    const bench = { ...occasion(), model: first.name, ...settings, points };
     const table = throughputTable(bench);
     return drawable(bench, () => ({ "text/plain": textTable(table), "text/html": htmlTable(table) }));
+  } catch (error) {
+    throw error instanceof AbortedError
+      ? new AbortedError(error.code, "benchThroughput was aborted", {}, { cause: error.cause })
+      : error;
   } finally {
     view?.end();
     for (const model of models) await model.close();
@@ -186,12 +194,14 @@ function pointsOf(load: Load, setups: readonly ThroughputSetup[], timings: reado
   });
 }
 
-function throughputTable({ model, computeType, threadsPerRank, newTokens, points }: ThroughputBench): Table {
+function throughputTable(bench: ThroughputBench): Table {
+  const { model, computeType, threadsPerRank, newTokens, points, rounds, machine, isa } = bench;
   const threads = threadsPerRank === 1 ? "1 thread" : `${threadsPerRank} threads`;
+  const answers = newTokens === 1 ? "1 new token" : `${newTokens} new tokens`;
   const right = ["tokens/s", "new tokens/s", "first token", "sent", "speed-up"];
   const [baseline] = points;
   return {
-    title: `${model}, ${computeType}, ${threads} a rank, ${newTokens} new tokens a request`,
+    title: `${model}, ${computeType}, ${threads} a rank, ${answers} a request`,
     columns: [
       { title: "context", align: "right" },
       { title: "batch", align: "right" },
@@ -208,6 +218,10 @@ function throughputTable({ model, computeType, threadsPerRank, newTokens, points
       formatBytes(point.wireBytes),
       `${formatNumber(point.speedUp)}×`,
     ]),
-    ...(baseline && { note: `tokens/s counts prompts and answers; speed-up is over ${setupText(baseline)}` }),
+    ...(baseline && {
+      note:
+        `tokens/s counts prompts and answers; speed-up is over ${setupText(baseline)}; ` +
+        `${rounds === 1 ? "one timing" : `median of ${rounds}`}, on ${machine} (${isa})`,
+    }),
   };
 }

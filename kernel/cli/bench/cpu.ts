@@ -92,7 +92,7 @@ function page(bench: CpuBench): string {
       ],
       layout: {
         height: 150 + 36 * ops.length,
-        margin: { l: 140 },
+        margin: { t: 24, r: 16, b: 56, l: 140 },
         xaxis: { title: { text: "µs" } },
         yaxis: { autorange: "reversed" },
       },

@@ -2,7 +2,7 @@
 
 import { Command, Option } from "commander";
 
-import type { ThroughputBench, ThroughputBenchOptions } from "../../api/index";
+import type { ThroughputBench, ThroughputBenchOptions, ThroughputPoint } from "../../api/index";
 import { setupText } from "../../api/bench/setup";
 import { api } from "../lazy";
 import { positiveInteger, positiveIntegers, withJson, wordsOf, type OutputFlags } from "../options";
@@ -60,29 +60,47 @@ async function measure(flags: Flags, signal: AbortSignal): Promise<void> {
   );
   if (json) printJson(bench);
   else printLine(plainText(bench));
-  if (html !== undefined)
-    await writePage(html, plotPage(`Throughput of ${bench.model}`, chartsOf(bench), plainText(bench)));
+  if (html === undefined) return;
+  const title = `Throughput of ${bench.model} on ${bench.machine}, ${bench.date}`;
+  await writePage(html, plotPage(title, chartsOf(bench), plainText(bench)));
 }
 
-/** A chart a batch, a line a set-up. */
+/** A chart a batch over the contexts; where there is one context, one chart over the batches. A line a set-up. */
 function chartsOf({ points }: ThroughputBench): PlotChart[] {
-  return [...new Set(points.map(({ batch }) => batch))].map((batch) => {
+  const contexts = [...new Set(points.map(({ context }) => context))];
+  const batches = [...new Set(points.map(({ batch }) => batch))];
+  const [context] = contexts;
+  if (contexts.length === 1 && batches.length > 1)
+    return [chartOf(`Prompts of ${context} tokens`, points, "requests together", ({ batch }) => batch)];
+  return batches.map((batch) => {
     const own = points.filter((point) => point.batch === batch);
-    const traces = [...new Set(own.map(setupText))].map((name) => {
-      const line = own.filter((point) => setupText(point) === name).sort((a, b) => a.context - b.context);
-      return {
-        ...{ name, mode: "lines+markers" },
-        x: line.map(({ context }) => context),
-        y: line.map(({ tokensPerSecond }) => tokensPerSecond),
-      };
-    });
+    const title = batch === 1 ? "One request" : `${batch} requests together`;
+    return chartOf(title, own, "context, tokens", (point) => point.context);
+  });
+}
+
+function chartOf(
+  title: string,
+  points: readonly ThroughputPoint[],
+  axis: string,
+  at: (point: ThroughputPoint) => number,
+): PlotChart {
+  const traces = [...new Set(points.map(setupText))].map((name) => {
+    const line = points.filter((point) => setupText(point) === name).sort((a, b) => at(a) - at(b));
     return {
-      title: batch === 1 ? "One request" : `${batch} requests together`,
-      traces,
-      layout: {
-        xaxis: { type: "log", title: { text: "context, tokens" } },
-        yaxis: { rangemode: "tozero", title: { text: "tokens/s" } },
-      },
+      ...{ name, mode: "lines+markers", hovertemplate: "%{y:.4s} tokens/s" },
+      x: line.map(at),
+      y: line.map(({ tokensPerSecond }) => tokensPerSecond),
     };
   });
+  const ticks = [...new Set(points.map(at))];
+  return {
+    title,
+    traces,
+    layout: {
+      hovermode: "x unified",
+      xaxis: { type: "log", title: { text: axis }, tickvals: ticks, ticktext: ticks.map(String) },
+      yaxis: { rangemode: "tozero", title: { text: "tokens/s, prompts and answers" } },
+    },
+  };
 }
