@@ -3,6 +3,7 @@
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,
+  cpSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -317,6 +318,18 @@ test("a snapshot is taken by another load of its model, and by no other model", 
   expect(different.tokens).toEqual([]);
   expect(() => (session.tokens as number[]).push(4)).toThrow("not extensible");
   await different.append([5]); // the model goes on serving
+
+  // Of the same sizes, and with one weight in the middle that is a little different.
+  const folder = temporaryFolder();
+  cpSync(join(golden, "mamba-tiny"), folder, { recursive: true });
+  const weights = join(folder, "model.safetensors");
+  const bytes = readFileSync(weights);
+  const large = model.plan.tensors.find(({ rows, columns }) => rows * columns > 8192);
+  if (!large) throw new Error("no large tensor");
+  const middle = large.byteOffset + 2 * large.rows * large.columns;
+  writeFileSync(weights, bytes.fill(bytes.readUInt8(middle) ^ 1, middle, middle + 1));
+  await using tuned = await loadModel(folder);
+  await expect(tuned.session().restore(session.snapshot())).rejects.toMatchObject({ code: "E_STATE_MODEL" });
   await Promise.all([model.close(), again.close(), other.close()]);
 });
 

@@ -56,7 +56,7 @@ export interface LoadOptions {
   readonly maxSequences?: number;
   /** Most tokens of a sequence in a model with attention; the config's max_position_embeddings unless given. */
   readonly contextLength?: number;
-  /** Most bytes of states kept for later prompts that begin alike; 0: none. 1 GiB or 1/16 of the memory unless given. */
+  /** Most bytes of states kept for later prompts that begin alike; 0: none. Unless given 1/16 of the memory, at most 1 GiB. */
   readonly cacheBytes?: number;
   /** Compare all ranks' bits after each AllReduce, to find faults; slow. */
   readonly verifyCollectives?: boolean;
