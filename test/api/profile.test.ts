@@ -144,6 +144,36 @@ test("of steps that several requests share, each token's span says whose it is",
   expect(latency?.count).toBe(3 * 4);
 });
 
+test("in a run of requests that come as they will, none that decodes misses a step, no step exceeds its budget, all come in order", async () => {
+  const few = { tensorParallel: 2, threadsPerRank: 1, maxTokens: 48, maxSequences: 5, cacheBytes: 0 };
+  await using served = await loadModel(tinyMamba, { ...few, allReduce: "f16" });
+  const run = await profile(
+    async () => {
+      const requests = [];
+      for (let i = 0; i < 30; i++) {
+        const length = i % 6 === 3 ? 300 : 1 + ((i * 17) % 40);
+        const tokens = Array.from({ length }, (_, k) => (7 * k + i) % 1000);
+        requests.push(served.generate(tokens, { maxNewTokens: 9, stopTokens: [] }));
+        if (i % 3 === 0) await requests[Math.floor(i / 2)];
+      }
+      await Promise.all(requests);
+    },
+    { runs, models: [served] },
+  );
+  const { rows: steps } = await run.sql(
+    "SELECT max(tokens) AS tokens, max(sequences) AS sequences FROM events WHERE name = 'step'",
+  );
+  expect(steps).toEqual([{ tokens: 48, sequences: 5 }]);
+  const { rows } = await run.sql(
+    `SELECT count(*) AS tokens, min(step) AS first, max(step) - min(step) AS steps
+     FROM events WHERE name = 'sample' GROUP BY request ORDER BY request`,
+  );
+  expect(rows).toEqual(rows.map(({ first }) => ({ tokens: 9, first, steps: 8 })));
+  expect(rows).toHaveLength(30);
+  const firsts = rows.map(({ first }) => Number(first));
+  expect(firsts).toEqual([...firsts].sort((a, b) => a - b));
+});
+
 test("models that open and close inside are recorded; ranks are those of the models that worked, in turn", async () => {
   const other = (): Promise<Model> => loadModel(tinyMamba, { tensorParallel: 4, threadsPerRank: 1 });
   const ranksOf = async (work: () => Promise<unknown>): Promise<unknown[]> => {
