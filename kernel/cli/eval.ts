@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 
 import { Command } from "commander";
 
+import { reasonOf, StatelineError } from "../../profiler-ui/trace/errors";
 import { formatNumber } from "../../profiler-ui/trace/format";
 import { withModel } from "./model";
 import { loadOptions, positiveInteger, withJson, withModelOptions, type ModelFlags, type OutputFlags } from "./options";
@@ -33,7 +34,15 @@ export function evalCommand(): Command {
 }
 
 async function evaluate(flags: Flags, signal: AbortSignal): Promise<void> {
-  const text = await readFile(flags.file, "utf8");
+  const { file } = flags;
+  const text = await readFile(file, "utf8").catch((error: unknown) => {
+    throw new StatelineError(
+      "E_TEXT_UNREADABLE",
+      `cannot read ${file}: ${reasonOf(error)}`,
+      { file },
+      { cause: error },
+    );
+  });
   await withModel(flags.model, { ...loadOptions(flags), signal }, async (model) => {
     const result = await showing("scoring", (onProgress) =>
       model.perplexity(text, {

@@ -17,7 +17,7 @@ interface PlaceFlags extends OutputFlags {
 
 interface InstallFlags extends PlaceFlags {
   readonly displayName: string;
-  readonly env: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export function kernelCommand(): Command {
@@ -31,9 +31,9 @@ export function kernelCommand(): Command {
 function installCommand(): Command {
   return withPlace(new Command("install").description("install the kernel for Jupyter; needs no Python"))
     .option("--display-name <text>", "what notebooks show", "TypeScript (Stateline)")
-    .option("--env <key=value>", "set for the kernel's process; may be repeated", variable, {})
+    .option("--env <key=value>", "set for the kernel's process; may be repeated", variable)
     .action((flags: InstallFlags) => {
-      const { name, displayName, env } = flags;
+      const { name, displayName, env = {} } = flags;
       const program = join(packageRoot(), "dist/kernel/jupyter/main.js");
       const folder = installKernel(kernelsFolder(placeOf(flags)), { name, displayName, program, env });
       report(flags, { name, folder }, `Installed kernel ${name} in ${folder}`);
@@ -82,7 +82,7 @@ function folder(text: string): string {
   return text;
 }
 
-function variable(text: string, previous: Readonly<Record<string, string>>): Record<string, string> {
+function variable(text: string, previous: Readonly<Record<string, string>> = {}): Record<string, string> {
   const equals = text.indexOf("=");
   if (equals < 1) throw new InvalidArgumentError(`${JSON.stringify(text)} is not KEY=VALUE.`);
   return { ...previous, [text.slice(0, equals)]: text.slice(equals + 1) };

@@ -23,8 +23,7 @@ export function program(): Command {
   const stateline = new Command("stateline")
     .description("Tensor-parallel inference of selective state-space models, recorded and drawn")
     .version(packageVersion())
-    .option("--debug", "show the stack of an error")
-    .configureHelp({ sortSubcommands: false, showGlobalOptions: true });
+    .option("--debug", "show the stack of an error");
   const commands = [
     startCommand(),
     generateCommand(),
@@ -41,9 +40,9 @@ export function program(): Command {
     doctorCommand(),
   ];
   for (const command of commands) stateline.addCommand(command);
-  // Commander exits by itself unless told to throw, and with 1 for wrong usage.
+  // Commander exits by itself unless told to throw, and with 1 for wrong usage. Commands that are added inherit nothing.
   const everyCommand = (command: Command): void => {
-    command.exitOverride();
+    command.exitOverride().configureHelp({ showGlobalOptions: true });
     command.commands.forEach(everyCommand);
   };
   everyCommand(stateline);

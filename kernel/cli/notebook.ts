@@ -8,7 +8,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { KernelError } from "../jupyter/connection";
 import { notebooks } from "./lazy";
 import { joined, type MultilineText, type Output } from "./notebook/format";
-import { isParameterName, type Parameters } from "./notebook/parameters";
+import { isDefaults, isParameterName, type Parameters } from "./notebook/parameters";
 import { positiveInteger, withJson, type OutputFlags } from "./options";
 import { interruptible, note, printJson, printLine, writing } from "./output";
 
@@ -17,7 +17,7 @@ interface Flags extends OutputFlags {
   readonly html?: string;
   readonly allowErrors?: boolean;
   readonly timeout?: number;
-  readonly parameter: Parameters;
+  readonly parameter?: Parameters;
 }
 
 export function notebookCommand(): Command {
@@ -30,7 +30,6 @@ export function notebookCommand(): Command {
       "-p, --parameter <name=value>",
       "set a variable behind the cell tagged `parameters`; JSON or text; may be repeated",
       parameter,
-      {},
     )
     .option("--allow-errors", "go on after a cell that fails")
     .option("--timeout <seconds>", "interrupt a cell that takes longer", positiveInteger);
@@ -46,9 +45,11 @@ async function runNotebook(path: string, flags: Flags, signal: AbortSignal): Pro
     html: flags.html === undefined ? undefined : resolve(flags.html),
   };
   const read = await readNotebook(source);
+  if (flags.parameter !== undefined && !read.cells.some(isDefaults))
+    note(`${path} has no cell tagged "parameters": what -p sets stands at its top, and cells that set it again win`);
   process.chdir(dirname(source)); // where Jupyter runs a notebook
   const start = performance.now();
-  const { notebook, failure } = await executeNotebook(withParameters(read, flags.parameter), {
+  const { notebook, failure } = await executeNotebook(withParameters(read, flags.parameter ?? {}), {
     allowErrors: flags.allowErrors === true,
     timeoutMs: flags.timeout === undefined ? undefined : flags.timeout * 1000,
     signal,
@@ -81,7 +82,7 @@ async function runNotebook(path: string, flags: Flags, signal: AbortSignal): Pro
   throw new KernelError("E_CELL_FAILED", `cell ${cell} of ${path} failed: ${ename}: ${evalue}`, { path, ...failure });
 }
 
-function parameter(text: string, previous: Parameters): Parameters {
+function parameter(text: string, previous: Parameters = {}): Parameters {
   const equals = text.indexOf("=");
   const name = text.slice(0, Math.max(0, equals));
   if (!isParameterName(name)) throw new InvalidArgumentError(`${JSON.stringify(text)} is not name=value.`);

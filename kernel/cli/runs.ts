@@ -4,6 +4,7 @@ import { Command } from "commander";
 
 import { api } from "./lazy";
 import { runsOption, withJson, type OutputFlags } from "./options";
+import { checkFolder } from "./serve";
 import { note, printJson, printLine } from "./output";
 
 interface Flags extends OutputFlags {
@@ -19,6 +20,7 @@ export function runsCommand(): Command {
     .option("--restore <id>", "bring a deleted run back, then list all");
   return withJson(command).action(async (folder: string | undefined, flags: Flags) => {
     const { FolderRunSource, listRuns, plainText } = api();
+    if (folder !== undefined) await checkFolder(folder);
     const { store } = new FolderRunSource(folder);
     if (flags.delete !== undefined) {
       await store.remove(flags.delete);

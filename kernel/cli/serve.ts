@@ -67,7 +67,8 @@ export async function serving(
   }
 }
 
-async function checkFolder(runs: string): Promise<void> {
+/** @throws RunError `E_RUNS_UNREADABLE` where a folder that was named is not there */
+export async function checkFolder(runs: string): Promise<void> {
   const found = await stat(runs).catch(() => undefined);
   if (found?.isDirectory()) return;
   throw new RunError("E_RUNS_UNREADABLE", `there is no folder ${runs}; \`stateline generate --record\` makes runs`, {

@@ -192,7 +192,8 @@ test.each<[string, string[], string]>([
     ["models", "make", "--like", "mamba-130m", "--out", join(tinyMamba, "config.json")],
     "E_DIRECTORY_NOT_WRITABLE",
   ],
-  ["a text that is not there", ["eval", ...model, "--file", "/absent"], "no such file"],
+  ["a text that is not there", ["eval", ...model, "--file", "/absent"], "cannot read /absent: ENOENT"],
+  ["a folder to list that is not there", ["runs", "/absent"], "E_RUNS_UNREADABLE"],
   ["an unknown instruction set", [...logits, ...model], "E_ISA"],
 ])("%s ends in one line and exit code 1", async (what, args, mention) => {
   const env = what.includes("instruction set") ? { STATELINE_ISA: "mmx" } : {};
@@ -218,6 +219,18 @@ test.each<[string, string[]]>([
   const { code, stdout, stderr } = await cli(args);
   expect([code, stdout]).toEqual([2, ""]);
   expect(stderr).not.toBe("");
+});
+
+test("the help of a command shows what every command takes, and defaults that can be read", async () => {
+  for (const command of [
+    ["kernel", "install"],
+    ["notebook", "run"],
+  ]) {
+    const { code, stdout } = await cli([...command, "--help"]);
+    expect(code).toBe(0);
+    expect(stdout).toContain("--debug");
+    expect(stdout).not.toContain("{}");
+  }
 });
 
 test("--debug shows the stack", async () => {

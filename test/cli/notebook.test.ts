@@ -153,6 +153,10 @@ test("parameters override those of the notebook, in a cell of their own that a s
     code: 2,
     stderr: expect.stringContaining("is not name=value") as unknown,
   });
+  expect(await run(writeNotebook(["1"]).path, "ranks=4")).toMatchObject({
+    code: 0,
+    stderr: expect.stringContaining('no cell tagged "parameters"') as unknown,
+  });
 });
 
 test("cells run in the notebook's folder and find what the notebook's own folder has", async () => {

@@ -155,7 +155,7 @@ function point({ ranks }: AllReduceSetting, values: number, wireType: WireType, 
 
 function curveTable(curve: AllReduceCurve): Table {
   return {
-    title: `AllReduce of ${curve.ranks} ranks in one process, ${curve.threadsPerRank} threads a rank`,
+    title: `AllReduce of ${curve.ranks} ranks in one process, ${curve.threadsPerRank} ${curve.threadsPerRank === 1 ? "thread" : "threads"} a rank`,
     columns: [
       { title: "size (f32), bytes", align: "right" },
       { title: "values", align: "right" },

@@ -29,9 +29,12 @@ export function withParameters(notebook: Notebook, parameters: Parameters): Note
     outputs: [],
     execution_count: null,
   };
-  const place = cells.findIndex((cell) => hasTag(cell, DEFAULTS)) + 1;
+  const place = cells.findIndex(isDefaults) + 1;
   return { ...notebook, cells: [...cells.slice(0, place), injected, ...cells.slice(place)] };
 }
+
+/** Whether a cell holds the notebook's own values. */
+export const isDefaults = (cell: Cell): boolean => hasTag(cell, DEFAULTS);
 
 function hasTag({ metadata }: Cell, tag: string): boolean {
   return metadata?.tags?.includes(tag) === true;
