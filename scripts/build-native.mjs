@@ -21,7 +21,9 @@ export function buildNative() {
   requireTool("cmake", "CMake 3.22 or newer");
   requireTool(process.env.CXX ?? "c++", "a C++20 compiler (GCC 12, Clang 15 or newer)");
   const cmakeJs = createRequire(import.meta.url).resolve("cmake-js/bin/cmake-js");
-  const args = ["build", "--directory", root, "--out", "build/cmake", "--parallel", String(cpus().length)];
+  // The tests are built in the same folder, with the same objects (CMakePresets.json, release).
+  const options = ["--out", "build/cmake", "--target", "stateline_addon", "--parallel", String(cpus().length)];
+  const args = ["build", "--directory", root, ...options];
   const { status } = spawnSync(process.execPath, [cmakeJs, ...args], { cwd: root, stdio: toStderr });
   if (status !== 0) fail("The native build failed; the compiler's message is above.");
   markDone("native", state);

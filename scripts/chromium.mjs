@@ -1,5 +1,6 @@
 // Where Chromium is, installing it with the system's package manager when it is missing.
 import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
 
 const names = ["chromium", "chromium-browser", "google-chrome"];
 
@@ -33,3 +34,5 @@ export function ensureChromium() {
   install();
   return find();
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) ensureChromium();

@@ -5,7 +5,7 @@ function ensureInstalled() {
   if (isDone("install", fingerprint(installManifest), "node_modules/.package-lock.json")) return;
   const npm = process.env.npm_execpath;
   // Building needs the development dependencies, whatever NODE_ENV says.
-  const args = ["ci", "--include=dev"];
+  const args = ["ci", "--include=dev", "--no-audit", "--no-fund"];
   if (npm) run(process.execPath, [npm, ...args], { stdio: toStderr });
   else run("npm", args, { stdio: toStderr });
 }

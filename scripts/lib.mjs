@@ -23,6 +23,16 @@ export function run(command, args, options = {}) {
   return result;
 }
 
+/** Installs Python packages; whether it could. What pip says of a failure goes to standard error. */
+export function pipInstall(python, ...args) {
+  const quiet = ["--quiet", "--disable-pip-version-check"];
+  const { status } = spawnSync(python, ["-m", "pip", "install", ...quiet, ...args], {
+    stdio: ["ignore", "ignore", "inherit"],
+    env: { ...process.env, PIP_ROOT_USER_ACTION: "ignore" }, // containers are root's
+  });
+  return status === 0;
+}
+
 function* files(path) {
   if (!existsSync(path)) return;
   if (!statSync(path).isDirectory()) return yield path;

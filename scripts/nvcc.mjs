@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { root } from "./lib.mjs";
+import { pipInstall, root } from "./lib.mjs";
 
 /** Pinned: the table of registers in docs/cuda.md is this compiler's. */
 const packages = [
@@ -50,8 +50,7 @@ export function ensureNvcc() {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const python = pythonWithPip();
-  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", folder, ...packages];
-  if (!python || spawnSync(python, pip, { stdio: ["ignore", "ignore", "inherit"] }).status !== 0) {
+  if (!python || !pipInstall(python, "--target", folder, ...packages)) {
     process.stderr.write(
       "CUDA cannot be compiled here: there is no nvcc on PATH or in CUDA_HOME, and pip could not install one into build/cuda.\n",
     );

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { fail, root } from "./lib.mjs";
+import { fail, pipInstall, root } from "./lib.mjs";
 
 /** Pinned, since a client's new release must not change what our tests say. */
 const packages = [
@@ -35,14 +35,12 @@ function systemPython() {
   );
 }
 
-const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-
 /** Debian keeps venv's pip in a package of its own: without it the packages go into a plain folder. */
 function install(python) {
   if (succeeds(python, ["-c", "import venv, ensurepip"]) && succeeds(python, ["-m", "venv", folder]))
-    return succeeds(venvPython, [...pip, ...packages]);
+    return pipInstall(venvPython, ...packages);
   mkdirSync(library, { recursive: true });
-  return succeeds(python, [...pip, "--target", library, ...packages]);
+  return pipInstall(python, "--target", library, ...packages);
 }
 
 function environment() {
@@ -69,7 +67,7 @@ export function ensureLab() {
   if (existsSync(labStamp) && readFileSync(labStamp, "utf8") === wanted) return { python, env };
   process.stdout.write("Installing JupyterLab into .venv …\n");
   const where = existsSync(venvPython) ? [] : ["--target", library];
-  if (!succeeds(python, [...pip, ...where, ...labPackages]))
+  if (!pipInstall(python, ...where, ...labPackages))
     fail("JupyterLab could not be installed into .venv by pip; its message is above");
   writeFileSync(labStamp, wanted);
   return { python, env };

@@ -50,14 +50,14 @@ build() {
 
 # The same names for the programs of the CPU, of whose tests `npm test` has run all.
 build_dry() {
-  cmake -S . -B build/release -DSTATELINE_TESTS=ON -DSTATELINE_ADDON=OFF > /dev/null &&
-    cmake --build build/release --parallel --target cuda_rows_tests cuda_peer_tests simt_engine_tests simt_bench \
+  cmake --preset release > /dev/null &&
+    cmake --build build/cmake --parallel --target cuda_rows_tests cuda_peer_tests simt_engine_tests simt_bench \
       fake_nccl_WORKING > /dev/null || exit 1
-  STATELINE_NCCL=$PWD/build/release/native/test/simt_nccl/libfake_nccl_WORKING.so
+  STATELINE_NCCL=$PWD/build/cmake/native/test/simt_nccl/libfake_nccl_WORKING.so
   export STATELINE_NCCL
   rm -rf "$out"
   mkdir -p "$bin"
-  tests=$PWD/build/release/native/test
+  tests=$PWD/build/cmake/native/test
   ln -s "$tests/cuda/cuda_rows_tests" "$bin/kernel_tests"
   ln -s "$tests/cuda/cuda_peer_tests" "$bin/peer_tests"
   for program in engine_tests golden kernels sums speed; do

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "attempts.h"
 #include "runtime/cuda/gpus.h"
 #include "runtime/error.h"
 #include "test/engine/random_model.h"
@@ -203,16 +204,7 @@ int main(int count, char** arguments) {
       chosen.push_back(argument);
     }
   }
-  int failed = 0;
-  // What does not fit or fails leaves the others their turn.
-  const auto attempt = [&](const std::string& what, const auto& run) {
-    try {
-      run();
-    } catch (const Error& error) {
-      std::fprintf(stderr, "%s: %s: %s\n", what.c_str(), error.code.c_str(), error.message.c_str());
-      ++failed;
-    }
-  };
+  Attempts attempt;
   attempt("GPUs", [&] {
     const CudaSummary summary = cuda_summary();
     if (!summary.problem.empty()) throw Error(summary.compiled ? "E_CUDA" : "E_CUDA_NOT_BUILT", summary.problem);
@@ -229,5 +221,5 @@ int main(int count, char** arguments) {
     std::printf("\n]\n");
     if (!trace.empty()) record(shapes.front(), trace, summary.gpus.front().name);
   });
-  return failed > 0;
+  return attempt.failed > 0;
 }

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "attempts.h"
 #include "comm/cuda/peer_memory.h"
 #include "comm/nccl/nccl_group.h"
 #include "device/cuda/gpus.h"
@@ -177,16 +178,7 @@ std::vector<Link> links(int gpus) {
 
 int main(int count, char** arguments) {
   const bool dry = count > 1 && std::strcmp(arguments[1], "--dry-run") == 0;
-  int failed = 0;
-  // A link that fails leaves the others their turn.
-  const auto attempt = [&](const std::string& what, const auto& run) {
-    try {
-      run();
-    } catch (const Error& error) {
-      std::fprintf(stderr, "%s: %s: %s\n", what.c_str(), error.code.c_str(), error.message.c_str());
-      ++failed;
-    }
-  };
+  Attempts attempt;
   attempt("GPUs", [&] {
     const auto gpus = static_cast<int>(cuda::require_gpus().gpus.size());
     if (gpus < 2) std::fprintf(stderr, "sums between GPUs were not timed: there is one GPU\n");
@@ -198,5 +190,5 @@ int main(int count, char** arguments) {
     }
     std::printf("\n]\n");
   });
-  return failed > 0;
+  return attempt.failed > 0;
 }

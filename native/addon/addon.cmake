@@ -14,12 +14,15 @@ get_filename_component(NODE_ADDON_API ${NODE_ADDON_API} ABSOLUTE BASE_DIR ${CMAK
 
 file(GLOB ADDON_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.cpp)
 
+add_library(stateline_addon_objects OBJECT ${ADDON_SOURCES})
+target_include_directories(stateline_addon_objects SYSTEM PRIVATE ${NODE_INCLUDES} ${NODE_ADDON_API})
+target_compile_definitions(stateline_addon_objects PRIVATE NAPI_VERSION=8 NAPI_CPP_EXCEPTIONS)
+target_compile_options(stateline_addon_objects PRIVATE -Wall -Wextra)
+target_link_libraries(stateline_addon_objects PRIVATE stateline_engine)
+
 # Builds <name>.node into `folder`; the objects behind them say what it has of CUDA.
 function(add_addon target name folder)
-  add_library(${target} MODULE ${ADDON_SOURCES} ${CMAKE_JS_SRC})
-  target_include_directories(${target} SYSTEM PRIVATE ${NODE_INCLUDES} ${NODE_ADDON_API})
-  target_compile_definitions(${target} PRIVATE NAPI_VERSION=8 NAPI_CPP_EXCEPTIONS)
-  target_compile_options(${target} PRIVATE -Wall -Wextra)
+  add_library(${target} MODULE $<TARGET_OBJECTS:stateline_addon_objects> ${CMAKE_JS_SRC})
   target_link_libraries(${target} PRIVATE ${ARGN} stateline_engine ${CMAKE_JS_LIB})
   if(STATELINE_SANITIZE STREQUAL "" AND NOT APPLE)
     target_link_options(${target} PRIVATE -static-libstdc++ -static-libgcc -Wl,--exclude-libs,ALL)

@@ -10,7 +10,7 @@ import { loadModel, profile, type LoadOptions } from "../../kernel/api/index";
 import { cli, cliJson } from "../support/cli";
 import { difference, goldenCase, root, temporaryFolder } from "../support/fixtures";
 
-const addonFile = join(root, "build/release/stateline_simt.node");
+const addonFile = join(root, "build/cmake/stateline_simt.node");
 process.env["STATELINE_ADDON"] = addonFile;
 
 /** A GPU a rank, unless `options` say otherwise. */
@@ -71,7 +71,7 @@ test("a run on GPUs says that events stamped it and how far they may be off", as
   }
 });
 
-const library = (name: string): string => join(root, "build/release/native/test", name);
+const library = (name: string): string => join(root, "build/cmake/native/test", name);
 const cublas = library("simt_engine/libfake_cublas.so");
 const oldCublas = library("simt_engine/system/libcublas.so.13");
 const nccl = (kind: string): string => library(`simt_nccl/libfake_nccl_${kind}.so`);
