@@ -1,6 +1,7 @@
 /** Sequences that keep their state: equal to the reference's states, and to reading everything again. */
 
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import {
   chmodSync,
   cpSync,
@@ -266,6 +267,36 @@ test("no bit of a saved session changes unseen, and no damage is taken for anoth
     expect(session.tokens).toEqual([11, 12, 13]);
     writeFileSync(file, bytes);
     await session.restore(file);
+  });
+});
+
+test("a file whose checksum is right, but not what it holds, is refused before a session goes on with it", async () => {
+  const { directory } = await goldenCase("zamba-tiny");
+  const file = join(temporaryFolder(), "session");
+  await withModel(directory, {}, async (model) => {
+    const session = model.session();
+    await session.append([11, 12, 13, 14]);
+    await session.save(file);
+    const bytes = readFileSync(file);
+    const begin = 8 + Number(bytes.readBigUInt64LE(0));
+    const refuses = async (change: (header: string, data: Buffer) => string, code: string): Promise<void> => {
+      const data = Buffer.from(bytes.subarray(begin));
+      const text = bytes.toString("utf8", 8, begin).replace(/"sha256":"\w+"/, `"sha256":"${"0".repeat(64)}"`);
+      const header = change(text, data);
+      expect(header).toHaveLength(begin - 8);
+      const whole = Buffer.concat([bytes.subarray(0, 8), Buffer.from(header), data]);
+      whole.write(createHash("sha256").update(whole).digest("hex"), whole.indexOf("0".repeat(64)));
+      writeFileSync(file, whole);
+      await expect(session.restore(file)).rejects.toMatchObject({ code, details: { file } });
+    };
+    await refuses((header, data) => (data.writeInt32LE(model.config.vocabulary, 4), header), "E_STATE_FILE");
+    await refuses((header, data) => (data.writeInt32LE(-1, 0), header), "E_STATE_FILE");
+    await refuses((header) => header.replace('"conv":', '"keep":'), "E_STATE_FILE");
+    await refuses((header) => header.replace('"I32"', '"U32"'), "E_STATE_FILE");
+    await refuses((header) => header.replace("[4]", "[2,2]").slice(0, -2), "E_STATE_FILE");
+    await refuses((header) => header.replace('"version":"2"', '"version":"3"'), "E_STATE_VERSION");
+    await refuses((header) => header.replace(/(?<="fingerprint":")./, "x"), "E_STATE_MODEL");
+    expect(session.tokens).toEqual([11, 12, 13, 14]);
   });
 });
 
