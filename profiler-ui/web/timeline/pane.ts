@@ -7,30 +7,26 @@ import { reasonOf } from "../../trace/errors";
 import type { RankAlignment } from "../../trace/alignment";
 import type { RunInfo } from "../../trace/run";
 import { fetchCollectives } from "../api";
-import { download } from "../csv";
 import { el } from "../dom";
 import { spanKey, type LaneView, type SpanKey } from "../../trace/lane-view";
 import type { Move } from "../../trace/look";
-import type { OpInView } from "../../trace/ops-in-view";
 import { parseQuery, type Query } from "../../trace/search";
-import { lanesSvg } from "../../trace/timeline-svg";
-import { areaDetails, type Area } from "./area";
-import { detailsOf, noDetails, waitOf } from "./details";
+import type { Area } from "./area";
+import { DetailsPanel } from "./details-panel";
 import { helpSheet } from "./help";
 import { attachKeys } from "./keys";
 import { HeldSpans } from "./held-spans";
-import { layoutLanes, type Arrangement } from "./layout";
-import { loadLanes, loadOverview, loadSketch } from "./load";
+import type { Arrangement } from "./layout";
+import { loadRuns, type SpansMaker } from "./load-runs";
 import { Minimap } from "./minimap";
 import { readState, writeState } from "./permalink";
-import { csvOfSpans, pngOf } from "./save-view";
+import { saveView, type SavedFormat } from "./save-view";
 import { SearchBox } from "./search-box";
-import { ServedSpans } from "./served-spans";
 import type { Spans } from "./spans";
-import { Timeline } from "./timeline";
+import { ranksOf, Timeline } from "./timeline";
 import { Toolbar, type ToolbarActions } from "./toolbar";
-import { clampView, panView, zoomView, type View } from "./view";
-import { visibleTable } from "./visible-table";
+import { clampView, panView, viewAround, zoomView, type View } from "./view";
+import { VisibleTables } from "./visible-tables";
 
 /** Milliseconds that a window stands still before address and table follow it. */
 const SETTLED = 200;
@@ -40,18 +36,8 @@ export class TimelinePane {
   readonly #timelines: readonly Timeline[];
   readonly #toolbar: Toolbar;
   readonly #progress: HTMLProgressElement = el("progress", { max: "1", value: "0", "aria-label": "Events loaded" });
-  readonly #details = el(
-    "section",
-    { class: "details", "aria-label": "Selected span", "aria-live": "polite" },
-    noDetails(null),
-  );
-  readonly #tables = el("div", { class: "visible-tables" });
-  readonly #visible = el(
-    "details",
-    { class: "visible" },
-    el("summary", {}, "What is on the screen, as a table"),
-    this.#tables,
-  );
+  readonly #details: DetailsPanel;
+  readonly #visible: VisibleTables;
   readonly #help = helpSheet();
   /** Of each run, as far as it is known; the longest is the time scale of all. */
   #lengths: number[] = [];
@@ -115,6 +101,16 @@ export class TimelinePane {
       save: (format) => void this.#save(format).catch((error: unknown) => this.#say(error)),
     };
     this.#toolbar = new Toolbar(actions, this.#search.element);
+    const spansOf = (timeline: Timeline): Spans => this.#spansOf(timeline);
+    this.#details = new DetailsPanel(this.#timelines, spansOf, {
+      fit: () => this.#fit(),
+      fitArea: (timeline, area) => timeline.go(clampView(area, this.#length)),
+      clear: (timeline) => void this.#choose(timeline, null),
+      clearArea: (timeline) => this.#selectArea(timeline, null),
+      occurrence: (direction) => this.#step("occurrence", direction),
+      longestWait: () => void this.#showLongestWait().catch((error: unknown) => this.#say(error)),
+    });
+    this.#visible = new VisibleTables(this.#timelines, spansOf, (error) => this.#say(error));
     this.element = el(
       "section",
       { class: "pane", "aria-label": "Timeline" },
@@ -125,11 +121,10 @@ export class TimelinePane {
       ...this.#timelines.flatMap((timeline, k) =>
         runs.length > 1 ? [runHeading(runs[k] ?? runs[0], k), timeline.element] : [timeline.element],
       ),
-      this.#details,
-      this.#visible,
+      this.#details.element,
+      this.#visible.element,
       this.#help,
     );
-    this.#visible.addEventListener("toggle", () => void this.#fillTables());
     attachKeys(() => this.#timelines.some(({ canvas }) => canvas === document.activeElement), {
       zoom: (factor) => this.#zoom(factor),
       pan: (by) => this.#active.go(panView(this.#active.view, by, this.#length)),
@@ -155,65 +150,47 @@ export class TimelinePane {
    * the server should wait for it.
    */
   async load(onShown: (run: number) => void = () => undefined): Promise<void> {
-    if (!this.#shown) {
-      const sketches = await Promise.all(this.runs.map(({ id }) => loadSketch(id)));
-      this.#lengths = sketches.map(({ length }) => length);
-      for (const [k, { lanes }] of sketches.entries()) this.#show(k, (onChange) => new HeldSpans(lanes, 0, onChange));
-    }
-    const onError = (error: unknown): void => this.#say(error);
-    const overviews = await Promise.all(
-      this.runs.map(async ({ id }, k) => {
-        const overview = await loadOverview(id);
-        const { lanes, length, origin, isShort } = overview;
-        this.#lengths[k] = length;
-        this.#show(k, (onChange) =>
-          isShort ? new HeldSpans(lanes, origin, onChange) : new ServedSpans({ id, length, onChange, onError }, lanes),
-        );
-        onShown(k);
-        return overview;
-      }),
-    );
-    const done = this.runs.map(() => 0);
-    const loading = overviews.map(async (overview, k) => {
-      const timeline = this.#timelines[k];
-      if (!timeline || !overview.isShort) return;
-      const onChange = (): void => this.#draw(timeline);
-      await loadLanes(this.runs[k]?.id ?? "", overview, (lanes, share) => {
-        this.#spans.set(timeline, new HeldSpans(lanes, overview.origin, onChange));
-        onChange();
-        done[k] = share;
-        this.#progress.value = done.reduce((sum, value) => sum + value, 0) / done.length;
-      });
+    await loadRuns(this.runs, !this.#shown, {
+      onLength: (k, length) => (this.#lengths[k] = length),
+      onOutline: (k, spansOf) => this.#show(k, spansOf),
+      onShown,
+      onSpans: (k, spansOf) => this.#take(k, spansOf),
+      onProgress: (done) => (this.#progress.value = done),
+      onError: (error) => this.#say(error),
     });
-    await Promise.all(loading);
     this.#toolbar.setLegend(this.#allLanes(), this.#hidden);
     this.#minimap.setLanes(this.#timelines[0]?.lanes ?? [], this.#length);
     await this.#find(this.#query);
     await this.#restoreSelection();
     this.#sought = null;
     this.#progress.classList.add("done");
-    await this.#showDetails();
+    await this.#details.show();
     this.element.dataset["loaded"] = "true";
-    void this.#fillTables();
+    void this.#visible.fill();
   }
 
   /** Shows run `k` as far as it is known; the window stays where it is. */
-  #show(k: number, spansOf: (onChange: () => void) => Spans): void {
-    const shown = this.#timelines[k];
-    if (!shown) return;
+  #show(k: number, spansOf: SpansMaker): void {
     if (this.#shown) this.#writeAddress();
     this.#shown = true;
     this.#length = Math.max(1, ...this.#lengths);
     for (const timeline of this.#timelines) timeline.setLength(this.#length);
-    this.#spans.set(
-      shown,
-      spansOf(() => this.#draw(shown)),
-    );
-    this.#draw(shown);
+    this.#take(k, spansOf);
     this.#toolbar.setView({ from: 0, to: this.#length });
     this.#minimap.setLanes(this.#timelines[0]?.lanes ?? [], this.#length);
     this.#minimap.setView({ from: 0, to: this.#length });
     this.#restore();
+  }
+
+  /** Draws run `k` by these spans from now on. */
+  #take(k: number, spansOf: SpansMaker): void {
+    const timeline = this.#timelines[k];
+    if (!timeline) return;
+    this.#spans.set(
+      timeline,
+      spansOf(() => this.#draw(timeline)),
+    );
+    this.#draw(timeline);
   }
 
   #spansOf(timeline: Timeline): Spans {
@@ -259,12 +236,6 @@ export class TimelinePane {
     const { id } = this.runs[this.#timelines.indexOf(timeline)] ?? this.runs[0];
     const { rows } = await fetchCollectives(id, { sort: "skewNs", descending: true, offset: 0, limit: 1 });
     if (rows[0]) await this.showCollective(rows[0].group, rows[0].seq, timeline);
-  }
-
-  /** What the panel says while nothing is selected. */
-  #noDetails(): HTMLElement {
-    const ranksWait = this.#allLanes().some(({ kinds }) => kinds.has("collective")) && this.#allLanes().length > 1;
-    return noDetails(ranksWait ? () => void this.#showLongestWait().catch((error: unknown) => this.#say(error)) : null);
   }
 
   /** Says what went wrong where the timeline is. */
@@ -324,33 +295,11 @@ export class TimelinePane {
   }
 
   /** Hands what is seen to the browser's downloads. */
-  async #save(format: "png" | "svg" | "csv"): Promise<void> {
+  #save(format: SavedFormat): Promise<void> {
     const timeline = this.#active;
-    const run = this.runs[this.#timelines.indexOf(timeline)] ?? this.runs[0];
-    const { lanes, view } = timeline;
-    if (format === "png") download(`${run.id}.png`, await pngOf(this.#timelines));
-    else if (format === "svg")
-      download(
-        `${run.id}.svg`,
-        lanesSvg(this.#arranged(lanes), {
-          ...{ ...view, origin: 0, title: run.label },
-          ...{ faded: this.#hidden, hits: this.#spansOf(timeline).hits },
-        }),
-        "image/svg+xml",
-      );
-    else {
-      const events = await this.#spansOf(timeline).events(view);
-      download(`${run.id}.csv`, events ? csvOfSpans(events) : "");
-    }
-  }
-
-  /** Lanes and rows in the order in which they are seen: pinned ranks first, of folded ones the outermost spans. */
-  #arranged(lanes: readonly LaneView[]): LaneView[] {
-    const { bands } = layoutLanes(lanes, this.#arrangement);
-    return [...new Set(bands.map(({ lane }) => lane))].map((lane) => ({
-      ...lane,
-      rows: lane.rows.filter((_, depth) => bands.some((band) => band.lane === lane && band.depth === depth)),
-    }));
+    const { id, label } = this.runs[this.#timelines.indexOf(timeline)] ?? this.runs[0];
+    const seen = { timelines: this.#timelines, timeline, spans: this.#spansOf(timeline) };
+    return saveView(format, { id, label, ...seen, hidden: this.#hidden, arrangement: this.#arrangement });
   }
 
   #arrange(which: keyof Arrangement, rank: number): void {
@@ -377,7 +326,7 @@ export class TimelinePane {
       this.#timelines.forEach((other) => other.select(null));
     }
     for (const other of this.#timelines) other.setArea(other === timeline ? area : null);
-    void this.#showDetails().catch((error: unknown) => this.#say(error));
+    void this.#details.show().catch((error: unknown) => this.#say(error));
     this.#settle();
   }
 
@@ -392,7 +341,7 @@ export class TimelinePane {
     clearTimeout(this.#settling);
     this.#settling = window.setTimeout(() => {
       this.#writeAddress();
-      void this.#fillTables();
+      void this.#visible.fill();
     }, SETTLED);
   }
 
@@ -415,19 +364,6 @@ export class TimelinePane {
     history.replaceState(null, "", `${location.pathname}${location.search}${hash}`);
   }
 
-  async #fillTables(): Promise<void> {
-    if (!this.#visible.open) return;
-    const views = this.#timelines.map(({ view }) => view);
-    const tables = await Promise.all(
-      this.#timelines.map(async (timeline) => {
-        const { view, lanes } = timeline;
-        const ops = await this.#spansOf(timeline).ops({ ...view, firstRank: 0, lastRank: Number.MAX_SAFE_INTEGER });
-        return visibleTable(ops, ranksOf(lanes).length, view);
-      }),
-    ).catch((error: unknown) => this.#say(error));
-    if (tables && this.#timelines.every(({ view }, k) => view === views[k])) this.#tables.replaceChildren(...tables);
-  }
-
   #hide(kinds: ReadonlySet<string>): void {
     this.#hidden = kinds;
     for (const timeline of this.#timelines) timeline.setHidden(kinds);
@@ -445,13 +381,7 @@ export class TimelinePane {
     const { view } = this.#active;
     if (chosen?.selected) {
       // A collective is fitted as all its ranks saw it.
-      const spans = chosen.linked.length > 0 ? chosen.linked : [chosen.selected];
-      const start = Math.min(...spans.map(({ lane, index }) => lane.events.startNs[index] ?? 0));
-      const end = Math.max(
-        ...spans.map(({ lane, index }) => (lane.events.startNs[index] ?? 0) + (lane.events.durNs[index] ?? 0)),
-      );
-      const dur = end - start;
-      const fitted = clampView({ from: start - dur, to: end + dur }, this.#length);
+      const fitted = viewAround(chosen.linked.length > 0 ? chosen.linked : [chosen.selected], this.#length);
       if (Math.abs(fitted.from - view.from) + Math.abs(fitted.to - view.to) > (view.to - view.from) / 100) {
         this.#active.go(fitted);
         return;
@@ -491,38 +421,9 @@ export class TimelinePane {
     this.#sought = null;
     // At once, so that a reload finds what is selected; the window's own address follows when it rests.
     if (selection) this.#writeAddress();
-    await Promise.all([this.#showDetails(), this.#showHits()]);
+    await Promise.all([this.#details.show(), this.#showHits()]);
     this.#settle();
   }
-
-  async #showDetails(): Promise<void> {
-    const shown = this.#timelines.find(({ selected, area }) => selected !== null || area !== null);
-    const { area = null, selected = null } = shown ?? {};
-    const stretch = area ?? waitOf(shown?.linked ?? []);
-    const ops = shown && stretch ? await this.#spansOf(shown).ops(stretch) : [];
-    // Meanwhile something else may have been selected.
-    if (shown && (shown.area !== area || shown.selected !== selected)) return;
-    this.#details.replaceChildren(shown ? this.#detailsIn(shown, ops) : this.#noDetails());
-  }
-
-  #detailsIn(timeline: Timeline, ops: readonly OpInView[]): HTMLElement {
-    const { area, selected, lanes, linked } = timeline;
-    if (area) {
-      const clear = (): void => this.#selectArea(timeline, null);
-      const ranks = ranksOf(lanes).filter((rank) => rank >= area.firstRank && rank <= area.lastRank);
-      return areaDetails(ops, ranks.length, area, { fit: () => timeline.go(clampView(area, this.#length)), clear });
-    }
-    if (!selected) return this.#noDetails();
-    return detailsOf(selected, linked, ops, {
-      fit: () => this.#fit(),
-      clear: () => void this.#choose(timeline, null),
-      occurrence: (direction) => this.#step("occurrence", direction),
-    });
-  }
-}
-
-function ranksOf(lanes: readonly LaneView[]): number[] {
-  return [...new Set(lanes.map(({ rank }) => rank))];
 }
 
 const NO_SPANS: Spans = new HeldSpans([], 0, () => undefined);

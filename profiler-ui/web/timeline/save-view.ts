@@ -2,12 +2,15 @@
 
 import type { EventColumns } from "../../trace/events";
 import { streamName } from "../../trace/kinds";
-import { csvOf } from "../csv";
-import { HEADER } from "./layout";
+import type { LaneView } from "../../trace/lane-view";
+import { lanesSvg } from "../../trace/timeline-svg";
+import { csvOf, download } from "../csv";
+import { HEADER, layoutLanes, type Arrangement } from "./layout";
+import type { Spans } from "./spans";
 import type { Timeline } from "./timeline";
 
 /** The timelines one below the other, with their ranks' names, as they are on the screen. */
-export async function pngOf(timelines: readonly Timeline[]): Promise<Blob> {
+async function pngOf(timelines: readonly Timeline[]): Promise<Blob> {
   const pictures = timelines.map(({ canvas, element }) => ({
     canvas,
     overlay: element.querySelector("canvas.overlay"),
@@ -39,10 +42,46 @@ export async function pngOf(timelines: readonly Timeline[]): Promise<Blob> {
   });
 }
 
+export type SavedFormat = "png" | "svg" | "csv";
+
+/** What is seen of a run, and of those beside it. */
+export interface SeenView {
+  readonly id: string;
+  readonly label: string;
+  readonly timelines: readonly Timeline[];
+  readonly timeline: Timeline;
+  readonly spans: Spans;
+  readonly hidden: ReadonlySet<string>;
+  readonly arrangement: Arrangement;
+}
+
+/** Hands what is seen to the browser's downloads: the picture has all timelines, the others the one of the run. */
+export async function saveView(format: SavedFormat, seen: SeenView): Promise<void> {
+  const { id, label, timelines, timeline, spans, hidden, arrangement } = seen;
+  const { lanes, view } = timeline;
+  if (format === "png") download(`${id}.png`, await pngOf(timelines));
+  else if (format === "svg") {
+    const drawn = { ...view, origin: 0, title: label, faded: hidden, hits: spans.hits };
+    download(`${id}.svg`, lanesSvg(arranged(lanes, arrangement), drawn), "image/svg+xml");
+  } else {
+    const events = await spans.events(view);
+    download(`${id}.csv`, events ? csvOfSpans(events) : "");
+  }
+}
+
+/** Lanes and rows in the order in which they are seen: pinned ranks first, of folded ones the outermost spans. */
+function arranged(lanes: readonly LaneView[], arrangement: Arrangement): LaneView[] {
+  const { bands } = layoutLanes(lanes, arrangement);
+  return [...new Set(bands.map(({ lane }) => lane))].map((lane) => ({
+    ...lane,
+    rows: lane.rows.filter((_, depth) => bands.some((band) => band.lane === lane && band.depth === depth)),
+  }));
+}
+
 const COLUMNS = ["rank", "stream", "name", "kind", "phase", "step", "layer", "tokens", "start_ns", "dur_ns"];
 const WIRE_COLUMNS = ["wire_bytes", "wire_type", "algorithm", "group", "seq"];
 
-export function csvOfSpans(events: EventColumns): string {
+function csvOfSpans(events: EventColumns): string {
   const rows = Array.from({ length: events.count }, (_, i) => rowOf(events, i));
   return csvOf([...COLUMNS, ...WIRE_COLUMNS], rows);
 }

@@ -383,3 +383,7 @@ export class Timeline {
     this.#stale = { lanes: false, overlay: false };
   }
 }
+
+export function ranksOf(lanes: readonly LaneView[]): number[] {
+  return [...new Set(lanes.map(({ rank }) => rank))];
+}

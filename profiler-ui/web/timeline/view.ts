@@ -1,5 +1,7 @@
 /** The window of time that is drawn, and how it maps to pixels. */
 
+import type { SpanRef } from "../../trace/lane-view";
+
 /** Nanoseconds from the run's start. */
 export interface View {
   readonly from: number;
@@ -28,4 +30,14 @@ export function panView({ from, to }: View, by: number, length: number): View {
   const distance = (to - from) * by;
   const start = Math.min(Math.max(0, from + distance), length - (to - from));
   return { from: start, to: start + (to - from) };
+}
+
+/** Spans with as much room on either side as they take. */
+export function viewAround(spans: readonly SpanRef[], length: number): View {
+  const start = Math.min(...spans.map(({ lane, index }) => lane.events.startNs[index] ?? 0));
+  const end = Math.max(
+    ...spans.map(({ lane, index }) => (lane.events.startNs[index] ?? 0) + (lane.events.durNs[index] ?? 0)),
+  );
+  const dur = end - start;
+  return clampView({ from: start - dur, to: end + dur }, length);
 }
