@@ -60,8 +60,10 @@ export function isOfEqualWork(phases: Facts["phases"]): boolean {
   return phases.every(({ tokens }) => tokens.difference === 0);
 }
 
-/** Says of totals that they are of unequal work. */
-function workSentence({ phases }: Facts): string {
+/** Says of what does not compare that it does not: other models, totals of unequal work. */
+function workSentence({ a, b, phases }: Facts): string {
+  if (a.model.name !== b.model.name)
+    return `The models differ, ${a.model.name} and ${b.model.name}: so does what their ranks compute.`;
   if (isOfEqualWork(phases)) return "";
   const unequal = phases.filter(({ tokens }) => tokens.difference !== 0);
   const counts = unequal.map(
@@ -86,7 +88,9 @@ function wireSentence({ wireBytes, exposed, collectives }: Facts): string {
       : `The wire carries ${bytes}${wireBytes.ratio === null ? "" : ` (${formatChange(wireBytes.ratio - 1)})`}`;
   const times = `${formatTime(exposed.a)} → ${formatTime(exposed.b)} a rank`;
   if (exposed.a === 0 && exposed.b === 0) return `${wire}.`;
-  if (exposed.ratio === null || Math.abs(exposed.ratio - 1) < NOTICEABLE)
+  if (exposed.a === 0)
+    return `${wire}; AllReduce that compute does not hide takes ${formatTime(exposed.b)} a rank in B, none in A.`;
+  if (Math.abs(changeOf(exposed)) < NOTICEABLE)
     return `${wire}; AllReduce time that compute does not hide stays (${times}).`;
   if (!isBorneOut(exposed, collectives))
     return `${wire}; AllReduce time that compute does not hide shows no difference beyond chance (${times}).`;

@@ -358,16 +358,17 @@ function keepingFocus(host: HTMLElement, replace: () => void): void {
 }
 
 /** Ranks whose waits have room side by side. */
-const MOST_WAITS = 8;
+const MOST_WAITS = 3;
 
-/** "rank 37 last, rank 4 waited 12.93 µs": of many ranks the latest and the earliest. */
+/** "rank 37 last, 4 waited 12.93 µs": of more ranks the latest and the earliest, with all of them on hover. */
 function waitsInShort(waits: CollectiveRow["waits"], lastRank: number): HTMLElement {
   const [first] = [...waits].sort((a, b) => b.waitNs - a.waitNs);
+  const all = waits.map(({ rank, waitNs }) => `rank ${rank}: ${rank === lastRank ? "last" : formatTime(waitNs)}`);
   return el(
     "span",
-    { class: "waits" },
+    { class: "waits", title: all.join("\n") },
     el("span", { class: "late" }, `rank ${lastRank} last`),
-    ...(first ? [`rank ${first.rank} waited ${formatTime(first.waitNs)}`] : []),
+    ...(first ? [`${first.rank} waited ${formatTime(first.waitNs)}`] : []),
   );
 }
 

@@ -1,5 +1,7 @@
 import fc from "fast-check";
+import { pick } from "../../profiler-ui/trace/columns";
 import { compareRuns } from "../../profiler-ui/trace/compare";
+import { formatTime } from "../../profiler-ui/trace/format";
 import { laneViews } from "../../profiler-ui/trace/lane-view";
 import { buildLanes, spanAt } from "../../profiler-ui/trace/lanes";
 import { buildForest, busyIn, longestIn, visitVisible } from "../../profiler-ui/trace/level-of-detail";
@@ -365,6 +367,22 @@ describe("a comparison of two runs", () => {
     expect(verdict).toMatch(/unequal work, 24 and 12 tokens of decode: their totals do not compare/);
     expect(isOfEqualWork(phases)).toBe(false);
     expect(comparison.verdict).not.toContain("unequal");
+  });
+
+  test("of one rank with two, or of two models, says what only one of them has", () => {
+    const alone = syntheticRun({ ranks: 1, wireType: "f16" });
+    const events = pick(
+      alone.events,
+      Uint32Array.from({ length: alone.events.count }, (_, i) => i).filter((i) => (alone.events.seq[i] ?? -1) < 0),
+    );
+    const { verdict, exposed } = compareRuns({ info: alone.info, events }, f16);
+    expect(exposed.a).toBe(0);
+    expect(verdict).toContain(
+      `AllReduce that compute does not hide takes ${formatTime(exposed.b)} a rank in B, none in A.`,
+    );
+    const other = { ...f16.info, model: { ...f16.info.model, name: "tiny-zamba" } };
+    expect(compareRuns(f16, { ...f16, info: other }).verdict).toContain("The models differ, tiny-mamba and tiny-zamba");
+    expect(verdict).not.toContain("models");
   });
 
   test("finds quantiles as sorting does", () => {
