@@ -44,6 +44,9 @@ export interface TimelineOptions {
   readonly ranks: Omit<RankToolActions, "reveal">;
 }
 
+/** Milliseconds that a window stands still before the card says what has come under the pointer. */
+const RESTING = 80;
+
 /** Tallest timeline on the page, as a share of the window's height; more lanes scroll inside. */
 const TALLEST = 0.8;
 
@@ -72,7 +75,8 @@ export class Timeline {
   #selection: Selection | null = null;
   #pointer: { x: number; y: number } | null = null;
   #frame = 0;
-  #stale = { lanes: true, overlay: true };
+  #resting: number | undefined;
+  #stale = { lanes: true, pointer: false };
 
   constructor(readonly options: TimelineOptions) {
     this.canvas = el("canvas", {
@@ -107,6 +111,7 @@ export class Timeline {
     this.canvas.addEventListener("click", (event) => {
       if (event.shiftKey) return;
       this.#point(event.offsetX, event.offsetY);
+      this.#look();
       this.options.onPick(this.#hovered && spanKey(this.#hovered));
     });
     new ResizeObserver(() => this.#resize()).observe(this.element);
@@ -153,7 +158,6 @@ export class Timeline {
 
   setArea(area: Area | null): void {
     this.#area = area;
-    this.#stale.overlay = true;
     this.#schedule();
   }
 
@@ -196,7 +200,6 @@ export class Timeline {
 
   select(selection: Selection | null): void {
     this.#selection = selection;
-    this.#stale.overlay = true;
     this.#schedule();
   }
 
@@ -235,7 +238,7 @@ export class Timeline {
 
   /** Draws everything again at the next frame. */
   redraw(): void {
-    this.#stale = { lanes: true, overlay: true };
+    this.#stale.lanes = true;
     this.#schedule();
   }
 
@@ -264,7 +267,6 @@ export class Timeline {
     const end = (): void => {
       this.#corner = null;
       this.#draft = null;
-      this.#stale.overlay = true;
       this.#schedule();
     };
     this.canvas.addEventListener("pointerup", () => {
@@ -311,17 +313,33 @@ export class Timeline {
 
   #point(x: number | null, y: number): void {
     this.#pointer = x === null || x < GUTTER ? null : { x, y };
-    this.#stale.overlay = true;
+    this.#stale.pointer = true;
     this.#schedule();
-    const hit = this.#pointer && this.#hit(this.#pointer.x, y);
+  }
+
+  /** Says what is under the pointer. */
+  #look(): void {
+    this.#stale.pointer = false;
+    const pointer = this.#pointer;
+    const hit = pointer && this.#hit(pointer.x, pointer.y);
     this.#hovered = hit?.span ?? null;
     this.canvas.style.cursor = hit ? "pointer" : "";
-    if (!hit || x === null) {
+    if (!hit || !pointer) {
       this.#card.hide();
       return;
     }
     const { left, top } = this.canvas.getBoundingClientRect();
-    this.#card.show(hit.span, hit.merged, left + x, top + y);
+    this.#card.show(hit.span, hit.merged, left + pointer.x, top + pointer.y);
+  }
+
+  /** While the window moves, what the card says is under the pointer no longer is: it waits until the window rests. */
+  #lookLater(): void {
+    this.#card.hide();
+    clearTimeout(this.#resting);
+    this.#resting = window.setTimeout(() => {
+      this.#stale.pointer = true;
+      this.#schedule();
+    }, RESTING);
   }
 
   /** The span drawn at a point: the one under it, else the longest that starts within its pixel or the two beside it. */
@@ -363,9 +381,9 @@ export class Timeline {
       hits: this.#hits,
     };
     if (scene.width <= GUTTER) return;
+    if (this.#stale.pointer && !this.#stale.lanes) this.#look();
     if (this.#stale.lanes) {
-      // What moved under a pointer that rests is no longer what the card says.
-      if (this.#pointer) this.#point(this.#pointer.x, this.#pointer.y);
+      if (this.#pointer || this.#stale.pointer) this.#lookLater();
       this.#painter.draw(scene);
       this.#tools.show(this.#layout, this.#arrangement, this.#scroll, scene.height);
       this.options.onDraw(this.#view, (scene.width - GUTTER) * scene.dpr);
@@ -380,7 +398,7 @@ export class Timeline {
         area: this.#draft ?? this.#area,
       });
     }
-    this.#stale = { lanes: false, overlay: false };
+    this.#stale = { lanes: false, pointer: false };
   }
 }
 
