@@ -671,6 +671,11 @@ describe("the timeline", () => {
     const updates = summarise(int8.events).ops.find(({ name }) => name === "state_update")?.count ?? NaN;
     expect(csv).toHaveLength(1 + updates / 2);
     expect(csv[1]).toMatch(/^1,compute,state_update,scan,decode,/);
+    await openRun("int8", "#hide=gemm");
+    const faded = (await save("SVG")).toString();
+    const drawn = (colour: string): number => faded.split(`<rect`).filter((rect) => rect.includes(colour)).length;
+    expect(drawn(KIND_COLOURS.gemm)).toBeLessThan(3); // its legend alone
+    expect(drawn(KIND_COLOURS.scan)).toBeGreaterThan(10);
   });
 
   test("lists its keys on a question mark", async () => {
