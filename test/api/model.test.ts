@@ -366,6 +366,12 @@ test.each<[string, LoadOptions, string, string]>([
     "tensorParallel must divide d_inner = 512 (1, 2, 4, 8, 16, 32, …), got 3",
   ],
   ["no ranks", { tensorParallel: 0 }, "E_OPTION_INVALID", "tensorParallel must be an integer from 1 to 256, got 0"],
+  [
+    "more ranks than a process takes",
+    { tensorParallel: 128 },
+    "E_OPTION_INVALID",
+    "tensorParallel must be at most 64, since ranks are threads of one process, got 128",
+  ],
   ["a GPU", { device: "cuda" }, "E_DEVICE_UNAVAILABLE", "available: cpu"],
   ["GPUs of fewer ranks", { tensorParallel: 2, gpus: [0] }, "E_OPTION_INVALID", "a GPU for each of the 2 ranks"],
   ["GPUs for a CPU", { device: "cpu", gpus: [0] }, "E_OPTION_INVALID", "left out with device cpu"],

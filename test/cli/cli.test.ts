@@ -370,7 +370,8 @@ test("bench allreduce prints a row a size and type with the crossover below, and
   expect(stdout.match(/^ *(1024|2048) +(256|512) +(f32|f16|bf16|int8) /gm)).toHaveLength(8);
   expect(stdout.trimEnd().split("\n").at(-1)).toMatch(/f32/);
   const html = readFileSync(page, "utf8");
-  expect(html).toContain('Plotly.newPlot("chart1"');
+  for (const title of ["Median time", "Algorithm bandwidth", "Bus bandwidth"]) expect(html).toContain(`<h2>${title}`);
+  expect(html).toContain('Plotly.newPlot("chart2"');
   expect(html).not.toMatch(/<(script|link|img)[^>]+(src|href)=/);
 });
 

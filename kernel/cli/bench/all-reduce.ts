@@ -7,7 +7,7 @@ import { api } from "../lazy";
 import { bytesIn, integerIn, withJson, type OutputFlags } from "../options";
 import { checkPage, interruptible, printJson, printLine, writePage } from "../output";
 import { showing } from "../showing";
-import { plotPage } from "./plot-page";
+import { plotPage, type PlotChart } from "./plot-page";
 
 interface Flags extends OutputFlags {
   readonly tp: number;
@@ -53,38 +53,50 @@ async function measure(flags: Flags, signal: AbortSignal): Promise<void> {
 }
 
 function page(curve: AllReduceCurve, table: string): string {
-  const types = [...new Set(curve.points.map(({ wireType }) => wireType))];
-  const traces = (figure: "microseconds" | "busbw"): object[] =>
-    types.map((type) => {
-      const points = curve.points.filter(({ wireType }) => wireType === type);
+  const { crossover, points, ranks } = curve;
+  const sizes = [...new Set(points.map(({ bytes }) => bytes))];
+  const types = [...new Set(points.map(({ wireType }) => wireType))];
+  const shapes = crossover && [
+    {
+      ...{ type: "line", yref: "paper", y0: 0, y1: 1, x0: crossover.fromBytes, x1: crossover.fromBytes },
+      line: { dash: "dot", width: 1 },
+    },
+  ];
+  const chart = (title: string, unit: string, figure: "microseconds" | "algbw" | "busbw"): PlotChart => ({
+    title,
+    traces: types.map((type) => {
+      const own = points.filter(({ wireType }) => wireType === type);
       return {
-        name: type,
-        mode: "lines+markers",
-        x: points.map(({ bytes }) => bytes),
-        y: points.map((p) => p[figure]),
+        ...{ name: type, mode: "lines+markers" },
+        x: own.map(({ bytes }) => bytes),
+        y: own.map((one) => one[figure]),
       };
-    });
-  const { crossover } = curve;
-  const line = crossover && {
-    shapes: [
-      {
-        ...{ type: "line", yref: "paper", y0: 0, y1: 1, x0: crossover.fromBytes, x1: crossover.fromBytes },
-        line: { dash: "dot", width: 1 },
+    }),
+    layout: {
+      xaxis: {
+        ...{ type: "log", title: { text: "size of the values as f32, bytes" } },
+        ...{ tickvals: sizes, ticktext: sizes.map(binarySize) },
       },
-    ],
-  };
-  const axes = (title: string): object => ({
-    xaxis: { type: "log", title: { text: "size of the values as f32, bytes" } },
-    yaxis: { type: "log", title: { text: title } },
-    ...line,
+      yaxis: { type: "log", dtick: 1, title: { text: unit } },
+      ...(shapes && { shapes }),
+    },
   });
-  const where = crossover ? `; dotted: ${crossover.wireType} pays from ${crossover.fromBytes} bytes on` : "";
+  const where = crossover
+    ? `; dotted: by the fastest rounds ${crossover.wireType} pays from ${binarySize(crossover.fromBytes)} on`
+    : "";
   return plotPage(
-    `AllReduce of ${curve.ranks} ranks in one process`,
+    `AllReduce of ${ranks} ranks in one process`,
     [
-      { title: `Time${where}`, traces: traces("microseconds"), layout: axes("µs") },
-      { title: `Bus bandwidth${where}`, traces: traces("busbw"), layout: axes("GB/s") },
+      chart(`Median time${where}`, "µs", "microseconds"),
+      chart("Algorithm bandwidth: size over time", "GB/s", "algbw"),
+      chart(`Bus bandwidth: algorithm bandwidth · 2 (P − 1) / P, P = ${ranks}`, "GB/s", "busbw"),
     ],
     table,
   );
+}
+
+/** As nccl-tests are told sizes: "4K", "16M". */
+function binarySize(bytes: number): string {
+  const [unit, divisor] = bytes >= 2 ** 20 ? ["M", 2 ** 20] : bytes >= 2 ** 10 ? ["K", 2 ** 10] : ["", 1];
+  return `${Number((bytes / divisor).toPrecision(3))}${unit}`;
 }
