@@ -65,7 +65,12 @@ const mayInclude: Record<string, readonly RegExp[]> = {
   "native/trace": [/^runtime\/error\.h$/],
   "native/comm": [/^device\//, /^trace\//, /^runtime\/error\.h$/],
   // The mathematics sees devices and communicators by their interfaces only.
-  "native/model": [/^device\/(device|finite|tensor)\.h$/, /^comm\/communicator\.h$/, /^trace\//, /^runtime\/error\.h$/],
+  "native/model": [
+    /^device\/(device|finite|row|tensor)\.h$/,
+    /^comm\/communicator\.h$/,
+    /^trace\//,
+    /^runtime\/error\.h$/,
+  ],
   "native/runtime": [/^(device|comm|model|trace)\//],
   "native/addon": [/./],
   "native/test": [/^(device|comm|model|trace|runtime|test)\//],

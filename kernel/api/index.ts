@@ -2,7 +2,7 @@
 
 export { loadModel, type LoadOptions } from "./model/load";
 export { Model, type LogitsOptions } from "./model/model";
-export type { GenerateOptions, Generation, TokenPiece } from "./model/generation";
+export type { GenerateOptions, Generation, SamplingOptions, TokenPiece } from "./model/generation";
 export { Session, type SessionOptions } from "./session/session";
 export type { Snapshot } from "./session/snapshot";
 export { logprobTable, type Likelihood, type TokenLogprobs } from "./model/logprobs";

@@ -7,58 +7,42 @@ import type { GenerateOptions, Generation, Model, Prompt, Run } from "../api/ind
 import { api, profiling } from "./lazy";
 import { withModel } from "./model";
 import {
-  integerFromZero,
   loadOptions,
-  nonNegative,
-  positive,
   positiveInteger,
-  probability,
   runsOption,
-  share,
+  samplingOptions,
   tokenIds,
   withJson,
   withModelOptions,
+  withSamplingOptions,
   type ModelFlags,
   type OutputFlags,
+  type SamplingFlags,
 } from "./options";
 import { interruptible, note, printJson, printLine } from "./output";
 
-interface Flags extends ModelFlags, OutputFlags {
+interface Flags extends ModelFlags, SamplingFlags, OutputFlags {
   readonly prompt?: string;
   readonly chat?: boolean;
   readonly system?: string;
   readonly tokens?: number[];
   readonly maxNewTokens: number;
-  readonly temperature: number;
-  readonly topK: number;
-  readonly topP: number;
-  readonly minP: number;
-  readonly repetitionPenalty: number;
-  readonly seed: number;
   readonly stop?: string[];
   readonly stopTokens?: number[];
-  readonly logprobs?: number;
   readonly record?: boolean;
   readonly runs?: string;
 }
 
 export function generateCommand(): Command {
   const command = new Command("generate").description("continue a prompt");
-  withModelOptions(command)
+  withSamplingOptions(withModelOptions(command))
     .option("--prompt <text>", "text to continue")
     .option("--chat", "the prompt is a user's message, put into the model's chat template")
     .option("--system <text>", "with --chat: a system message before it")
     .option("--tokens <ids>", "token ids to continue, like 1,2,3", tokenIds)
     .option("--max-new-tokens <count>", "most tokens to add", positiveInteger, 128)
-    .option("--temperature <value>", "0 takes the most likely token", nonNegative, 0)
-    .option("--top-k <count>", "only the k most likely tokens, 0: all", integerFromZero, 0)
-    .option("--top-p <share>", "only the most likely tokens of this total probability", probability, 1)
-    .option("--min-p <share>", "only tokens of this share of the likeliest one's probability, 0: all", share, 0)
-    .option("--repetition-penalty <factor>", "above 1 makes tokens that came before less likely", positive, 1)
-    .option("--seed <number>", "the same seed gives the same tokens", integerFromZero, 0)
     .option("--stop <text...>", "end before this text")
     .option("--stop-tokens <ids>", "end with one of these, like 0,2, instead of the model's own", tokenIds)
-    .option("--logprobs <count>", "log-probability of each token and of this many likeliest ones", integerFromZero)
     .option("--record", "record a run")
     .option("--runs <folder>", "folder of runs (default: $STATELINE_RUNS or runs)");
   return withJson(command).action((flags: Flags) => interruptible((signal) => generate(command, flags, signal)));
@@ -70,16 +54,10 @@ async function generate(command: Command, flags: Flags, signal: AbortSignal): Pr
     const stream = !flags.json && model.tokenizer !== undefined;
     const options: GenerateOptions = {
       maxNewTokens: flags.maxNewTokens,
-      temperature: flags.temperature,
-      topK: flags.topK,
-      topP: flags.topP,
-      minP: flags.minP,
-      repetitionPenalty: flags.repetitionPenalty,
-      seed: flags.seed,
+      ...samplingOptions(flags),
       signal,
       ...(flags.stop ? { stop: flags.stop } : {}),
       ...(flags.stopTokens ? { stopTokens: flags.stopTokens } : {}),
-      ...(flags.logprobs === undefined ? {} : { logprobs: flags.logprobs }),
       onToken: ({ text }) => stream && process.stdout.write(text),
     };
     const { generation, run } = await generateOnce(model, prompt, options, flags);

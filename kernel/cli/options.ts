@@ -2,7 +2,7 @@
 
 import { InvalidArgumentError, Option, type Command } from "commander";
 
-import type { LoadOptions } from "../api/index";
+import type { LoadOptions, SamplingOptions } from "../api/index";
 
 /** What the model commands have in common, as commander gives it. */
 export interface ModelFlags {
@@ -21,6 +21,9 @@ export interface ModelFlags {
 export interface OutputFlags {
   readonly json?: boolean;
 }
+
+/** How tokens are chosen, as commander gives it. */
+export type SamplingFlags = Required<Omit<SamplingOptions, "logprobs">> & Pick<SamplingOptions, "logprobs">;
 
 /** Adds `--model` and what says where and how the model runs. */
 export function withModelOptions(command: Command): Command {
@@ -49,6 +52,24 @@ export function withModelOptions(command: Command): Command {
     )
     .option("--quantisation-group <values>", "values that share a scale on an int8 wire", positiveInteger)
     .option("--no-overlap", "compute nothing while x_proj's AllReduce is in flight, to compare");
+}
+
+/** Adds what says how tokens are chosen. */
+export function withSamplingOptions(command: Command): Command {
+  return command
+    .option("--temperature <value>", "0 takes the most likely token", nonNegative, 0)
+    .option("--top-k <count>", "only the k most likely tokens, 0: all", integerFromZero, 0)
+    .option("--top-p <share>", "only the most likely tokens of this total probability", probability, 1)
+    .option("--min-p <share>", "only tokens of this share of the likeliest one's probability, 0: all", share, 0)
+    .option("--repetition-penalty <factor>", "above 1 makes tokens that came before less likely", positive, 1)
+    .option("--seed <number>", "the same seed gives the same tokens", integerFromZero, 0)
+    .option("--logprobs <count>", "log-probability of each token and of this many likeliest ones", integerFromZero);
+}
+
+/** The API's options of how tokens are chosen. */
+export function samplingOptions(flags: SamplingFlags): SamplingOptions {
+  const { temperature, topK, topP, minP, repetitionPenalty, seed, logprobs } = flags;
+  return { temperature, topK, topP, minP, repetitionPenalty, seed, ...(logprobs === undefined ? {} : { logprobs }) };
 }
 
 export function withJson(command: Command): Command {

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "device/tensor.h"
@@ -99,6 +100,13 @@ class FusedOps {
 class Device {
  public:
   virtual ~Device() = default;
+
+  // Work of the host that belongs to a step: work(item, thread) for each item in [0, count), side by side on threads()
+  // that would wait otherwise. It must not throw.
+  virtual int threads() const { return 1; }
+  virtual void on_host(int64_t count, const std::function<void(int64_t item, int thread)>& work) {
+    for (int64_t item = 0; item < count; ++item) work(item, 0);
+  }
 
   // Null: it has none.
   virtual FusedOps* fused() { return nullptr; }

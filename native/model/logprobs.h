@@ -29,7 +29,8 @@ class Logprobs {
  private:
   int64_t top_;
   std::vector<TokenLogprob> values_;
-  std::vector<int32_t> order_;
+  std::vector<float> logits_;  // of the likeliest
+  std::vector<int32_t> ids_;
 };
 
 }  // namespace stateline

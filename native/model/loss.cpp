@@ -1,17 +1,17 @@
 #include "model/loss.h"
 
-#include <algorithm>
 #include <cmath>
+#include <numbers>
+
+#include "device/row.h"
 
 namespace stateline {
 
 double log_sum_exp(View<const float> logits) {
-  const float* row = logits.data;
-  float largest = row[0];
-  for (int64_t i = 1; i < logits.columns; ++i) largest = std::max(largest, row[i]);
-  double sum = 0;
-  for (int64_t i = 0; i < logits.columns; ++i) sum += std::exp(row[i] - largest);
-  return std::log(sum) + static_cast<double>(largest);
+  float largest;
+  int32_t id;
+  row::largest(logits.data, logits.columns, 1, &largest, &id);
+  return std::log(row::weigh(logits.data, logits.columns, largest, std::numbers::log2e, nullptr)) + largest;
 }
 
 float token_loss(View<const float> logits, int32_t token) {

@@ -1,9 +1,6 @@
 #include "model/sampling.h"
 
 #include <algorithm>
-#include <cmath>
-
-#include "model/finite.h"
 
 namespace stateline {
 namespace {
@@ -16,29 +13,6 @@ uint64_t mix(uint64_t z) {
 }
 
 constexpr uint64_t kGolden = 0x9e3779b97f4a7c15u;
-
-// The lowest id on a tie. The other ranks wait meanwhile: a block's largest value is found by vectors, its id once.
-int32_t largest(const float* logits, int64_t count) {
-  constexpr int64_t kBlock = 256, kLanes = 16;
-  float best = logits[0];
-  int64_t at = 0;  // first id of the block that has it
-  for (int64_t begin = 0; begin < count; begin += kBlock) {
-    const int64_t end = std::min(count, begin + kBlock);
-    float lanes[kLanes];
-    std::fill_n(lanes, kLanes, best);
-    int64_t id = begin;
-    for (; id + kLanes <= end; id += kLanes) {
-      for (int64_t i = 0; i < kLanes; ++i) lanes[i] = logits[id + i] > lanes[i] ? logits[id + i] : lanes[i];
-    }
-    float most = *std::max_element(lanes, lanes + kLanes);
-    for (; id < end; ++id) most = std::max(most, logits[id]);
-    if (most > best) at = begin;
-    best = most;
-  }
-  return static_cast<int32_t>(std::find(logits + at, logits + count, best) - logits);
-}
-
-constexpr auto by_id = [](const auto& a, const auto& b) { return a.id < b.id; };
 
 }  // namespace
 
@@ -59,7 +33,6 @@ double uniform(uint64_t seed, uint64_t counter) {
 
 Sampler::Sampler(const Sampling& sampling, int64_t vocabulary)
     : sampling_(sampling), logprobs_(sampling.logprobs, vocabulary) {
-  if (sampling_.temperature > 0) candidates_.reserve(vocabulary);
   if (!penalises()) return;
   seen_.reserve(vocabulary);
   is_seen_.resize(vocabulary);
@@ -84,23 +57,12 @@ View<const float> Sampler::penalised(View<const float> logits) {
   return {penalised_.data(), 1, logits.columns, logits.columns};
 }
 
-int32_t Sampler::sample(View<const float> logits, int64_t ordinal) {
-  refuse_nan(logits);
-  const int32_t token = choose(penalised(logits), ordinal);
+int32_t Sampler::sample(View<const float> logits, int64_t ordinal, Candidates& candidates) {
+  candidates.take(penalised(logits), sampling_.temperature <= 0 ? 1 : sampling_.top_k);
+  const int32_t token = choose(candidates, ordinal);
   see({&token, 1});
   if (logprobs_.wanted()) logprobs_.compute(logits, token);
   return token;
-}
-
-int32_t Sampler::choose(View<const float> logits, int64_t ordinal) {
-  if (sampling_.temperature <= 0) return largest(logits.data, logits.columns);
-
-  candidates_.clear();
-  for (int64_t id = 0; id < logits.columns; ++id) {
-    candidates_.push_back({logits.data[id], static_cast<int32_t>(id), 0});
-  }
-  keep_top_k();
-  return draw(ordinal);
 }
 
 int64_t Sampler::candidates() const {
@@ -108,78 +70,17 @@ int64_t Sampler::candidates() const {
   return sampling_.temperature <= 0 ? 1 : sampling_.top_k;
 }
 
-int32_t Sampler::sample(std::span<const TopLogit> largest, int64_t ordinal) {
-  refuse_nan({&largest.front().logit, 1, 1, 1});
-  if (sampling_.temperature <= 0) return largest.front().id;
-  candidates_.clear();
-  for (const TopLogit& each : largest.first(std::min<size_t>(largest.size(), sampling_.top_k))) {
-    candidates_.push_back({each.logit, each.id, 0});
-  }
-  std::sort(candidates_.begin(), candidates_.end(), by_id);
-  return draw(ordinal);
+int32_t Sampler::sample(std::span<const TopLogit> largest, int64_t ordinal, Candidates& candidates) {
+  const int64_t most = this->candidates();
+  candidates.take(largest.first(std::min<size_t>(largest.size(), most)));
+  return choose(candidates, ordinal);
 }
 
-int32_t Sampler::draw(int64_t ordinal) {
-  const double sum = keep_min_p(keep_top_p(weigh()));
-
-  // By id, not by weight: near ties then do not change places with the last bits of the logits.
-  const double target = uniform(sampling_.seed, ordinal) * sum;
-  double passed = 0;
-  for (const Candidate& candidate : candidates_) {
-    passed += candidate.weight;
-    if (passed > target) return candidate.id;
-  }
-  return candidates_.back().id;
-}
-
-void Sampler::keep_top_k() {
-  const int64_t k = sampling_.top_k;
-  if (k <= 0 || k >= static_cast<int64_t>(candidates_.size())) return;
-  std::nth_element(
-      candidates_.begin(), candidates_.begin() + (k - 1), candidates_.end(),
-      [](const Candidate& a, const Candidate& b) { return a.logit != b.logit ? a.logit > b.logit : a.id < b.id; });
-  candidates_.resize(k);
-  std::sort(candidates_.begin(), candidates_.end(), by_id);
-}
-
-double Sampler::weigh() {
-  float best = candidates_.front().logit;
-  for (const Candidate& candidate : candidates_) best = std::max(best, candidate.logit);
-  double sum = 0;
-  for (Candidate& candidate : candidates_) {
-    const double below = static_cast<double>(candidate.logit) - best;
-    candidate.weight = candidate.logit == best ? 1 : std::exp(below / sampling_.temperature);  // inf - inf is none
-    sum += candidate.weight;
-  }
-  return sum;
-}
-
-// The likeliest candidates whose weights together reach the share. A heap gives them without sorting them all.
-double Sampler::keep_top_p(double sum) {
-  if (sampling_.top_p >= 1) return sum;
-  const auto less_likely = [](const Candidate& a, const Candidate& b) {
-    return a.weight != b.weight ? a.weight < b.weight : a.id > b.id;
-  };
-  const double share = sampling_.top_p * sum;
-  auto end = candidates_.end();  // kept ones gather behind it
-  std::make_heap(candidates_.begin(), end, less_likely);
-  double kept = 0;
-  do {
-    kept += candidates_.front().weight;
-    std::pop_heap(candidates_.begin(), end--, less_likely);
-  } while (kept < share && end != candidates_.begin());
-  candidates_.erase(candidates_.begin(), end);
-  std::sort(candidates_.begin(), candidates_.end(), by_id);
-  return kept;
-}
-
-// Weights are relative to the likeliest token's, which always stays.
-double Sampler::keep_min_p(double sum) {
-  if (sampling_.min_p <= 0) return sum;
-  std::erase_if(candidates_, [&](const Candidate& candidate) { return candidate.weight < sampling_.min_p; });
-  double kept = 0;
-  for (const Candidate& candidate : candidates_) kept += candidate.weight;
-  return kept;
+int32_t Sampler::choose(Candidates& candidates, int64_t ordinal) const {
+  if (sampling_.temperature <= 0) return candidates.id(0);
+  candidates.weigh(sampling_.temperature);
+  candidates.keep(sampling_.top_p, sampling_.min_p);
+  return candidates.draw(uniform(sampling_.seed, ordinal));
 }
 
 }  // namespace stateline

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "device/tensor.h"
+#include "model/candidates.h"
 #include "model/logprobs.h"
 
 namespace stateline {
@@ -23,12 +24,6 @@ struct Sampling {
   int64_t logprobs = -1;  // likeliest tokens to report beside the chosen one; -1: report none
 };
 
-// One of the largest logits of a row. They stand in falling order, lower ids first where they tie, NaN before all.
-struct TopLogit {
-  float logit = 0;
-  int32_t id = 0;
-};
-
 class Sampler {
  public:
   // Allocates for `vocabulary` once.
@@ -36,36 +31,25 @@ class Sampler {
 
   // Tokens of the prompt, which the repetition penalty counts; those sampled here count by themselves.
   void see(std::span<const int32_t> tokens);
-  // `logits` [1, vocabulary]; `ordinal`: how many tokens were sampled before. Throws E_LOGITS_NAN.
-  int32_t sample(View<const float> logits, int64_t ordinal);
+  // `logits` [1, vocabulary]; `ordinal`: how many tokens were sampled before. `candidates` has room for the vocabulary.
+  // Throws E_LOGITS_NAN.
+  int32_t sample(View<const float> logits, int64_t ordinal, Candidates& candidates);
   // How many of the largest logits choose the token; 0: all are wanted.
   int64_t candidates() const;
   // The same token, from candidates() of the largest logits or more.
-  int32_t sample(std::span<const TopLogit> largest, int64_t ordinal);
+  int32_t sample(std::span<const TopLogit> largest, int64_t ordinal, Candidates& candidates);
   // Of the token sampled last: its own, then the likeliest ones'. Empty unless asked for.
   std::span<const TokenLogprob> logprobs() const { return logprobs_.values(); }
 
  private:
-  struct Candidate {
-    float logit;
-    int32_t id;
-    double weight;  // probability relative to the likeliest token's
-  };
-
   bool penalises() const { return sampling_.repetition_penalty != 1; }
   View<const float> penalised(View<const float> logits);
-  int32_t choose(View<const float> logits, int64_t ordinal);
-  int32_t draw(int64_t ordinal);  // one of candidates_
-  void keep_top_k();
-  double weigh();                 // returns the sum of the weights
-  double keep_top_p(double sum);  // returns the sum of those kept
-  double keep_min_p(double sum);  // returns the sum of those kept
+  int32_t choose(Candidates& candidates, int64_t ordinal) const;
 
   Sampling sampling_;
-  std::vector<Candidate> candidates_;  // by id
-  std::vector<int32_t> seen_;          // each once
-  std::vector<bool> is_seen_;          // by id
-  std::vector<float> penalised_;       // [vocabulary]
+  std::vector<int32_t> seen_;     // each once
+  std::vector<bool> is_seen_;     // by id
+  std::vector<float> penalised_;  // [vocabulary]
   Logprobs logprobs_;
 };
 

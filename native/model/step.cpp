@@ -354,24 +354,4 @@ std::span<const TopLogit> Step::largest(View<const float> row, int64_t k, std::v
   return largest_of(room, k);
 }
 
-int32_t Step::sample(Sampler& sampler, View<const float> logits, int64_t ordinal, Served whom) {
-  return sampled(sampler.sample(logits, ordinal), logits.columns * kFloat, whom);
-}
-
-int32_t Step::sample(Sampler& sampler, std::span<const TopLogit> largest, int64_t ordinal, Served whom) {
-  return sampled(sampler.sample(largest, ordinal), static_cast<int64_t>(largest.size_bytes()), whom);
-}
-
-int32_t Step::sampled(int32_t token, int64_t bytes, Served whom) {
-  Recorder& recorder = tools_.recorder;
-  if (!recorder.on()) return token;
-  const uint64_t begin = recorder.last_mark();
-  recorder.add(Op::sample, Stream::host, begin, recorder.mark(Stream::host), [&](Span& span) {
-    span.bytes = bytes;
-    span.cell = whom.cell;
-    span.request = whom.request;
-  });
-  return token;
-}
-
 }  // namespace stateline

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -23,9 +24,10 @@ struct Tools {
   Recorder& recorder;
   Workspace& workspace;
   LogitsBlock& logits;
-  Communicator* head_group;  // ranks that share a mixer head; null where none do
-  const WireTable& wires;    // of all sums of h values
-  bool overlap;              // compute z while x_proj's sum is in flight
+  std::span<Candidates> candidates;  // room for each of the device's threads
+  Communicator* head_group;          // ranks that share a mixer head; null where none do
+  const WireTable& wires;            // of all sums of h values
+  bool overlap;                      // compute z while x_proj's sum is in flight
 };
 
 // The state of `slot` is wanted as it is behind the first `segments` segments of the step.
@@ -114,16 +116,38 @@ class Step {
   // again.
   std::span<const TopLogit> largest(View<const float> row, int64_t k, std::vector<TopLogit>& room) const;
 
-  // Only on the rank that decides. The span is that of the one who gets the token, whoever else the step serves.
-  int32_t sample(Sampler& sampler, View<const float> logits, int64_t ordinal, Served whom);
-  int32_t sample(Sampler& sampler, std::span<const TopLogit> largest, int64_t ordinal, Served whom);
+  // choose(i, candidates) for each i in [0, count), which reads `bytes` of logits, on the threads of this rank's
+  // device. The span is that of the one who gets the token, whom(i), whoever else the step serves; where nobody does,
+  // there is none. Those that threads choose side by side get equal parts of the time.
+  template <class Whom, class Choose>
+  void sample(int64_t count, int64_t bytes, const Whom& whom, const Choose& choose) {
+    Recorder& recorder = tools_.recorder;
+    const int64_t together = tools_.device.threads() > 1 ? count : 1;
+    for (int64_t first = 0; first < count; first += together) {
+      uint64_t begin = recorder.last_mark();
+      const auto on_thread = [&](int64_t i, int thread) { choose(first + i, tools_.candidates[thread]); };
+      tools_.device.on_host(together, std::ref(on_thread));
+      if (!recorder.on()) continue;
+      const uint64_t end = recorder.mark(Stream::host), part = together > 1 ? (end - begin) / together : 0;
+      for (int64_t i = 0; i < together; ++i) {
+        const uint64_t until = i + 1 < together ? begin + part : end;
+        if (const std::optional<Served> served = whom(first + i)) {
+          recorder.add(Op::sample, Stream::host, begin, until, [&](Span& span) {
+            span.bytes = bytes;
+            span.cell = served->cell;
+            span.request = served->request;
+          });
+        }
+        begin = until;
+      }
+    }
+  }
 
  private:
   View<float> embed(const Table& table, View<float> out);
   static Work work_of(const Matrix& weight, int64_t tokens);
   Work dt_proj_work(MixerHeads heads) const;
   Work scan_work(MixerHeads heads, int64_t channels) const;
-  int32_t sampled(int32_t token, int64_t bytes, Served whom);
   void matmul(Op op, const Matrix& weight, View<const float> in, View<float> out);
 
   // Calls run(segments) for those up to each cut in turn, and `reached` between.

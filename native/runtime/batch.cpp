@@ -365,17 +365,40 @@ void Batch::sample(Rank& rank, const Plan& plan, Step& step, View<const float> h
     const int64_t rows = std::min(LogitsBlock::kRows, count - row);
     const auto part = last.rows_from(row, rows);
     const auto logits = plan.largest > 0 ? rank.largest_logits(step, part, plan.largest) : rank.logits(step, part);
-    if (!rank.decides()) continue;
-    for (int64_t i = 0; i < rows; ++i) {
-      const auto own = logits.rows_from(i, 1);
-      if (plan.largest > 0) {
-        sampled_[row + i]->take(step, step.largest(own, plan.largest, merged_));
-      } else {
-        sampled_[row + i]->take(step, own);
-      }
+    if (plan.largest > 0) {
+      if (rank.decides()) choose(plan.largest, step, logits, row);
+    } else {
+      choose(rank, step, logits, row);
     }
   }
-  if (rank.decides()) told_();
+  if (plan.largest == 0 && count > 1) rank.communicator().barrier();
+  if (!rank.decides()) return;
+  for (Request* request : sampled_) request->take();
+  told_();
+}
+
+void Batch::choose(int64_t largest, Step& step, View<const float> rows, int64_t first) {
+  for (int64_t i = 0; i < rows.rows; ++i) {
+    const auto own = step.largest(rows.rows_from(i, 1), largest, merged_);
+    Request& request = *sampled_[first + i];
+    step.sample(
+        1, static_cast<int64_t>(own.size_bytes()), [&](int64_t) { return request.served(); },
+        [&](int64_t, Candidates& candidates) { request.choose(own, candidates); });
+  }
+}
+
+// Each rank chooses for some of the requests, rather than wait for the one that decides.
+void Batch::choose(const Rank& rank, Step& step, View<const float> logits, int64_t first) {
+  RowShare share = share_of(rank.index(), spec_.ranks, logits.rows);
+  if (logits.rows == 1) share = {0, rank.decides() ? 1 : 0};  // nobody waits then for another's choice
+  if (share.begin == share.end) return;
+  step.sample(
+      share.end - share.begin, logits.columns * static_cast<int64_t>(sizeof(float)),
+      [&](int64_t i) { return sampled_[first + share.begin + i]->served(); },
+      [&](int64_t i, Candidates& candidates) {
+        const int64_t row = share.begin + i;
+        sampled_[first + row]->choose(logits.rows_from(row, 1), candidates);
+      });
 }
 
 }  // namespace stateline

@@ -93,6 +93,10 @@ class Batch final : public Job, public std::enable_shared_from_this<Batch> {
 
   void step(Rank& rank, const Plan& plan, bool record);
   void sample(Rank& rank, const Plan& plan, Step& step, View<const float> hidden);
+  // Tokens of sampled_, from `first` on: by the deciding rank from the largest logits of all ranks; by every rank from
+  // whole rows.
+  void choose(int64_t largest, Step& step, View<const float> rows, int64_t first);
+  void choose(const Rank& rank, Step& step, View<const float> logits, int64_t first);
 
   const EngineSpec& spec_;
   JobQueue& queue_;
@@ -102,11 +106,11 @@ class Batch final : public Job, public std::enable_shared_from_this<Batch> {
   std::vector<std::atomic<int64_t>> sent_;  // by rank, so far
 
   // The deciding rank's.
-  std::vector<Seat> seats_;                                     // who runs, in the order they came
-  std::vector<Seat> ending_;                                    // their slots are free, their states still there
-  std::vector<int> free_;                                       // slots
-  std::vector<Request*> sampled_;                               // of the step under way: whose logits are wanted
-  std::vector<TopLogit> merged_;                                // of one of them
+  std::vector<Seat> seats_;        // who runs, in the order they came
+  std::vector<Seat> ending_;       // their slots are free, their states still there
+  std::vector<int> free_;          // slots
+  std::vector<Request*> sampled_;  // of the step under way: whose logits are wanted; all ranks choose for them
+  std::vector<TopLogit> merged_;   // of one of them
   std::vector<std::pair<Request*, int64_t>> planned_, shares_;  // tokens fed in the plan to come; in the step under way
   std::vector<std::shared_ptr<Request>> leaving_, left_;        // in the plan to come; in the step under way
   int64_t accounted_ = 0;                                       // of all ranks' sent bytes

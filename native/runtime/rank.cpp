@@ -44,6 +44,12 @@ std::unique_ptr<Communicator> join_head_group(Shared& shared, int rank, Device& 
   return shared.head_groups[rank / size]->join(rank % size, device, recorder);
 }
 
+std::vector<Candidates> room_for_candidates(const Device& device, int64_t vocabulary) {
+  std::vector<Candidates> room;
+  for (int thread = 0; thread < device.threads(); ++thread) room.emplace_back(vocabulary);
+  return room;
+}
+
 }  // namespace
 
 Shared::Shared(const EngineSpec& spec)
@@ -87,10 +93,16 @@ Rank::Rank(Shared& shared, Recorder& recorder, const TensorTable& tensors, int i
       weights_(load_weights(*device_, tensors, shared.spec.shape, shared.spec.compute_type, index, progress)),
       states_(*device_, shared.spec.shape, weights_, shared.spec.slots + 1),
       workspace_(*device_, shared.spec.shape, weights_, shared.spec.max_tokens),
-      tools_{*device_,          *communicator_,
-             recorder,          workspace_,
-             shared.logits,     shared.spec.shape.mixer_heads == 1 ? communicator_.get() : head_group_.get(),
-             shared.spec.wires, shared.spec.overlap} {
+      candidates_(room_for_candidates(*device_, shared.spec.shape.vocabulary)),
+      tools_{*device_,
+             *communicator_,
+             recorder,
+             workspace_,
+             shared.logits,
+             candidates_,
+             shared.spec.shape.mixer_heads == 1 ? communicator_.get() : head_group_.get(),
+             shared.spec.wires,
+             shared.spec.overlap} {
   segments_.reserve(shared.spec.slots);
   recorder.time_by(clock_.get());
 }

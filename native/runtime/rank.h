@@ -135,6 +135,7 @@ class Rank {
   ModelWeights weights_;
   StateCache states_;
   Workspace workspace_;
+  std::vector<Candidates> candidates_;
   Tools tools_;
   std::vector<Segment> segments_;  // of the step
   uint32_t turn_ = 0;

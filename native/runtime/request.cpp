@@ -71,36 +71,43 @@ bool Request::feed(int64_t tokens) {
   return !in_prefill();
 }
 
-void Request::take(Step& step, View<const float> logits) { take_from(step, logits); }
-void Request::take(Step& step, std::span<const TopLogit> largest) { take_from(step, largest); }
-
 template <class Logits>
-void Request::take_from(Step& step, Logits logits) {
-  const bool first = result_.tokens.empty();
-  if (first) result_.prefill_ns = monotonic_ns() - started_;
-  if (options_.max_new_tokens == 0) {
-    end_at_length();
-    return;
-  }
+void Request::choose_from(Logits logits, Candidates& candidates) {
+  if (result_.tokens.empty()) result_.prefill_ns = monotonic_ns() - started_;
+  if (options_.max_new_tokens == 0) return;
   try {
-    const int32_t token = step.sample(sampler_, logits, static_cast<int64_t>(result_.tokens.size()),
-                                      {.cell = input_.tag.cell, .request = input_.tag.request});
-    const int64_t now = monotonic_ns();
-    if (first) {
-      first_token_ = now;
-      result_.ttft_ns = now - started_;
-    }
-    result_.decode_ns = now - first_token_;
-    take_token(token);
+    chosen_ = sampler_.sample(logits, static_cast<int64_t>(result_.tokens.size()), candidates);
   } catch (...) {
     fail(std::current_exception());  // logits that are no numbers are this request's trouble alone
   }
 }
 
-void Request::take_token(int32_t token) {
-  result_.tokens.push_back(token);
-  on_token_(token, sampler_.logprobs());
-  if (std::ranges::count(options_.stop_tokens, token) > 0) {
+template void Request::choose_from(View<const float>, Candidates&);
+template void Request::choose_from(std::span<const TopLogit>, Candidates&);
+
+void Request::take() {
+  if (error_) return;
+  if (options_.max_new_tokens == 0) {
+    end_at_length();
+    return;
+  }
+  try {
+    const int64_t now = monotonic_ns();
+    if (result_.tokens.empty()) {
+      first_token_ = now;
+      result_.ttft_ns = now - started_;
+    }
+    result_.decode_ns = now - first_token_;
+    take_token();
+  } catch (...) {
+    fail(std::current_exception());
+  }
+}
+
+void Request::take_token() {
+  result_.tokens.push_back(chosen_);
+  on_token_(chosen_, sampler_.logprobs());
+  if (std::ranges::count(options_.stop_tokens, chosen_) > 0) {
     result_.finish = Finish::stop;
   } else if (static_cast<int64_t>(result_.tokens.size()) >= options_.max_new_tokens) {
     result_.finish = Finish::length;

@@ -1,16 +1,17 @@
 // One generation: prefill, then one token a step, each fed back, until a stop token, the wanted length, or a cancel. A
-// batch runs many requests side by side; the deciding rank alone works on them.
+// batch runs many requests side by side; the deciding rank works on them, and alone but for choosing tokens.
 #pragma once
 
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "model/sampling.h"
-#include "model/step.h"
 #include "runtime/job.h"
+#include "trace/recorder.h"
 
 namespace stateline {
 
@@ -66,11 +67,19 @@ class Request {
   // These have been fed, at the wire's cost of `wire_bytes`; whether logits are wanted after the last.
   bool feed(int64_t tokens);
   void add_wire_bytes(int64_t bytes) { result_.wire_bytes += bytes; }
-  // Takes the logits after the last token that was fed.  [1, vocabulary]
-  void take(Step& step, View<const float> logits);
-  void take(Step& step, std::span<const TopLogit> largest);
-  // How many of the largest logits take() needs; 0: all.
+  // Chooses from the logits after the last token that was fed, [1, vocabulary] or the largest of them: on any rank's
+  // thread while the deciding one waits.
+  void choose(View<const float> logits, Candidates& candidates) { choose_from(logits, candidates); }
+  void choose(std::span<const TopLogit> largest, Candidates& candidates) { choose_from(largest, candidates); }
+  // How many of the largest logits choose() needs; 0: all.
   int64_t candidates() const { return sampler_.candidates(); }
+  // Who gets what is chosen; none: only the prompt was to be read.
+  std::optional<Served> served() const {
+    if (options_.max_new_tokens == 0) return {};
+    return Served{.cell = input_.tag.cell, .request = input_.tag.request};
+  }
+  // Takes what was chosen.
+  void take();
   void fail(std::exception_ptr error) { error_ = std::move(error); }
   // Nothing more is wanted of the model, or it failed.
   bool over() const { return finished_ || cancelled_ || error_; }
@@ -88,8 +97,8 @@ class Request {
 
  private:
   template <class Logits>
-  void take_from(Step& step, Logits logits);
-  void take_token(int32_t token);
+  void choose_from(Logits logits, Candidates& candidates);
+  void take_token();
 
   JobInput input_;
   GenerateOptions options_;
@@ -101,6 +110,7 @@ class Request {
   int64_t started_ = 0;
   int64_t first_token_ = 0;
   int64_t fed_ = 0;  // of the prompt
+  int32_t chosen_ = 0;
   bool finished_ = false;
   std::atomic<bool> cancelled_{false};
 };

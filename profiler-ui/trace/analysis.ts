@@ -231,7 +231,7 @@ function latenciesOf(events: EventColumns, info: RunInfo): Distribution[] {
   const first = firstRank(events);
   const step = events.name.texts.indexOf(STEP);
   const decode = events.phase.texts.indexOf("decode");
-  const sampled = sampledIn(events, first);
+  const sampled = sampledIn(events);
   const lastEnd = new Map<number, number>();
   const between: number[] = [];
   for (let i = 0; i < events.count; i++) {
@@ -255,13 +255,13 @@ function latenciesOf(events: EventColumns, info: RunInfo): Distribution[] {
   ].filter(({ count }) => count > 0);
 }
 
-/** By step: the requests that got a token in it, where its spans say so. */
-function sampledIn(events: EventColumns, rank: number): Map<number, number[]> {
+/** By step: the requests that got a token in it, each chosen by one of the ranks, where its spans say so. */
+function sampledIn(events: EventColumns): Map<number, number[]> {
   const sample = events.name.texts.indexOf("sample");
   const requests = new Map<number, number[]>();
   for (let i = 0; i < events.count; i++) {
     const request = events.request[i] ?? -1;
-    if (events.name.codes[i] !== sample || events.rank[i] !== rank || request < 0) continue;
+    if (events.name.codes[i] !== sample || request < 0) continue;
     const step = events.step[i] ?? -1;
     const list = requests.get(step);
     if (list) list.push(request);

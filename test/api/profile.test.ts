@@ -132,17 +132,21 @@ test("a run knows its requests, and its spans say which they served", async () =
   ]);
 });
 
-test("of steps that several requests share, each token's span says whose it is", async () => {
-  const run = await profile(() => model.generate(["It was", prompt, [1, 2, 3]], { maxNewTokens: 5, cache: false }), {
-    runs,
-  });
-  const { rows } = await run.sql(
-    "SELECT request, count(*) AS tokens FROM events WHERE name = 'sample' GROUP BY request ORDER BY request",
-  );
-  expect(rows).toEqual([0, 1, 2].map((request) => ({ request, tokens: 5 })));
-  const latency = analyse(await run.events(), run.info).latencies.find(({ label }) => label === "inter-token latency");
-  expect(latency?.count).toBe(3 * 4);
-});
+test.each([{}, { temperature: 1, topP: 0.9 }])(
+  "of steps that several requests share, each token's span says whose it is: %p",
+  async (sampling) => {
+    const options = { ...sampling, maxNewTokens: 5, cache: false };
+    const run = await profile(() => model.generate(["It was", prompt, [1, 2, 3]], options), { runs });
+    const { rows } = await run.sql(
+      "SELECT request, count(*) AS tokens FROM events WHERE name = 'sample' GROUP BY request ORDER BY request",
+    );
+    expect(rows).toEqual([0, 1, 2].map((request) => ({ request, tokens: 5 })));
+    const latency = analyse(await run.events(), run.info).latencies.find(
+      ({ label }) => label === "inter-token latency",
+    );
+    expect(latency?.count).toBe(3 * 4);
+  },
+);
 
 test("in a run of requests that come as they will, none that decodes misses a step, no step exceeds its budget, all come in order", async () => {
   const few = { tensorParallel: 2, threadsPerRank: 1, maxTokens: 48, maxSequences: 5, cacheBytes: 0 };

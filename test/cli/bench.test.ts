@@ -32,6 +32,21 @@ test("bench cpu gives every op's time, floor and share at decode, in a batch and
   expect(html).toContain("state_update");
 });
 
+test("bench cpu measures sampling beside the likeliest token's decode, alone and in a batch", async () => {
+  await using model = await loadModel(tinyMamba, { tensorParallel: 2, threadsPerRank: 1, maxSequences: 3 });
+  const { ops } = await benchCpu(model, { rounds: 1, temperature: 1, topP: 0.9, logprobs: 2 });
+  for (const workload of ["decode", "decode, 3 together"]) {
+    const sent = [workload, `${workload}, sampling`].map((name) => {
+      const [sample] = ops.filter((one) => one.workload === name && one.op === "sample");
+      expect(sample?.timeNs).toBeGreaterThan(0);
+      expect(sample?.stepNs).toBeGreaterThan(sample?.timeNs ?? 0);
+      return sample?.floorNs ?? 0;
+    });
+    expect(sent[1]).toBeGreaterThan(100 * (sent[0] ?? Infinity)); // whole rows in place of the largest logits
+  }
+  await expect(benchCpu(model, { topP: 2 })).rejects.toMatchObject({ code: "E_OPTION_INVALID" });
+});
+
 test("bench cpu refuses a model that is not there and a type it does not know", async () => {
   const missing = await cli(["bench", "cpu", "--model", join(temporaryFolder(), "none")]);
   expect([missing.code, missing.stderr]).toEqual([1, expect.stringContaining("none")]);
@@ -70,9 +85,17 @@ test("an op's floor is the longer of its reads and its arithmetic, by the type i
   const times = opTimes("decode", samples, { floors, computeType: "bf16", statesPerToken: 100 });
   expect(times).toEqual(
     [
-      { op: "state_update", timeNs: 5000, share: 15 / 48, floorNs: 2000, bound: "arithmetic", reached: 0.4 },
-      { op: "in_proj.x", timeNs: 4000, share: 0.25, floorNs: 2000, bound: "arithmetic", reached: 0.5 },
-      { op: "norm", timeNs: 2000, share: 0.125, floorNs: 8000, bound: "memory", reached: 4 },
+      {
+        op: "state_update",
+        timeNs: 5000,
+        stepNs: 16000,
+        share: 15 / 48,
+        floorNs: 2000,
+        bound: "arithmetic",
+        reached: 0.4,
+      },
+      { op: "in_proj.x", timeNs: 4000, stepNs: 16000, share: 0.25, floorNs: 2000, bound: "arithmetic", reached: 0.5 },
+      { op: "norm", timeNs: 2000, stepNs: 16000, share: 0.125, floorNs: 8000, bound: "memory", reached: 4 },
     ].map((op) => ({ workload: "decode", ...op })),
   );
 });

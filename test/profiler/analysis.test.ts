@@ -119,7 +119,10 @@ describe("the numbers behind the charts", () => {
       const shared = { phase, step, stream: 2 };
       return [
         { ...shared, name: "step", start: 100 * step, dur: 80, ...(request === undefined ? {} : { request }) },
-        ...requests.map((one) => ({ ...shared, name: "sample", start: 100 * step + 60 + one, dur: 1, request: one })),
+        ...requests.map((one) => {
+          const choice = { start: 100 * step + 60 + one, dur: 1, request: one, rank: one % 2 }; // a rank each
+          return { ...shared, name: "sample", ...choice };
+        }),
       ];
     });
     const [between] = analyse(eventsOf(rows), { ...run.info, requests: [] }).latencies;

@@ -10,6 +10,7 @@ import { addon } from "../addon";
 import { drawable } from "../display";
 import { htmlTable, textTable, type Table } from "../draw/table";
 import { native } from "../errors";
+import { samplingRules, type SamplingOptions } from "../model/generation";
 import { cancellable, newJob } from "../model/jobs";
 import { Model } from "../model/model";
 import type { CpuComputeType, Floors } from "../native";
@@ -19,7 +20,8 @@ import { recorded } from "../runs/profile";
 import { occasion, type Occasion } from "./setup";
 import { opSamples, opTimes, type OpSample, type OpTime, type Workload } from "./op-times";
 
-export interface CpuBenchOptions {
+/** Sampling, where it is asked for, is measured beside the likeliest token's decode, in the same rounds. */
+export interface CpuBenchOptions extends SamplingOptions {
   /** Each measures the floors and every workload; medians count. 5 unless given. */
   readonly rounds?: number;
   readonly signal?: AbortSignal;
@@ -38,7 +40,12 @@ export interface CpuBench extends Occasion {
   readonly ops: readonly OpTime[];
 }
 
-const rules: Rules<CpuBenchOptions> = { rounds: integer(1, 1000), signal: abortSignal, onProgress: callback() };
+const rules: Rules<CpuBenchOptions> = {
+  ...samplingRules,
+  rounds: integer(1, 1000),
+  signal: abortSignal,
+  onProgress: callback(),
+};
 
 /**
  * Measures every op of decode, of decode in a batch and of prefill, and what the machine can do at best.
@@ -46,16 +53,16 @@ const rules: Rules<CpuBenchOptions> = { rounds: integer(1, 1000), signal: abortS
  * @throws OptionError; RunError `E_RECORDING`; AbortedError `E_ABORTED`
  * @example
  * await using model = await loadModel("models/tiny-mamba");
- * await benchCpu(model, { rounds: 3 });
+ * await benchCpu(model, { rounds: 3, temperature: 1, topP: 0.9 });
  */
 export async function benchCpu(model: Model, options?: CpuBenchOptions): Promise<CpuBench> {
   if (!(model instanceof Model)) invalid("model", "a loaded model", model);
-  const { rounds = 5, signal, onProgress } = checkOptions("benchCpu", options, rules);
+  const { rounds = 5, signal, onProgress, ...sampling } = checkOptions("benchCpu", options, rules);
   const { computeType, threadsPerRank } = model.settings;
   if (model.device !== "cpu" || computeType === "f16") invalid("model", "a model on the CPU", `one on ${model.device}`);
   const { layers, inner, states } = model.config;
   const ranks = model.plan.tensorParallel;
-  const workloads = workloadsOf(model);
+  const workloads = workloadsOf(model, sampling);
   const samples = workloads.map((): OpSample[] => []);
   const measured: Floors[] = [];
   const view = onProgress ? undefined : cellProgress(`measuring ${model.name}`);
@@ -91,15 +98,21 @@ export async function benchCpu(model: Model, options?: CpuBenchOptions): Promise
 interface Generation extends Workload {
   readonly promptTokens: number;
   readonly newTokens: number;
+  readonly sampling?: SamplingOptions;
 }
 
-function workloadsOf({ config, settings }: Model): Generation[] {
+function workloadsOf({ config, settings }: Model, sampling: SamplingOptions): Generation[] {
   const { slots, maxTokens, contextLength } = settings;
   const promptTokens = Math.min(512, maxTokens, config.hybrid ? contextLength - 1 : Infinity);
   const decode = { phase: "decode", promptTokens: 1 } as const;
+  const { temperature = 0, repetitionPenalty = 1, logprobs } = sampling;
+  const samples = temperature > 0 || repetitionPenalty !== 1 || logprobs !== undefined;
   return [
-    { ...decode, name: "decode", sequences: 1, newTokens: 33 },
-    ...(slots > 1 ? [{ ...decode, name: `decode, ${slots} together`, sequences: slots, newTokens: 9 }] : []),
+    ...[1, ...(slots > 1 ? [slots] : [])].flatMap((sequences): Generation[] => {
+      const name = sequences === 1 ? "decode" : `decode, ${sequences} together`;
+      const greedy = { ...decode, name, sequences, newTokens: sequences === 1 ? 33 : 9 };
+      return samples ? [greedy, { ...greedy, name: `${name}, sampling`, sampling }] : [greedy];
+    }),
     { phase: "prefill", name: `prefill ${promptTokens}`, sequences: 1, promptTokens, newTokens: 1 },
   ];
 }
@@ -121,14 +134,14 @@ async function measureSteps(
 
 async function generate(
   model: Model,
-  { sequences, promptTokens }: Generation,
+  { sequences, promptTokens, sampling }: Generation,
   maxNewTokens: number,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const prompts = Array.from({ length: sequences }, (_, sequence) =>
     Array.from({ length: promptTokens }, (_, i) => ((i + sequence) * 7919) % model.config.vocabulary),
   );
-  const quiet = { stopTokens: [], cache: false, onToken: () => undefined };
+  const quiet = { ...sampling, stopTokens: [], cache: false, onToken: () => undefined };
   await model.generate(prompts, { ...quiet, maxNewTokens, ...(signal && { signal }) });
 }
 
@@ -169,16 +182,18 @@ function opsTable({ ops }: CpuBench): Table {
     columns: [
       { title: "workload" },
       { title: "op" },
-      { title: "time of a step", align: "right" },
+      { title: "time in a step", align: "right" },
+      { title: "of", align: "right" },
       { title: "share", align: "right" },
       { title: "floor", align: "right" },
       { title: "bound by" },
       { title: "reached", align: "right" },
     ],
-    rows: ops.map(({ workload, op, timeNs, share, floorNs, bound, reached }) => [
+    rows: ops.map(({ workload, op, timeNs, stepNs, share, floorNs, bound, reached }) => [
       workload,
       op,
       formatTime(timeNs),
+      formatTime(stepNs),
       formatShare(share),
       ...(floorNs > 0 ? [formatTime(floorNs), bound, formatShare(reached)] : ["–", "–", "–"]),
     ]),

@@ -31,6 +31,8 @@ export interface OpTime {
   readonly workload: string;
   readonly op: string;
   readonly timeNs: number;
+  /** The whole step that the op is part of. */
+  readonly stepNs: number;
   /** Of all steps' time. */
   readonly share: number;
   /** The longer of reading its bytes from memory and of its arithmetic; 0 where it does neither. */
@@ -87,6 +89,7 @@ export function opTimes(
         workload,
         op,
         timeNs,
+        stepNs: median(own.map((sample) => sample.stepNs)),
         share: own.reduce((sum, sample) => sum + sample.timeNs, 0) / own.reduce((sum, { stepNs }) => sum + stepNs, 0),
         floorNs,
         bound: memoryNs >= arithmeticNs ? "memory" : "arithmetic",

@@ -84,17 +84,27 @@ const tokenIds: Rule<readonly number[]> = {
     Array.isArray(v) && v.every((id) => Number.isInteger(id) && id >= 0 && id < 2 ** 31),
 };
 
-export const generateRules: Rules<GenerateOptions> = {
-  maxNewTokens: integer(1, 2 ** 31 - 1),
+/** How the next token is chosen, and what is said of it. */
+export type SamplingOptions = Pick<
+  GenerateOptions,
+  "temperature" | "topK" | "topP" | "minP" | "repetitionPenalty" | "seed" | "logprobs"
+>;
+
+export const samplingRules: Rules<SamplingOptions> = {
   temperature: number(0),
   topK: integer(0, 2 ** 31 - 1),
   topP: number(Number.MIN_VALUE, 1),
   minP: number(0, 1),
   repetitionPenalty: number(Number.MIN_VALUE, Number.MAX_VALUE),
   seed: integer(0),
+  logprobs: integer(0, 1000),
+};
+
+export const generateRules: Rules<GenerateOptions> = {
+  maxNewTokens: integer(1, 2 ** 31 - 1),
+  ...samplingRules,
   stop: texts,
   stopTokens: tokenIds,
-  logprobs: integer(0, 1000),
   cache: flag,
   signal: abortSignal,
   onToken: callback<(piece: TokenPiece) => void>(),
@@ -220,7 +230,7 @@ export async function generate(
 }
 
 /** The engine's sampling, with what is not given at its default. */
-export function samplingOf(options: GenerateOptions): Sampling {
+export function samplingOf(options: SamplingOptions): Sampling {
   const { temperature = 0, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1, seed = 0, logprobs = -1 } = options;
   return { temperature, topK, topP, minP, repetitionPenalty, seed, logprobs };
 }

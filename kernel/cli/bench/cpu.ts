@@ -9,12 +9,19 @@ import { Command, Option } from "commander";
 import type { CpuBench, LoadOptions } from "../../api/index";
 import { api } from "../lazy";
 import { withModel } from "../model";
-import { positiveInteger, withJson, type OutputFlags } from "../options";
+import {
+  positiveInteger,
+  samplingOptions,
+  withJson,
+  withSamplingOptions,
+  type OutputFlags,
+  type SamplingFlags,
+} from "../options";
 import { checkPage, interruptible, printJson, printLine, writePage } from "../output";
 import { showing } from "../showing";
 import { plotPage, type PlotChart } from "./plot-page";
 
-interface Flags extends OutputFlags {
+interface Flags extends SamplingFlags, OutputFlags {
   readonly model?: string;
   readonly like: string;
   readonly tp: number;
@@ -36,7 +43,9 @@ export function cpuBenchCommand(): Command {
     )
     .option("--rounds <rounds>", "each measures everything in turn; medians count (default: 5)", positiveInteger)
     .option("--html <file>", "also write a page with charts and the numbers");
-  return withJson(command).action((flags: Flags) => interruptible((signal) => measure(flags, signal)));
+  return withJson(withSamplingOptions(command)).action((flags: Flags) =>
+    interruptible((signal) => measure(flags, signal)),
+  );
 }
 
 async function measure(flags: Flags, signal: AbortSignal): Promise<void> {
@@ -46,7 +55,12 @@ async function measure(flags: Flags, signal: AbortSignal): Promise<void> {
     const model = flags.model ?? (await randomModel(flags.like, join(scratch, flags.like), signal));
     const bench = await withModel(model, { ...loadOptions(flags), signal }, (loaded) =>
       showing("measuring", (onProgress) =>
-        api().benchCpu(loaded, { signal, onProgress, ...(flags.rounds && { rounds: flags.rounds }) }),
+        api().benchCpu(loaded, {
+          ...samplingOptions(flags),
+          ...(flags.rounds && { rounds: flags.rounds }),
+          signal,
+          onProgress,
+        }),
       ),
     );
     if (flags.json) printJson(bench);

@@ -7,13 +7,13 @@
 #include <system_error>
 
 #include "device/cpu/dispatch.h"
-#include "device/cpu/largest.h"
 #include "device/cpu/load.h"
 #include "device/cpu/matmul.h"
 #include "device/cpu/memory.h"
 #include "device/cpu/packed_matrix.h"
 #include "device/cpu/rows.h"
 #include "device/cpu/team.h"
+#include "device/row.h"
 #include "runtime/error.h"
 
 namespace stateline {
@@ -45,6 +45,14 @@ struct MappedTable final : Table {
 class CpuDevice final : public Device {
  public:
   explicit CpuDevice(int threads) : kernels_(kernels()), team_(threads), matmul_(kernels_, team_) {}
+
+  int threads() const override { return team_.size(); }
+  void on_host(int64_t count, const std::function<void(int64_t item, int thread)>& work) override {
+    if (count == 1) return work(0, 0);
+    team_.run([&](int part) {
+      for (int64_t item = part; item < count; item += team_.size()) work(item, part);
+    });
+  }
 
   std::unique_ptr<Buffer> allocate(size_t floats, const char*) override { return std::make_unique<CpuBuffer>(floats); }
 
@@ -123,7 +131,7 @@ class CpuDevice final : public Device {
 
   void matmul_to_host(const Matrix& weight, View<const float> in, View<float> out) override { matmul(weight, in, out); }
 
-  int32_t most_largest() const override { return kMostLargest; }
+  int32_t most_largest() const override { return row::kMostLargest; }
   void largest_to_host(const Matrix& weight, View<const float> in, View<float> values, View<int32_t> columns) override {
     const int64_t count = weight.rows();
     const size_t bytes = in.rows * count * sizeof(float);
@@ -132,7 +140,7 @@ class CpuDevice final : public Device {
     matmul(weight, in, all);
     team_.split(in.rows, grain(count), [&](int64_t begin, int64_t end) {
       for (int64_t t = begin; t < end; ++t) {
-        largest(kernels_, all.row(t), count, values.columns, values.row(t), columns.row(t));
+        row::largest(all.row(t), count, values.columns, values.row(t), columns.row(t));
       }
     });
   }
@@ -232,7 +240,6 @@ class CpuDevice final : public Device {
 
  private:
   static constexpr int64_t kQueryBlock = 16;
-  static constexpr int32_t kMostLargest = 256;  // an insertion moves as many at worst
 
   static void copy(View<const float> from, View<float> to) {
     for (int64_t row = 0; row < from.rows; ++row) std::copy_n(from.row(row), from.columns, to.row(row));

@@ -117,6 +117,11 @@ struct Kernels {
   // The first of [begin, end) that is not at most `least`, as NaN is not; `end` where there is none.
   int64_t (*first_above)(const float* values, int64_t begin, int64_t end, float least);
 
+  // See device/row.h.
+  int64_t (*gather_between)(const float* values, const int32_t* ids, int64_t begin, int64_t end, float least,
+                            float most, float* out_values, int32_t* out_ids);
+  double (*weigh)(const float* logits, int64_t count, float best, double rate, double* weights);
+
   void (*attention)(const Attention& attention);
 
   // out = gelu(gate)·up; out may be either.

@@ -18,11 +18,16 @@ View<const float> view(const std::vector<float>& logits) {
   return {logits.data(), 1, count, count};
 }
 
+int32_t choose(Sampler& sampler, View<const float> logits, int64_t ordinal) {
+  Candidates candidates(logits.columns);
+  return sampler.sample(logits, ordinal, candidates);
+}
+
 // How often each token comes in `draws`.
 std::map<int32_t, int> counts(const Sampling& sampling, const std::vector<float>& logits, int draws) {
   Sampler sampler(sampling, static_cast<int64_t>(logits.size()));
   std::map<int32_t, int> counts;
-  for (int i = 0; i < draws; ++i) ++counts[sampler.sample(view(logits), i)];
+  for (int i = 0; i < draws; ++i) ++counts[choose(sampler, view(logits), i)];
   return counts;
 }
 
@@ -30,6 +35,7 @@ std::map<int32_t, int> counts(const Sampling& sampling, const std::vector<float>
 
 TEST("the largest logits choose the token that all of them would, however many lists they come in") {
   std::mt19937 random(3);
+  Candidates candidates(200);
   for (const Sampling& sampling : {Sampling{}, Sampling{.temperature = 1, .top_k = 7},
                                    Sampling{.temperature = 0.7, .top_k = 40, .top_p = 0.8, .seed = 5},
                                    Sampling{.temperature = 2, .top_k = 20, .min_p = 0.1, .seed = 9}}) {
@@ -45,12 +51,12 @@ TEST("the largest logits choose the token that all of them would, however many l
         const auto own = largest_of(list, k);
         lists.insert(lists.end(), own.begin(), own.end());
       }
-      CHECK_EQUAL(some.sample(largest_of(lists, k), ordinal), all.sample(view(logits), ordinal));
+      CHECK_EQUAL(some.sample(largest_of(lists, k), ordinal, candidates), choose(all, view(logits), ordinal));
     }
   }
   Sampler greedy({}, 3);
   std::vector<TopLogit> poisoned = {{5, 0}, {std::nanf(""), 1}, {7, 2}};
-  CHECK_THROWS(greedy.sample(largest_of(poisoned, 1), 0), "E_LOGITS_NAN");
+  CHECK_THROWS(greedy.sample(largest_of(poisoned, 1), 0, candidates), "E_LOGITS_NAN");
   CHECK_EQUAL(Sampler({.repetition_penalty = 1.1}, 3).candidates(), 0);
   CHECK_EQUAL(Sampler({.logprobs = 0}, 3).candidates(), 0);
   CHECK_EQUAL(Sampler({.temperature = 1}, 3).candidates(), 0);
@@ -58,10 +64,10 @@ TEST("the largest logits choose the token that all of them would, however many l
 
 TEST("temperature 0 takes the largest logit, and the lowest id of equal ones") {
   Sampler sampler({}, 5);
-  CHECK_EQUAL(sampler.sample(view({1, 3, 2, 3, 0}), 0), 1);
-  CHECK_EQUAL(sampler.sample(view({-5, -5, -5, -5, -5}), 7), 0);
+  CHECK_EQUAL(choose(sampler, view({1, 3, 2, 3, 0}), 0), 1);
+  CHECK_EQUAL(choose(sampler, view({-5, -5, -5, -5, -5}), 7), 0);
   const float infinity = std::numeric_limits<float>::infinity();
-  CHECK_EQUAL(sampler.sample(view({-infinity, -infinity, -3, -infinity, -4}), 0), 2);
+  CHECK_EQUAL(choose(sampler, view({-infinity, -infinity, -3, -infinity, -4}), 0), 2);
 
   std::mt19937 random(1);
   for (const int64_t count : {1, 15, 16, 17, 255, 256, 257, 271, 272, 600, 1024, 5000}) {
@@ -70,7 +76,7 @@ TEST("temperature 0 takes the largest logit, and the lowest id of equal ones") {
       std::vector<float> logits(count);
       for (float& logit : logits) logit = static_cast<float>(random() % (round + 2)) - 1;  // many are equal
       const auto expected = std::ranges::max_element(logits) - logits.begin();
-      CHECK_EQUAL(greedy.sample(view(logits), round), static_cast<int32_t>(expected));
+      CHECK_EQUAL(choose(greedy, view(logits), round), static_cast<int32_t>(expected));
     }
   }
 }
@@ -78,7 +84,7 @@ TEST("temperature 0 takes the largest logit, and the lowest id of equal ones") {
 TEST("logits that are not numbers are an error, not token 0") {
   for (const double temperature : {0.0, 1.0}) {
     Sampler sampler({.temperature = temperature}, 3);
-    CHECK_THROWS(sampler.sample(view({1, std::nanf(""), 2}), 0), "E_LOGITS_NAN");
+    CHECK_THROWS(choose(sampler, view({1, std::nanf(""), 2}), 0), "E_LOGITS_NAN");
   }
 }
 
@@ -129,13 +135,13 @@ TEST("the repetition penalty lowers each token that was seen once, in the prompt
   Sampler greedy({.repetition_penalty = 2}, 4);
   const std::vector<float> logits = {3, 4, -1, -1.5f};
   greedy.see(std::vector<int32_t>{1, 1, 1});
-  CHECK_EQUAL(greedy.sample(view(logits), 0), 0);  // 3, 2, -1, -1.5
-  CHECK_EQUAL(greedy.sample(view(logits), 1), 1);  // 1.5, 2
-  CHECK_EQUAL(greedy.sample(view({-2, -2, -1, -1.5f}), 2), 2);
-  CHECK_EQUAL(greedy.sample(view({-2, -2, -1, -1.5f}), 3), 3);  // -4, -4, -2, -1.5
+  CHECK_EQUAL(choose(greedy, view(logits), 0), 0);  // 3, 2, -1, -1.5
+  CHECK_EQUAL(choose(greedy, view(logits), 1), 1);  // 1.5, 2
+  CHECK_EQUAL(choose(greedy, view({-2, -2, -1, -1.5f}), 2), 2);
+  CHECK_EQUAL(choose(greedy, view({-2, -2, -1, -1.5f}), 3), 3);  // -4, -4, -2, -1.5
   Sampler rewards({.repetition_penalty = 0.5}, 2);
   rewards.see(std::vector<int32_t>{1});
-  CHECK_EQUAL(rewards.sample(view({3, 2}), 0), 1);
+  CHECK_EQUAL(choose(rewards, view({3, 2}), 0), 1);
 }
 
 TEST("log-probabilities are the model's own, whatever the sampling does to them") {
@@ -143,7 +149,7 @@ TEST("log-probabilities are the model's own, whatever the sampling does to them"
   const double sum = std::log(2 * std::exp(3.0) + std::exp(2.0) + std::exp(1.0) + 1);
   Sampler sampler({.temperature = 5, .top_k = 1, .repetition_penalty = 3, .logprobs = 3}, 5);
   sampler.see(std::vector<int32_t>{1, 3});
-  CHECK_EQUAL(sampler.sample(view(logits), 0), 2);
+  CHECK_EQUAL(choose(sampler, view(logits), 0), 2);
   const auto values = sampler.logprobs();
   CHECK_EQUAL(values.size(), size_t{4});
   const int32_t ids[] = {2, 1, 3, 2};
@@ -152,13 +158,13 @@ TEST("log-probabilities are the model's own, whatever the sampling does to them"
     CHECK_NEAR(values[i].logprob, logits[ids[i]] - sum, 1e-6);
   }
   Sampler chosen({.logprobs = 0}, 5);
-  chosen.sample(view(logits), 0);
+  choose(chosen, view(logits), 0);
   CHECK_EQUAL(chosen.logprobs().size(), size_t{1});
   Sampler all({.logprobs = 99}, 5);
-  all.sample(view(logits), 0);
+  choose(all, view(logits), 0);
   CHECK_EQUAL(all.logprobs().size(), size_t{6});
   Sampler none({}, 5);
-  none.sample(view(logits), 0);
+  choose(none, view(logits), 0);
   CHECK(none.logprobs().empty());
 }
 
@@ -172,10 +178,10 @@ TEST("the same seed and ordinal give the same token, whatever was drawn before; 
   Sampler a({.temperature = 1, .seed = 5}, 100), b({.temperature = 1, .seed = 5}, 100);
   Sampler other({.temperature = 1, .seed = 6}, 100);
   int equal = 0;
-  for (int i = 0; i < 50; ++i) a.sample(view(logits), i);
+  for (int i = 0; i < 50; ++i) choose(a, view(logits), i);
   for (int i = 0; i < 50; ++i) {
-    CHECK_EQUAL(a.sample(view(logits), i), b.sample(view(logits), i));
-    equal += b.sample(view(logits), i) == other.sample(view(logits), i);
+    CHECK_EQUAL(choose(a, view(logits), i), choose(b, view(logits), i));
+    equal += choose(b, view(logits), i) == choose(other, view(logits), i);
   }
   CHECK(equal < 10);
 }

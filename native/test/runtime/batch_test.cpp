@@ -30,6 +30,15 @@ GenerateOptions options(int64_t tokens, double temperature = 0) {
   return {.max_new_tokens = tokens, .sampling = {.temperature = temperature, .seed = 5}, .stop_tokens = {}};
 }
 
+// All ways of choosing a token, by turns.
+GenerateOptions sampling(int64_t tokens, int number) {
+  GenerateOptions own = options(tokens);
+  if (number % 4 == 1) own.sampling = {.temperature = 1, .seed = 5};
+  if (number % 4 == 2) own.sampling = {.temperature = 0.8, .top_p = 0.9, .repetition_penalty = 1.2, .seed = 6};
+  if (number % 4 == 3) own.sampling = {.temperature = 1.5, .top_k = 70, .min_p = 0.05, .seed = 7, .logprobs = 2};
+  return own;
+}
+
 EngineSpec spec_of(const RandomModel& model, int ranks, int slots) {
   auto spec = model.spec(ranks);
   spec.slots = slots;
@@ -78,21 +87,24 @@ class WaitingJob final : public Job {
 
 }  // namespace
 
-TEST("requests of all lengths side by side give the tokens each gives alone, for every family and split") {
+TEST(
+    "requests of all lengths and samplings side by side give the tokens each gives alone, for every family and split") {
   for (const auto& shape : {RandomModelOptions{}, hybrid_model()}) {
     const RandomModel model(shape);
     std::vector<std::vector<int32_t>> alone;
     RunningEngine single(spec_of(model, 1, 1));
     for (int i = 0; i < 12; ++i) {
-      alone.push_back(single.generate(prompt(1 + 7 * i % 60, i), options(3 + i % 5, i % 2)).tokens);
+      alone.push_back(single.generate(prompt(1 + 7 * i % 60, i), sampling(3 + i % 5, i)).tokens);
     }
     for (const int ranks : {1, 2, 4}) {
       for (const int slots : {1, 3, 40}) {
         const Context context(text(ranks) + " ranks, " + text(slots) + " slots");
-        RunningEngine engine(spec_of(model, ranks, slots));
+        auto spec = spec_of(model, ranks, slots);
+        spec.threads_per_rank = slots > 3 ? 2 : 1;
+        RunningEngine engine(spec);
         std::vector<Submitted> requests;
         for (int i = 0; i < 12; ++i) {
-          requests.push_back(submit_request(engine.engine(), prompt(1 + 7 * i % 60, i), options(3 + i % 5, i % 2)));
+          requests.push_back(submit_request(engine.engine(), prompt(1 + 7 * i % 60, i), sampling(3 + i % 5, i)));
         }
         for (int i = 0; i < 12; ++i) {
           requests[i].settled.get();

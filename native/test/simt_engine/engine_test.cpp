@@ -72,12 +72,16 @@ TEST("requests side by side on CUDA write what the CPU writes") {
       CHECK(cuda.generate(input(random_tokens(9, 301)), options).tokens ==
             cpu.generate(input(random_tokens(9, 301)), options).tokens);
     }
-    options.sampling = {};
+    const auto sampling = [](int i) {
+      return i % 2 ? Sampling{.temperature = 1, .top_p = 0.9, .seed = 8} : Sampling{};
+    };
     for (int i = 0; i < 4; ++i) {
+      options.sampling = sampling(i);
       running.push_back(submit_request(cuda.engine(), input(random_tokens(5 + 9 * i, 301, i), 16), options));
     }
     for (int i = 0; i < 4; ++i) {
       running[i].settled.get();
+      options.sampling = sampling(i);
       const auto alone = cpu.generate(input(random_tokens(5 + 9 * i, 301, i)), options);
       CHECK(running[i].request->result().tokens == alone.tokens);
     }

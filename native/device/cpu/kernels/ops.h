@@ -29,6 +29,9 @@ void scan(const Scan& scan, int64_t begin, int64_t end);
 void norm(float* residual, const float* delta, const float* weight, float epsilon, float* out, int64_t n);
 void add(const float* a, const float* b, float* out, int64_t n);
 int64_t first_above(const float* values, int64_t begin, int64_t end, float least);
+int64_t gather_between(const float*, const int32_t*, int64_t begin, int64_t end, float least, float most, float*,
+                       int32_t*);
+double weigh(const float* logits, int64_t count, float best, double rate, double* weights);
 void attention(const Attention& attention);
 void gelu_gate(const float* gate, const float* up, float* out, int64_t n);
 

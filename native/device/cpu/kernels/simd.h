@@ -41,6 +41,11 @@ typedef int16_t vs __attribute__((vector_size(sizeof(vf)), may_alias));
 
 constexpr int64_t kLanes = sizeof(vf) / sizeof(float);
 
+typedef double vd __attribute__((vector_size(sizeof(vf)), may_alias));
+typedef int64_t vl __attribute__((vector_size(sizeof(vf)), may_alias));
+
+constexpr int64_t kDoubles = kLanes / 2;
+
 STATELINE_INLINE vu bits(vf x) { return (vu)x; }
 STATELINE_INLINE vf floats(vu x) { return (vf)x; }
 STATELINE_INLINE vu select(vi mask, vu yes, vu no) { return ((vu)mask & yes) | (~(vu)mask & no); }
@@ -60,7 +65,8 @@ STATELINE_INLINE vf min(vf a, vf b) { return _mm512_min_ps(a, b); }  // b where 
 STATELINE_INLINE vf max(vf a, vf b) { return _mm512_max_ps(a, b); }  // b where one is NaN
 STATELINE_INLINE float sum(vf x) { return _mm512_reduce_add_ps(x); }
 STATELINE_INLINE float largest(vf x) { return _mm512_reduce_max_ps(x); }
-STATELINE_INLINE bool any(vi mask) { return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask); }
+STATELINE_INLINE uint32_t lanes(vi mask) { return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask); }
+STATELINE_INLINE vd fma(vd a, vd b, vd c) { return (vd)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c); }
 
 STATELINE_INLINE Halves load_halves(const uint16_t* p) { return _mm256_loadu_si256((const __m256i_u*)p); }
 STATELINE_INLINE void store_halves(uint16_t* p, Halves x) { _mm256_storeu_si256((__m256i_u*)p, x); }
@@ -97,7 +103,8 @@ STATELINE_INLINE void store(void* p, vf x, int64_t count) { _mm256_maskstore_ps(
 STATELINE_INLINE vf fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
 STATELINE_INLINE vf min(vf a, vf b) { return _mm256_min_ps(a, b); }
 STATELINE_INLINE vf max(vf a, vf b) { return _mm256_max_ps(a, b); }
-STATELINE_INLINE bool any(vi mask) { return _mm256_movemask_ps((vf)mask); }
+STATELINE_INLINE uint32_t lanes(vi mask) { return (uint32_t)_mm256_movemask_ps((vf)mask); }
+STATELINE_INLINE vd fma(vd a, vd b, vd c) { return (vd)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c); }
 
 STATELINE_INLINE Halves load_halves(const uint16_t* p) { return _mm_loadu_si128((const __m128i_u*)p); }
 STATELINE_INLINE void store_halves(uint16_t* p, Halves x) { _mm_storeu_si128((__m128i_u*)p, x); }
@@ -137,7 +144,8 @@ STATELINE_INLINE void store(void* p, vf x, int64_t count) {
 STATELINE_INLINE vf fma(vf a, vf b, vf c) { return a * b + c; }
 STATELINE_INLINE vf min(vf a, vf b) { return _mm_min_ps(a, b); }
 STATELINE_INLINE vf max(vf a, vf b) { return _mm_max_ps(a, b); }
-STATELINE_INLINE bool any(vi mask) { return _mm_movemask_ps((vf)mask); }
+STATELINE_INLINE uint32_t lanes(vi mask) { return (uint32_t)_mm_movemask_ps((vf)mask); }
+STATELINE_INLINE vd fma(vd a, vd b, vd c) { return a * b + c; }
 
 STATELINE_INLINE Halves load_halves(const uint16_t* p) { return _mm_loadl_epi64((const __m128i_u*)p); }
 STATELINE_INLINE void store_halves(uint16_t* p, Halves x) { _mm_storel_epi64((__m128i_u*)p, x); }
@@ -193,6 +201,16 @@ STATELINE_INLINE float largest(vf x) {
   return value;
 }
 #endif
+
+STATELINE_INLINE bool any(vi mask) { return lanes(mask) != 0; }  // lanes(): a bit for each
+
+// The kDoubles values at p.
+STATELINE_INLINE vd load_doubles(const float* p) {
+  typedef float Half __attribute__((vector_size(sizeof(vf) / 2)));
+  Half half;
+  memcpy(&half, p, sizeof(half));
+  return __builtin_convertvector(half, vd);
+}
 
 STATELINE_INLINE vf from_bf16(Halves x) { return floats(widen(x) << 16); }
 

@@ -78,6 +78,22 @@ EMULATED __m512 emulated_fmadd_ps(__m512 a, __m512 b, __m512 c) {
   const __m256 halves[2] = {_mm256_fmadd_ps(left[0], right[0], sum[0]), _mm256_fmadd_ps(left[1], right[1], sum[1])};
   return emulated_loadu_ps(halves);
 }
+EMULATED __m512d emulated_fmadd_pd(__m512d a, __m512d b, __m512d c) {
+  const __m256d* left = (const __m256d*)&a;
+  const __m256d* right = (const __m256d*)&b;
+  const __m256d* sum = (const __m256d*)&c;
+  const __m256d halves[2] = {_mm256_fmadd_pd(left[0], right[0], sum[0]), _mm256_fmadd_pd(left[1], right[1], sum[1])};
+  __m512d out;
+  memcpy(&out, halves, sizeof(out));
+  return out;
+}
+EMULATED __m512 emulated_maskz_compress_ps(__mmask16 mask, __m512 x) {
+  SixteenFloats out = {};
+  for (int i = 0, kept = 0; i < 16; ++i) {
+    if (mask >> i & 1) out[kept++] = x[i];
+  }
+  return (__m512)out;
+}
 EMULATED __m512 emulated_min_ps(__m512 a, __m512 b) {
   return floats([&](int i) { return a[i] < b[i] ? a[i] : b[i]; });
 }
@@ -209,6 +225,8 @@ EMULATED __m128bh emulated_cvtneps_pbh(__m256 x) {
 #define _mm512_storeu_ps emulated_storeu_ps
 #define _mm512_mask_storeu_ps emulated_mask_storeu_ps
 #define _mm512_fmadd_ps emulated_fmadd_ps
+#define _mm512_fmadd_pd emulated_fmadd_pd
+#define _mm512_maskz_compress_ps emulated_maskz_compress_ps
 #define _mm512_min_ps emulated_min_ps
 #define _mm512_max_ps emulated_max_ps
 #define _mm512_reduce_add_ps emulated_reduce_add_ps
