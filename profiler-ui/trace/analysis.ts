@@ -238,12 +238,15 @@ function latenciesOf(events: EventColumns, info: RunInfo): Distribution[] {
     if (events.name.codes[i] !== step || events.rank[i] !== first) continue;
     const end = (events.startNs[i] ?? 0) + (events.durNs[i] ?? 0);
     // A step gives each request that it samples for one token, where others' prompts are read in it, too. Of a step that
-    // does not say, only a decode step is known to give one.
+    // does not say, only a decode step is known to give one, after the request's step before.
     const requests = sampled.get(events.step[i] ?? -1);
+    const isDecode = events.phase.codes[i] === decode;
     for (const request of requests ?? [events.request[i] ?? -1]) {
       const before = lastEnd.get(request);
-      if (before !== undefined && (requests || events.phase.codes[i] === decode)) between.push(end - before);
-      lastEnd.set(request, end);
+      if (before !== undefined && (requests || isDecode)) between.push(end - before);
+      // Where the others say, this one has read a part of a prompt.
+      if (requests || isDecode || sampled.size === 0) lastEnd.set(request, end);
+      else lastEnd.delete(request);
     }
   }
   return [

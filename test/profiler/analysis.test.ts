@@ -104,22 +104,22 @@ describe("the numbers behind the charts", () => {
   });
 
   test("count each request's tokens of steps that they share, also where a prompt is read beside them", () => {
-    const steps: readonly (readonly [phase: string, requests: readonly number[]])[] = [
+    const steps: readonly (readonly [phase: string, sampled: readonly number[], alone?: number])[] = [
       ["prefill", [0]],
       ["decode", [0]],
       ["prefill", [0, 1]], // request 1 joins
       ["decode", [0, 1]],
       ["decode", [1]], // request 0 has left
-      ["prefill", []], // the first part of request 2's prompt, alone
+      ["prefill", [], 2], // the first part of request 2's prompt, alone
       ["prefill", [2]],
       ["decode", [2]],
     ];
-    const rows = steps.flatMap(([phase, requests], step): EventRow[] => {
-      const request = requests.length === 1 ? requests[0] : -1;
+    const rows = steps.flatMap(([phase, sampled, alone], step): EventRow[] => {
+      const request = alone ?? (sampled.length === 1 ? (sampled[0] ?? -1) : -1);
       const shared = { phase, step, stream: 2 };
       return [
-        { ...shared, name: "step", start: 100 * step, dur: 80, ...(request === undefined ? {} : { request }) },
-        ...requests.map((one) => {
+        { ...shared, name: "step", start: 100 * step, dur: 80, request },
+        ...sampled.map((one) => {
           const choice = { start: 100 * step + 60 + one, dur: 1, request: one, rank: one % 2 }; // a rank each
           return { ...shared, name: "sample", ...choice };
         }),
