@@ -96,14 +96,7 @@ void Batch::settle(std::exception_ptr error) {
     running_ = false;
     begun_ = !seats_.empty();
     scheduled_ = begun_ || !waiting_.empty();
-    try {
-      if (scheduled_) queue_.take_turns(shared_from_this());
-    } catch (...) {  // closed meanwhile
-      error = std::current_exception();
-      failed = drop_all();
-      cache_.clear();
-      begun_ = scheduled_ = false;
-    }
+    if (scheduled_) queue_.take_turns(shared_from_this());
   }
   for (const auto& request : failed) request->settle(error);
 }
@@ -130,7 +123,7 @@ void Batch::run(Rank& rank) {
   sent_[rank.index()] = rank.sent();  // other jobs sent, too
   for (uint32_t turn = 0;; ++turn) {
     Plan& next = plans_[turn & 1];
-    const bool more = rank.decides() && !(turn >= kTurn && queue_.others_wait()) && plan(rank, next);
+    const bool more = rank.decides() && plan(rank, next, turn < kTurn || !queue_.others_wait());
     const Order order = rank.agree({.stop = !more});
     if (rank.decides()) account();
     if (order.stop) break;
@@ -138,7 +131,7 @@ void Batch::run(Rank& rank) {
   }
 }
 
-bool Batch::plan(Rank& rank, Plan& plan) {
+bool Batch::plan(Rank& rank, Plan& plan, bool goes_on) {
   plan.keeps.clear();
   plan.starts.clear();
   plan.cuts.clear();
@@ -149,9 +142,10 @@ bool Batch::plan(Rank& rank, Plan& plan) {
   std::lock_guard lock(mutex_);
   running_ = true;
   leave(rank);
-  admit(plan);
+  sampled_.clear();
+  if (goes_on) admit(plan);
   keep_ends(rank, plan);  // no request begins with a state in the step that writes it
-  fill(plan);
+  if (goes_on) fill(plan);
   plan.label = label(plan);
   plan.largest = largest(rank);
   return !plan.segments.empty() || !plan.keeps.empty() || !leaving_.empty();  // who leaves is settled a turn later
@@ -230,7 +224,6 @@ void Batch::admit(Plan& plan) {
 }
 
 void Batch::fill(Plan& plan) {
-  sampled_.clear();
   for (const bool prefill : {false, true}) {
     for (Seat& seat : seats_) {
       const int64_t room = spec_.max_tokens - static_cast<int64_t>(plan.ids.size());

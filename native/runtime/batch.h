@@ -76,8 +76,9 @@ class Batch final : public Job, public std::enable_shared_from_this<Batch> {
   // Empties the seats; returns who sat there or was about to be settled.
   std::vector<std::shared_ptr<Request>> drop_all();
 
-  // The deciding rank: plans the next step; false when there is none.
-  bool plan(Rank& rank, Plan& plan);
+  // The deciding rank: plans the next step; false when there is none. Unless it `goes_on`, requests that are over leave
+  // in it, and nothing else is done.
+  bool plan(Rank& rank, Plan& plan, bool goes_on);
   void leave(Rank& rank);
   void keep_ends(const Rank& rank, Plan& plan);
   std::shared_ptr<SequenceState> keep_end(const Rank& rank, Seat& seat, Plan& plan);

@@ -134,6 +134,7 @@ bool Engine::all_loaded() {
   load_over_.notify_all();
   lock.unlock();
   if (result) {
+    batch_->close();
     queue_.close();
   } else {
     release_pages();

@@ -30,7 +30,7 @@ void JobQueue::submit(std::shared_ptr<Job> job) {
 
 void JobQueue::take_turns(std::shared_ptr<Job> job) {
   std::lock_guard lock(mutex_);
-  if (closed_) throw ClosedError();
+  if (closed_ && !job->begun()) throw ClosedError();
   queue_.insert(queue_.begin() + (current_ || queue_.empty() ? 0 : 1), std::move(job));
   changed_.notify_all();
 }
@@ -74,7 +74,8 @@ void JobQueue::close() {
 
 Job* JobQueue::take(int64_t ordinal) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return ordinal_ == ordinal && (closed_ || current_ || !queue_.empty()); });
+  const auto over = [&] { return closed_ && settling_ == 0; };
+  changed_.wait(lock, [&] { return ordinal_ == ordinal && (current_ || !queue_.empty() || over()); });
   if (!current_ && !queue_.empty()) {
     current_ = std::move(queue_.front());
     queue_.pop_front();
@@ -93,10 +94,14 @@ void JobQueue::leave(std::exception_ptr error) {
   ended_(result != nullptr);
   left_ = 0;
   ++ordinal_;
+  ++settling_;
   changed_.notify_all();
   lock.unlock();
   if (!result && job->stopped()) result = job->when_cancelled();
   job->settle(std::move(result));
+  const std::lock_guard again(mutex_);
+  --settling_;
+  changed_.notify_all();
 }
 
 void keep_first(std::exception_ptr& kept, const std::exception_ptr& error) {

@@ -23,7 +23,7 @@ class JobQueue {
   // Throws E_CLOSED after close().
   void submit(std::shared_ptr<Job> job);
   // For a job that comes again: behind the one that runs or else comes next, however many wait. Throws E_CLOSED after
-  // close().
+  // close(), unless the job has begun.
   void take_turns(std::shared_ptr<Job> job);
   // A running job ends after the step it is in, a queued one at once; a number that is neither has ended already.
   void cancel(int64_t job);
@@ -49,6 +49,7 @@ class JobQueue {
   std::shared_ptr<Job> current_;
   int64_t ordinal_ = 0;  // of the current job, or else of the next
   int left_ = 0;         // ranks that are through with the current job
+  int settling_ = 0;     // jobs that all ranks have left, which may come again
   std::exception_ptr error_;
   bool closed_ = false;
 };

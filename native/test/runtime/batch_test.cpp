@@ -281,6 +281,37 @@ TEST(
   CHECK(first.request->result().tokens == expected);
 }
 
+TEST("a request that has its last token waits for no job to be settled") {
+  const RandomModel model;
+  RunningEngine engine(spec_of(model, 2, 2));
+  for (const bool keep_state : {false, true}) {
+    for (int tokens = 4; tokens < 14; ++tokens) {
+      const Context context(text(tokens) + (keep_state ? " tokens and the state" : " tokens"));
+      std::promise<void> begun, queued, in_job, go_on;
+      std::atomic<int> heard{0};
+      auto wanted = options(tokens);
+      wanted.keep_state = keep_state;
+      auto request = submit_request(engine.engine(), prompt(9, 1), wanted, [&](int32_t) {
+        if (++heard != 3) return;
+        begun.set_value();
+        queued.get_future().wait();
+      });
+      begun.get_future().wait();
+      auto job = submit(engine.engine(), [&](Job::Settled settled) {
+        return std::make_shared<WaitingJob>(prompt(9, 2), in_job, go_on.get_future(), std::move(settled));
+      });
+      queued.set_value();
+      in_job.get_future().wait();
+      const bool settled = request.settled.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+      CHECK_EQUAL(settled, heard == tokens);
+      go_on.set_value();
+      job.get();
+      request.settled.get();
+      CHECK_EQUAL(request.request->result().state != nullptr, keep_state);
+    }
+  }
+}
+
 TEST("jobs that wait come between requests that keep coming") {
   const RandomModel model;
   RunningEngine engine(spec_of(model, 2, 2));
