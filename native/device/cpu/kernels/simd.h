@@ -42,7 +42,7 @@ typedef int16_t vs __attribute__((vector_size(sizeof(vf)), may_alias));
 constexpr int64_t kLanes = sizeof(vf) / sizeof(float);
 
 typedef double vd __attribute__((vector_size(sizeof(vf)), may_alias));
-typedef int64_t vl __attribute__((vector_size(sizeof(vf)), may_alias));
+typedef uint64_t vl __attribute__((vector_size(sizeof(vf)), may_alias));
 
 constexpr int64_t kDoubles = kLanes / 2;
 
