@@ -15,6 +15,11 @@ uint64_t extend(uint64_t hash, int32_t token) {
   return (hash ^ static_cast<uint32_t>(token)) * 0x100000001b3 ^ (hash >> 32);
 }
 
+uint64_t extend(uint64_t hash, std::span<const int32_t> tokens) {
+  for (const int32_t token : tokens) hash = extend(hash, token);
+  return hash;
+}
+
 size_t common(std::span<const int32_t> a, std::span<const int32_t> b) {
   const size_t most = std::min(a.size(), b.size());
   return std::mismatch(a.begin(), a.begin() + most, b.begin()).first - a.begin();
@@ -36,6 +41,16 @@ class PrefixCache::Node {
 
   void stand(int places) {
     for (Node* node = this; node; node = node->parent) node->standing += places;
+  }
+
+  // All tokens since the root.
+  std::vector<int32_t> path() const {
+    std::vector<int32_t> all(tokens);
+    auto end = all.end();
+    for (const Node* node = this; node; node = node->parent) {
+      end = std::copy_backward(node->edge.begin(), node->edge.end(), end);
+    }
+    return all;
   }
 
   // Tokens to compute anew if this state were gone.
@@ -134,6 +149,21 @@ int64_t PrefixCache::bytes_of(const Node& node) const {
   return kNodeBytes + edge * (static_cast<int64_t>(sizeof(int32_t)) + key_value_bytes(shape_));
 }
 
+PrefixCache::Node* PrefixCache::kept_after(const Node& before, std::span<const int32_t> edge) const {
+  const uint64_t hash = extend(before.hash, edge);
+  const int64_t tokens = before.tokens + static_cast<int64_t>(edge.size());
+  std::vector<int32_t> wanted;
+  for (Node* node : kept_) {
+    if (node->hash != hash || node->tokens != tokens) continue;
+    if (wanted.empty()) {
+      wanted = before.path();
+      wanted.insert(wanted.end(), edge.begin(), edge.end());
+    }
+    if (node->path() == wanted) return node;
+  }
+  return nullptr;
+}
+
 PrefixCache::Kept PrefixCache::keep(Place& place, std::span<const int32_t> edge) {
   Node* parent = place.node();
   if (edge.empty()) return {parent->state};
@@ -141,10 +171,10 @@ PrefixCache::Kept PrefixCache::keep(Place& place, std::span<const int32_t> edge)
       std::ranges::find_if(parent->children, [&](const auto& child) { return std::ranges::equal(child->edge, edge); });
   Node* node = found == parent->children.end() ? nullptr : found->get();
   ++clock_;
-  if (node && node->state) {
-    node->used = clock_;
-    place = Place(node);
-    return {node->state};
+  if (Node* same = kept_after(*parent, edge)) {
+    same->used = clock_;
+    leave(std::exchange(place, Place(same)));
+    return {same->state};
   }
   std::unique_ptr<Node> made;
   if (!node) {
@@ -153,8 +183,7 @@ PrefixCache::Kept PrefixCache::keep(Place& place, std::span<const int32_t> edge)
     node->parent = parent;
     node->edge.assign(edge.begin(), edge.end());
     node->tokens = parent->tokens + static_cast<int64_t>(edge.size());
-    node->hash = parent->hash;
-    for (const int32_t token : edge) node->hash = extend(node->hash, token);
+    node->hash = extend(parent->hash, edge);
   }
   Place there(node);  // not to be pruned while room is made
   const int64_t bytes = state_bytes(shape_) + (made ? bytes_of(*node) : 0);

@@ -92,6 +92,8 @@ class PrefixCache {
 
  private:
   void miss(CacheMiss reason, int64_t token);
+  // The node with a state after the same tokens, by whatever points they are parted there; null: there is none.
+  Node* kept_after(const Node& before, std::span<const int32_t> edge) const;
   bool make_room(int64_t bytes);
   // That no eviction frees: of nodes which somebody stands on or behind, without their states.
   int64_t bytes_in_use() const;

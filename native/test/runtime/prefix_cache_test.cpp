@@ -133,6 +133,20 @@ TEST("a request whose end is kept already is given that state at once, with nobo
   CHECK(again.request->result().state == first.state);
 }
 
+TEST("a beginning that is come to by another way is kept once") {
+  for (const auto& shape : families()) {
+    const RandomModel model(shape);
+    RunningEngine engine(spec_of(model, 1, 100));
+    const auto read = [&](const std::vector<int32_t>& tokens) { engine.generate(input(tokens, 24), options(1)); };
+    read({1, 2, 3, 4, 5});  // keeps the state behind 4
+    read({1, 2, 9});        // parts behind 2
+    const int64_t before = engine.engine().cache_statistics().kept;
+    read({1, 2, 3, 4});  // goes on behind 2, keeps behind 3, and ends behind 4
+    CHECK_EQUAL(engine.engine().cache_statistics().kept, before + 1);
+    CHECK_EQUAL(engine.generate(input({1, 2, 3, 4, 7}, 24), options(1)).cached_tokens, 4);
+  }
+}
+
 TEST("a lookup that finds nothing says why") {
   const RandomModel model;
   RunningEngine engine(spec_of(model, 1, 3));
