@@ -65,7 +65,7 @@ void Candidates::take(std::span<const TopLogit> largest) {
 
 void Candidates::weigh(double temperature) {
   temperature_ = temperature;
-  rate_ = std::numbers::log2e / temperature;
+  rate_ = std::min(std::numbers::log2e / temperature, std::numeric_limits<double>::max());  // infinity · 0 is none
 }
 
 double Candidates::weights() {

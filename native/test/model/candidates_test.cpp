@@ -106,7 +106,7 @@ TEST("top k, top p and min p leave what sorting would leave, whatever the logits
     rows.push_back(rows[0]);
     rows.back()[random() % count] = 3e38f;
     for (const auto& row : rows) {
-      for (const double temperature : {1e-3, 0.7, 1.0, 50.0, 1e5}) {
+      for (const double temperature : {5e-324, 1e-3, 0.7, 1.0, 50.0, 1e5}) {
         for (const double top_p : {1e-9, 0.3, 0.9, 0.999, 1.0}) {
           const int64_t top_ks[] = {0, 1, 7, 256, 257, 1000};
           const double min_ps[] = {0, 0.02, 1};
