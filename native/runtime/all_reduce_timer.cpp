@@ -33,6 +33,7 @@ AllReduceTimerSpec checked(AllReduceTimerSpec spec) {
   check(spec.rounds >= 1, "rounds", "1 or more", spec.rounds);
   check(spec.most_ms >= 0, "mostMs", "0 or more", spec.most_ms);
   check(!spec.values.empty(), "values", "at least one", 0);
+  check(!spec.wires.empty(), "wires", "at least one", 0);
   for (const int64_t count : spec.values) {
     check(count >= 1 && count <= kMostValues, "values", "1 to " + std::to_string(kMostValues), count);
   }
