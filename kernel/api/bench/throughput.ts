@@ -5,7 +5,7 @@ import { median } from "../../../profiler-ui/trace/quantiles";
 import { drawable } from "../display";
 import { htmlTable, textTable, type Table } from "../draw/table";
 import { AbortedError } from "../errors";
-import { loadModel, type LoadOptions } from "../model/load";
+import { loadModel, MOST_RANKS, type LoadOptions } from "../model/load";
 import type { Model } from "../model/model";
 import type { ComputeType } from "../native";
 import { abortSignal, callback, checkOptions, integer, invalid, listOf, oneOf, type Rules } from "../options";
@@ -68,7 +68,7 @@ export interface ThroughputBench extends Occasion {
 const rules: Rules<ThroughputBenchOptions> = {
   contexts: listOf(integer(1, 2 ** 22)),
   batches: listOf(integer(1, 1024)),
-  ranks: listOf(integer(1, 256)),
+  ranks: listOf(integer(1, MOST_RANKS)),
   wires: listOf(oneOf("auto", "f32", "f16", "bf16", "int8")),
   newTokens: integer(1, 2 ** 20),
   rounds: integer(1, 1000),

@@ -71,11 +71,11 @@ export interface LoadOptions {
   readonly onProgress?: (progress: Progress) => void;
 }
 
-/** Of a group of the engine (InProcessGroup::kMaxRanks). */
-const MOST_RANKS = 64;
+/** Ranks are threads of one process: of a group of the engine (InProcessGroup::kMaxRanks). */
+export const MOST_RANKS = 64;
 
 const rules: Rules<LoadOptions> = {
-  tensorParallel: integer(1, 256),
+  tensorParallel: integer(1, MOST_RANKS),
   device: oneOf("auto", "cpu", "cuda"),
   gpus: integers(0, 255),
   gpuLink: oneOf("auto", "peer", "nccl"),
@@ -104,8 +104,6 @@ export async function loadModel(directory: string, options?: LoadOptions): Promi
   if (!nonEmptyText.accepts(directory)) invalid("directory", nonEmptyText.expected, directory);
   const checked = checkOptions("loadModel", options, rules);
   const { tensorParallel = 1, allReduce = "auto", maxTokens = 512, verifyCollectives = false, signal } = checked;
-  if (tensorParallel > MOST_RANKS)
-    invalid("tensorParallel", `at most ${MOST_RANKS}, since ranks are threads of one process`, tensorParallel);
   if (signal?.aborted) throw aborted("loadModel", signal);
   const begin = performance.now();
   const checkpoint = await openCheckpoint(directory);
