@@ -104,12 +104,12 @@ class Recorder {
 
   // An op on the compute stream, from the mark to now. `work` is only called when recording.
   template <class WorkOf>
-  void op(Op op, WorkOf work, Stream stream = Stream::compute) {
+  void op(Op op, WorkOf work) {
     if (!on()) [[likely]]
       return;
     const uint64_t begin = mark_;
     const Work done = work();
-    add(op, stream, begin, mark(stream), [&](Span& span) {
+    add(op, Stream::compute, begin, mark(), [&](Span& span) {
       span.flops = done.flops;
       span.bytes = done.bytes;
     });
