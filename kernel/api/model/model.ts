@@ -115,7 +115,7 @@ export class Model {
    * takes different types for messages of different sizes.
    *
    * Calls share the engine's steps with all others of this model: up to `maxSequences` run, the next wait in the order
-   * they came. `logits`, `perplexity` and the like take turns with them.
+   * they came. `logits`, `perplexity` and the like take turns with them, a call or a window at a time.
    *
    * @throws OptionError; StatelineError `E_QUEUE_FULL` when 65,536 requests wait already; AbortedError `E_ABORTED`, with
    * the tokens and text so far in `details`, those of several prompts in `details.prompts`
