@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "comm/communicator.h"
 #include "runtime/error.h"
@@ -59,14 +60,15 @@ bool JobQueue::others_wait() {
 }
 
 void JobQueue::close() {
-  std::deque<std::shared_ptr<Job>> queued;
+  std::vector<std::shared_ptr<Job>> queued;
   {
     std::lock_guard lock(mutex_);
     closed_ = true;
-    const auto begun =
-        std::stable_partition(queue_.begin(), queue_.end(), [](const auto& job) { return job->begun(); });
-    queued.assign(begun, queue_.end());
-    queue_.erase(begun, queue_.end());
+    std::erase_if(queue_, [&](const auto& job) {
+      if (job->begun()) return false;
+      queued.push_back(job);
+      return true;
+    });
     changed_.notify_all();
   }
   for (const auto& job : queued) job->settle(std::make_exception_ptr(ClosedError()));
