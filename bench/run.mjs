@@ -8,7 +8,7 @@
 // --save keeps the figures as bench/results/<date>-<machine>-<kernels>.json.
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { cpus, loadavg } from "node:os";
+import { loadavg } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ensureBuilt } from "../scripts/ensure.mjs";
@@ -35,6 +35,7 @@ if (!Number.isInteger(rounds) || rounds < 1) {
 await ensureBuilt();
 const stateline = createRequire(import.meta.url)("../dist/kernel/api/index.js");
 const { makeModel } = createRequire(import.meta.url)("../dist/kernel/api/random/make.js");
+const { provenance } = createRequire(import.meta.url)("../dist/kernel/api/bench/provenance.js");
 
 const large = join(root, "build/bench/mamba-130m");
 if (!existsSync(join(large, "config.json"))) {
@@ -111,9 +112,7 @@ const figures = {};
 for (const name of wanted) figures[name] = await measurements[name]();
 
 if (values.save) {
-  const date = new Date().toISOString().slice(0, 10);
-  const machine = `${cpus()[0].model.trim()} × ${cpus().length}`;
-  const isa = (await stateline.doctor()).cpu.isa;
+  const { date, machine, isa } = provenance();
   const name = `${date}-${machine}-${isa}`.toLowerCase().replace(/[^a-z0-9]+/g, "-");
   const file = join(root, "bench/results", `${name}.json`);
   const command = ["npm run bench --", ...process.argv.slice(2)].join(" ");

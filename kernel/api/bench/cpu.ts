@@ -17,7 +17,7 @@ import type { CpuComputeType, Floors } from "../native";
 import { abortSignal, callback, checkOptions, integer, invalid, type Rules } from "../options";
 import { cellProgress, type Progress } from "../progress";
 import { recorded } from "../runs/profile";
-import { occasion, type Occasion } from "./setup";
+import { provenance, type Provenance } from "./provenance";
 import { opSamples, opTimes, type OpSample, type OpTime, type Workload } from "./op-times";
 
 /** Sampling, where it is asked for, is measured beside the likeliest token's decode, in the same rounds. */
@@ -29,7 +29,7 @@ export interface CpuBenchOptions extends SamplingOptions {
 }
 
 /** Ops beside the floors of the machine they ran on, measured in the same rounds. */
-export interface CpuBench extends Occasion {
+export interface CpuBench extends Provenance {
   readonly model: string;
   readonly computeType: CpuComputeType;
   readonly ranks: number;
@@ -84,7 +84,7 @@ export async function benchCpu(model: Model, options?: CpuBenchOptions): Promise
   const floors = medians(measured);
   const against = { floors, computeType, statesPerToken: layers * inner * states };
   const bench: CpuBench = {
-    ...occasion(),
+    ...provenance(),
     model: model.name,
     ...{ computeType, ranks, threadsPerRank, rounds, floors },
     ops: workloads.flatMap(({ name }, i) => opTimes(name, samples[i] ?? [], against)),

@@ -11,7 +11,8 @@ import type { ComputeType } from "../native";
 import { abortSignal, callback, checkOptions, integer, invalid, listOf, oneOf, type Rules } from "../options";
 import { cellProgress, type Progress } from "../progress";
 import { defaultThreads } from "../threads";
-import { occasion, setupText, type Occasion, type ThroughputSetup, type WireOption } from "./setup";
+import { provenance, type Provenance } from "./provenance";
+import { setupText, type ThroughputSetup, type WireOption } from "./setup";
 
 export interface ThroughputBenchOptions {
   /** Tokens of each prompt; 128, 512 and 2048 unless given. */
@@ -55,7 +56,7 @@ export interface ThroughputPoint extends ThroughputSetup {
 }
 
 /** What `stateline bench throughput --json` prints. */
-export interface ThroughputBench extends Occasion {
+export interface ThroughputBench extends Provenance {
   readonly model: string;
   readonly computeType: ComputeType;
   readonly threadsPerRank: number;
@@ -124,7 +125,7 @@ export async function benchThroughput(directory: string, options?: ThroughputBen
     const points = loads.flatMap((one, at) => pointsOf(one, setups, timings[at] ?? []));
     const { computeType: type } = first.settings;
     const settings = { computeType: type, threadsPerRank, newTokens, rounds };
-    const bench = { ...occasion(), model: first.name, ...settings, points };
+    const bench = { ...provenance(), model: first.name, ...settings, points };
     const table = throughputTable(bench);
     return drawable(bench, () => ({ "text/plain": textTable(table), "text/html": htmlTable(table) }));
   } catch (error) {

@@ -15,8 +15,8 @@ template <int M>
 using Sums = vf[M][kPanelVectors];
 
 // Asks for the weights of one word that are wanted later: a word of a panel is as many bytes as two vectors, which with
-// AVX-512 is two lines. Without, cores wait for memory and then compute, by turns: on Zen 5, 8 rows take 1.25 times as
-// long, 16 rows 1.5 times, 512 rows 1.05. One row is as fast either way.
+// AVX-512 is two lines. Without, a core that has several rows waits for memory and then computes, by turns
+// (bench/README.md).
 STATELINE_INLINE void prefetch(const char* w, int64_t stride) {
   __builtin_prefetch(w, 0, 2);
   if constexpr (kPanel * sizeof(float) > 64) __builtin_prefetch(w + stride / 2, 0, 2);
